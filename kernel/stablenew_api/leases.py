@@ -1,0 +1,98 @@
+"""Leases and the frames that carry them: the vocabulary that kernel and agent share. Frozen values; no I/O.
+
+A *lease* is the right of one node to run one attempt of one job. Its states have one writer each: the kernel
+offers; the agent rejects, runs and ends it. A cancel is a request: the agent's final state is the truth.
+
+*Facts* (agent to kernel) are kept in the agent's outbox on disk and sent again after every reconnect until
+the kernel acks them, which it does only after its commit. Everything else may be dropped: *gauges* because
+the next one replaces them, and offers, cancels and drain because the kernel derives them again at each Hello.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from stablenew_api.jobs import Artifact, Failure, JsonValue
+
+
+class LeaseState(StrEnum):
+    """State of a lease, as the agent sees it."""
+
+    HELD = "held"  # accepted, waiting for a free slot: may still be revoked
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+
+    @property
+    def final(self) -> bool:
+        """Whether the agent is done with it (a fact about it exists)."""
+        return self not in (LeaseState.HELD, LeaseState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseKey:
+    """Names one attempt of one job. ``attempt`` is the fence: it grows with every lease of the job, and
+    whatever an older attempt says is acked and ignored."""
+
+    job_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Kernel to agent: run this. Idempotent; sent again at each Hello that does not list it."""
+
+    lease: LeaseKey
+    spec: bytes
+    """Canonical JSON of the :class:`~stablenew_api.jobs.JobSpec`."""
+    run_timeout: float
+    orphan_timeout: float
+    """Seconds to go on working with no kernel in touch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Kernel to agent: stop this if you still hold it. Idempotent."""
+
+    lease: LeaseKey
+    reason: str
+    grace: float = 5.0
+    """Seconds between asking the worker and killing it."""
+    only_if_not_started: bool = False
+    """Take back a held lease, to give it to an idle node; a running one goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLease:
+    """A lease that the agent holds: waiting, running, or finished with its fact not acked."""
+
+    lease: LeaseKey
+    state: LeaseState
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a lease ended."""
+
+    state: LeaseState
+    outputs: tuple[Artifact, ...] = ()
+    """Already uploaded."""
+    failure: Failure | None = None
+    report: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Backend identity, seconds and infotext by stage, versions."""
+    run_time: float = 0.0
+    """Seconds in the worker."""
+    peak_vram_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Agent to kernel: a lease ended. ``fact_id`` grows for ever per node."""
+
+    fact_id: int
+    lease: LeaseKey
+    outcome: Outcome
