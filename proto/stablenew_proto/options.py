@@ -1,4 +1,4 @@
-"""Channel and server options: every one in one place, each with its reason. A test black-holes a real socket."""
+"""Channel and server options, in one place, each with its reason. A test black-holes a real socket."""
 
 from __future__ import annotations
 
