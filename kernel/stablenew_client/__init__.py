@@ -1,0 +1,15 @@
+"""How programs talk to the kernel: the command line, the desktop and scripts hold a :class:`KernelClient`.
+
+::
+
+    from stablenew_client import KernelClient
+    from stablenew_api.datafolder import DataFolder
+
+    with KernelClient.connect_or_start(DataFolder.choose()) as kernel:
+        print(kernel.status().queue)
+"""
+
+from stablenew_client.client import KernelClient, WatchStream
+from stablenew_client.plain import to_plain
+
+__all__ = ["KernelClient", "WatchStream", "to_plain"]
