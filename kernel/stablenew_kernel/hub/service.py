@@ -1,0 +1,148 @@
+"""KernelService: what clients ask, passed on to the kernel; what it raises, turned into status codes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, Protocol, TypeVar
+
+import grpc
+from stablenew_api.errors import PluginError, StableNewError, UserError
+from stablenew_proto.v1 import kernel_pb2 as pb
+from stablenew_proto.v1 import kernel_pb2_grpc
+
+from stablenew_kernel.hub.watch import Watcher
+from stablenew_kernel.store.errors import Conflict, NotFound, StoreError
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
+    (UserError, grpc.StatusCode.INVALID_ARGUMENT),
+    (PluginError, grpc.StatusCode.FAILED_PRECONDITION),
+    (NotFound, grpc.StatusCode.NOT_FOUND),
+    (Conflict, grpc.StatusCode.ABORTED),
+    (StoreError, grpc.StatusCode.FAILED_PRECONDITION),
+    (StableNewError, grpc.StatusCode.UNKNOWN),
+)
+"""The status of each of our exceptions, most special first. Anything else is a bug: INTERNAL, and logged."""
+
+
+class KernelPort(Protocol):
+    """What clients can ask of the kernel; see ``kernel.proto`` for what each call does."""
+
+    async def status(self) -> pb.GetStatusResponse: ...
+    def preview(self, run: pb.RunRequest) -> AsyncIterator[pb.PreviewRunResponse]: ...
+    async def submit(self, run: pb.RunRequest) -> pb.SubmitRunResponse: ...
+    async def replay(self, request: pb.ReplayRequest) -> pb.ReplayResponse: ...
+    async def watch(self, watcher: Watcher) -> pb.WatchResponse: ...
+    def unwatch(self, watcher: Watcher) -> None: ...
+    async def list_runs(self, limit: int) -> pb.ListRunsResponse: ...
+    async def list_jobs(self, request: pb.ListJobsRequest) -> pb.ListJobsResponse: ...
+    async def get_job(self, job_id: str) -> pb.GetJobResponse: ...
+    async def change_jobs(self, request: pb.ChangeJobsRequest) -> pb.ChangeJobsResponse: ...
+    async def set_paused(self, paused: bool, reason: str) -> pb.QueueSummary: ...
+    async def list_nodes(self) -> pb.ListNodesResponse: ...
+    async def drain_node(self, node: str, draining: bool, reason: str) -> pb.Node: ...
+    async def list_plugins(self) -> pb.ListPluginsResponse: ...
+    async def rate(self, request: pb.RateImageRequest) -> pb.RateImageResponse: ...
+    def request_stop(self, *, wait_for_running: bool = False) -> None: ...
+
+
+class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
+    """Serves one kernel."""
+
+    def __init__(self, kernel: KernelPort) -> None:
+        self._kernel = kernel
+
+    async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:
+        """Who the kernel is, and how its queue stands."""
+        return await _answer(context, self._kernel.status())
+
+    async def PreviewRun(
+        self, request: pb.PreviewRunRequest, context: Any
+    ) -> AsyncIterator[pb.PreviewRunResponse]:
+        """The very jobs that SubmitRun would queue."""
+        stream = self._kernel.preview(request.run)
+        while (batch := await _answer(context, anext(stream, None))) is not None:
+            yield batch
+
+    async def SubmitRun(self, request: pb.SubmitRunRequest, context: Any) -> pb.SubmitRunResponse:
+        """Plan and queue."""
+        return await _answer(context, self._kernel.submit(request.run))
+
+    async def Replay(self, request: pb.ReplayRequest, context: Any) -> pb.ReplayResponse:
+        """Queue a stored job again."""
+        return await _answer(context, self._kernel.replay(request))
+
+    async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
+        """The state now, then what changes."""
+        watcher = Watcher(request)
+        snapshot = await _answer(context, self._kernel.watch(watcher))
+        try:
+            yield snapshot
+            async for message in watcher.messages():
+                yield message
+        finally:
+            self._kernel.unwatch(watcher)
+
+    async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
+        """Runs, newest first."""
+        return await _answer(context, self._kernel.list_runs(request.limit))
+
+    async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> pb.ListJobsResponse:
+        """Jobs, a page at a time."""
+        return await _answer(context, self._kernel.list_jobs(request))
+
+    async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:
+        """One job with its history."""
+        return await _answer(context, self._kernel.get_job(request.job_id))
+
+    async def ChangeJobs(self, request: pb.ChangeJobsRequest, context: Any) -> pb.ChangeJobsResponse:
+        """Cancel, retry, move or clear."""
+        return await _answer(context, self._kernel.change_jobs(request))
+
+    async def SetQueuePaused(
+        self, request: pb.SetQueuePausedRequest, context: Any
+    ) -> pb.SetQueuePausedResponse:
+        """Pause or resume."""
+        queue = await _answer(context, self._kernel.set_paused(request.paused, request.reason))
+        return pb.SetQueuePausedResponse(queue=queue)
+
+    async def ListNodes(self, request: pb.ListNodesRequest, context: Any) -> pb.ListNodesResponse:
+        """Nodes by name."""
+        return await _answer(context, self._kernel.list_nodes())
+
+    async def DrainNode(self, request: pb.DrainNodeRequest, context: Any) -> pb.DrainNodeResponse:
+        """No more work for a node, or work again."""
+        node = await _answer(context, self._kernel.drain_node(request.node, request.draining, request.reason))
+        return pb.DrainNodeResponse(node=node)
+
+    async def ListPlugins(self, request: pb.ListPluginsRequest, context: Any) -> pb.ListPluginsResponse:
+        """Every plugin, the broken ones with their reason."""
+        return await _answer(context, self._kernel.list_plugins())
+
+    async def RateImage(self, request: pb.RateImageRequest, context: Any) -> pb.RateImageResponse:
+        """Rate an image by its pixels."""
+        return await _answer(context, self._kernel.rate(request))
+
+    async def StopKernel(self, request: pb.StopKernelRequest, context: Any) -> pb.StopKernelResponse:
+        """Agree to stop; the stop itself comes after the answer."""
+        self._kernel.request_stop(wait_for_running=request.wait_for_running)
+        return pb.StopKernelResponse()
+
+
+async def _answer(context: Any, result: Awaitable[T]) -> T:
+    try:
+        return await result
+    except tuple(kind for kind, _ in CODES) as error:
+        code = next(code for kind, code in CODES if isinstance(error, kind))
+        await context.abort(code, str(error))
+        raise
+    except Exception as error:
+        log.exception("a call of a client failed")
+        await context.abort(
+            grpc.StatusCode.INTERNAL,
+            f"a bug in the kernel ({error!r}); its log has the details: logs/kernel.jsonl",
+        )
+        raise
