@@ -1,9 +1,11 @@
 """The kernel itself: commands in, snapshots and events out.
 
-- :mod:`~stablenew_kernel.app.serve`: the process: lock, port, signals, order of start and stop.
-- :mod:`~stablenew_kernel.app.kernel`: what clients can ask for.
-- :mod:`~stablenew_kernel.app.dispatcher`: the shell around the pure coordinator: commit first, then send.
-- :mod:`~stablenew_kernel.app.delivery`: finished images to their folder, records to the learning journal.
-- :mod:`~stablenew_kernel.app.planning`: requests to plans.
-- :mod:`~stablenew_kernel.app.local_agent`: the agent on this machine.
+- ``serve``: the process: lock, port, signals, order of start and stop.
+- ``kernel``: the parts put together and how they hear of each other; ``core``: what they share.
+- ``runs``, ``queue``, ``nodes``: what clients can ask for; ``bulletin``: what they are told.
+- ``planning``: requests to plans.
+- ``dispatcher``: the shell around the pure coordinator: commit first, then send.
+- ``delivery``: finished images to their folder, records to the learning journal.
+- ``board``: the runs that are not over, counted in memory.
+- ``local_agent``: the agent on this machine.
 """

@@ -139,10 +139,9 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
         else:
             _say(f"StableNew kernel {info.version} serves {data.root} at {info.address}; Ctrl-C stops it")
         with _signals(kernel.request_stop):
-            await kernel.stopped_requested()
+            await kernel.stop_requested()
         log.info("stopping")
         host.stopping("kernel")
-        await kernel.drain()
         if local is not None:
             await local.stop()
         await kernel.stop()

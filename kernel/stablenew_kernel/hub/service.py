@@ -28,23 +28,44 @@ CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
 """The status of each of our exceptions, most special first. Anything else is a bug: INTERNAL, and logged."""
 
 
-class KernelPort(Protocol):
-    """What clients can ask of the kernel; see ``kernel.proto`` for what each call does."""
+class RunsPort(Protocol):
+    """What clients can ask about runs."""
 
-    async def status(self) -> pb.GetStatusResponse: ...
     def preview(self, run: pb.RunRequest) -> AsyncIterator[pb.PreviewRunResponse]: ...
     async def submit(self, run: pb.RunRequest) -> pb.SubmitRunResponse: ...
     async def replay(self, request: pb.ReplayRequest) -> pb.ReplayResponse: ...
-    async def watch(self, watcher: Watcher) -> pb.WatchResponse: ...
-    def unwatch(self, watcher: Watcher) -> None: ...
     async def list_runs(self, limit: int) -> pb.ListRunsResponse: ...
+
+
+class QueuePort(Protocol):
+    """What clients can ask about jobs."""
+
     async def list_jobs(self, request: pb.ListJobsRequest) -> pb.ListJobsResponse: ...
     async def get_job(self, job_id: str) -> pb.GetJobResponse: ...
     async def change_jobs(self, request: pb.ChangeJobsRequest) -> pb.ChangeJobsResponse: ...
     async def set_paused(self, paused: bool, reason: str) -> pb.QueueSummary: ...
+
+
+class NodesPort(Protocol):
+    """What clients can ask about nodes."""
+
     async def list_nodes(self) -> pb.ListNodesResponse: ...
     async def drain_node(self, node: str, draining: bool, reason: str) -> pb.Node: ...
-    async def list_plugins(self) -> pb.ListPluginsResponse: ...
+
+
+class KernelPort(Protocol):
+    """What clients can ask of the kernel; see ``kernel.proto`` for what each call does."""
+
+    @property
+    def runs(self) -> RunsPort: ...
+    @property
+    def queue(self) -> QueuePort: ...
+    @property
+    def nodes(self) -> NodesPort: ...
+    async def status(self) -> pb.GetStatusResponse: ...
+    async def watch(self, watcher: Watcher) -> pb.WatchResponse: ...
+    def unwatch(self, watcher: Watcher) -> None: ...
+    async def plugins(self) -> pb.ListPluginsResponse: ...
     async def rate(self, request: pb.RateImageRequest) -> pb.RateImageResponse: ...
     def request_stop(self, *, wait_for_running: bool = False) -> None: ...
 
@@ -63,17 +84,17 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self, request: pb.PreviewRunRequest, context: Any
     ) -> AsyncIterator[pb.PreviewRunResponse]:
         """The very jobs that SubmitRun would queue."""
-        stream = self._kernel.preview(request.run)
+        stream = self._kernel.runs.preview(request.run)
         while (batch := await _answer(context, anext(stream, None))) is not None:
             yield batch
 
     async def SubmitRun(self, request: pb.SubmitRunRequest, context: Any) -> pb.SubmitRunResponse:
         """Plan and queue."""
-        return await _answer(context, self._kernel.submit(request.run))
+        return await _answer(context, self._kernel.runs.submit(request.run))
 
     async def Replay(self, request: pb.ReplayRequest, context: Any) -> pb.ReplayResponse:
         """Queue a stored job again."""
-        return await _answer(context, self._kernel.replay(request))
+        return await _answer(context, self._kernel.runs.replay(request))
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
         """The state now, then what changes."""
@@ -88,39 +109,41 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
         """Runs, newest first."""
-        return await _answer(context, self._kernel.list_runs(request.limit))
+        return await _answer(context, self._kernel.runs.list_runs(request.limit))
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> pb.ListJobsResponse:
         """Jobs, a page at a time."""
-        return await _answer(context, self._kernel.list_jobs(request))
+        return await _answer(context, self._kernel.queue.list_jobs(request))
 
     async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:
         """One job with its history."""
-        return await _answer(context, self._kernel.get_job(request.job_id))
+        return await _answer(context, self._kernel.queue.get_job(request.job_id))
 
     async def ChangeJobs(self, request: pb.ChangeJobsRequest, context: Any) -> pb.ChangeJobsResponse:
         """Cancel, retry, move or clear."""
-        return await _answer(context, self._kernel.change_jobs(request))
+        return await _answer(context, self._kernel.queue.change_jobs(request))
 
     async def SetQueuePaused(
         self, request: pb.SetQueuePausedRequest, context: Any
     ) -> pb.SetQueuePausedResponse:
         """Pause or resume."""
-        queue = await _answer(context, self._kernel.set_paused(request.paused, request.reason))
+        queue = await _answer(context, self._kernel.queue.set_paused(request.paused, request.reason))
         return pb.SetQueuePausedResponse(queue=queue)
 
     async def ListNodes(self, request: pb.ListNodesRequest, context: Any) -> pb.ListNodesResponse:
         """Nodes by name."""
-        return await _answer(context, self._kernel.list_nodes())
+        return await _answer(context, self._kernel.nodes.list_nodes())
 
     async def DrainNode(self, request: pb.DrainNodeRequest, context: Any) -> pb.DrainNodeResponse:
         """No more work for a node, or work again."""
-        node = await _answer(context, self._kernel.drain_node(request.node, request.draining, request.reason))
+        node = await _answer(
+            context, self._kernel.nodes.drain_node(request.node, request.draining, request.reason)
+        )
         return pb.DrainNodeResponse(node=node)
 
     async def ListPlugins(self, request: pb.ListPluginsRequest, context: Any) -> pb.ListPluginsResponse:
         """Every plugin, the broken ones with their reason."""
-        return await _answer(context, self._kernel.list_plugins())
+        return await _answer(context, self._kernel.plugins())
 
     async def RateImage(self, request: pb.RateImageRequest, context: Any) -> pb.RateImageResponse:
         """Rate an image by its pixels."""

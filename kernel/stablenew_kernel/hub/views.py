@@ -8,7 +8,7 @@ from stablenew_client.wire import failure_to_proto
 from stablenew_proto.v1 import agent_link_pb2, common_pb2
 from stablenew_proto.v1 import kernel_pb2 as pb
 
-from stablenew_kernel.domain.link import NodeStatus
+from stablenew_kernel.domain.link import NodeStatus, Transition
 from stablenew_kernel.domain.plan import PlannedJob
 from stablenew_kernel.hub.link import AgentLink
 
@@ -71,4 +71,18 @@ def plugin(info: PluginInfo) -> pb.Plugin:
         state=str(info.state),
         reason=info.reason,
         provides=info.provides,
+    )
+
+
+def changed_job(transition: Transition) -> pb.Job:
+    """A change of a job, for a watcher: state and what belongs to it. Prompt and stages are in ListJobs."""
+    outcome = transition.outcome
+    return pb.Job(
+        job_id=transition.job_id,
+        run_id=transition.run_id,
+        state=transition.to_state,
+        attempt=transition.attempt,
+        node=transition.node_name,
+        failure=failure(transition.failure),
+        run_time=outcome.run_time if outcome else 0.0,
     )

@@ -52,8 +52,6 @@ class Watcher:
             while len(self._jobs) > JOBS_KEPT:
                 del self._jobs[next(iter(self._jobs))]
             self._wake(final)
-        if final:
-            self._progress.pop(job.job_id, None)
 
     def put_progress(self, running: pb.RunningJob) -> None:
         """A running job moved on."""
@@ -63,6 +61,10 @@ class Watcher:
                 running.progress.ClearField("preview_jpeg")
             self._progress[running.job_id] = running
             self._wake(urgent=False)
+
+    def drop_progress(self, job_id: str) -> None:
+        """That job does not run any more."""
+        self._progress.pop(job_id, None)
 
     def put_node(self, node: pb.Node) -> None:
         """A node came, went or reported."""

@@ -1,0 +1,82 @@
+"""What the parts of the kernel share: the store, the live state, and how to get a thing done in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from stablenew_api.clock import Clock
+from stablenew_api.datafolder import DataFolder
+from stablenew_api.host import PluginHost
+from stablenew_proto.v1 import kernel_pb2 as pb
+
+from stablenew_kernel.app.board import RunBoard
+from stablenew_kernel.app.bulletin import Bulletin
+from stablenew_kernel.domain.settings import Settings
+from stablenew_kernel.store import meta, runs
+from stablenew_kernel.store.database import Database
+from stablenew_kernel.store.errors import StoreError
+
+if TYPE_CHECKING:
+    from stablenew_kernel.app.delivery import Delivery
+    from stablenew_kernel.app.dispatcher import Dispatcher
+
+T = TypeVar("T")
+
+
+@dataclass
+class Core:
+    """One a kernel. Lives on its loop."""
+
+    data: DataFolder
+    settings: Settings
+    host: PluginHost
+    database: Database
+    clock: Clock
+    threads: ThreadPoolExecutor
+    board: RunBoard = field(default_factory=RunBoard)
+    bulletin: Bulletin = field(default_factory=Bulletin)
+    dispatcher: Dispatcher = field(init=False)
+    """Replaced when the kernel begins anew after its disk refused a commit."""
+    delivery: Delivery = field(init=False)
+    paused_reason: str = ""
+    problem: str = ""
+    """What cannot be written now; empty when all is well."""
+
+    def now(self) -> str:
+        """The time, as the database writes it."""
+        return meta.timestamp(self.clock)
+
+    def queue(self) -> pb.QueueSummary:
+        """The queue as a whole, for clients."""
+        return self.board.queue(self.dispatcher.coordinator.paused, self.paused_reason)
+
+    def tell_queue(self) -> None:
+        """The queue's counts or its pause changed."""
+        if self.bulletin:
+            self.bulletin.queue(self.queue())
+
+    def settle(self, run_id: str) -> None:
+        """Counts of a live run changed: tell, or have it ended if nothing is left of it."""
+        run = self.board.get(run_id)
+        if run is None:
+            return
+        if run.settled:
+            self.delivery.end_run(run_id)
+        else:
+            self.bulletin.run(run.to_proto())
+
+    async def open_folder(self, row: runs.RunRow) -> None:
+        """Open the folder of a run that goes on. If it cannot be (a disk that is not plugged in), that is a
+        problem to tell of and the images wait."""
+        try:
+            await self.delivery.reopen(row)
+        except StoreError as error:
+            self.problem = str(error)
+
+    async def in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call what blocks."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, function, *arguments)

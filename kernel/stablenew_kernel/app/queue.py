@@ -1,0 +1,196 @@
+"""The queue: listed, looked into, changed by hand."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+
+from stablenew_api.errors import UserError
+from stablenew_api.jobs import JobSpec, JobState
+from stablenew_proto.v1 import kernel_pb2 as pb
+
+from stablenew_kernel.app.board import run_message
+from stablenew_kernel.app.core import Core
+from stablenew_kernel.domain.link import CancelRequested, PauseSet, QueueChanged, QueuedJob
+from stablenew_kernel.hub import views
+from stablenew_kernel.store import jobs, meta, runs
+
+
+class QueueDesk:
+    """What clients ask about jobs; see ``kernel.proto``."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def list_jobs(self, request: pb.ListJobsRequest) -> pb.ListJobsResponse:
+        """Jobs, a page at a time."""
+        states = tuple(_job_state(state) for state in request.states)
+
+        def read(connection: sqlite3.Connection) -> tuple[list[jobs.JobRow], int]:
+            run_id = jobs.locate_run(connection, request.run_id) if request.run_id else ""
+            limit = request.limit or 100
+            return jobs.list_jobs(connection, run_id=run_id, states=states, limit=limit, offset=request.offset)
+
+        rows, total = await self._core.database.read_async(read)
+        return pb.ListJobsResponse(jobs=[self._job_of_row(row) for row in rows], total=total)
+
+    async def get_job(self, job_id: str) -> pb.GetJobResponse:
+        """One job with its history."""
+        detail = await self._core.database.read_async(
+            lambda connection: jobs.get(connection, jobs.locate(connection, job_id))
+        )
+        return pb.GetJobResponse(
+            job=self._job_of_row(detail.row),
+            spec_json=detail.row.spec,
+            events=[
+                pb.JobEvent(
+                    at=event.at,
+                    who=event.who,
+                    from_state=event.from_state,
+                    to_state=event.to_state,
+                    attempt=event.attempt,
+                    why=event.why,
+                )
+                for event in detail.events
+            ],
+        )
+
+    async def change_jobs(self, request: pb.ChangeJobsRequest) -> pb.ChangeJobsResponse:
+        """Cancel, retry, move or clear jobs."""
+        change = {
+            "cancel": self._cancel,
+            "retry": self._retry,
+            "move_top": lambda selection, reason: self._move(selection, top=True),
+            "move_bottom": lambda selection, reason: self._move(selection, top=False),
+            "clear": self._clear,
+        }.get(request.action)
+        if change is None:
+            raise UserError(f"action {request.action!r}: must be cancel, retry, move_top, move_bottom or clear")
+        if not (request.job_ids or request.run_id or request.all):
+            raise UserError("name jobs, a run, or all")
+        selection = await self._core.database.read_async(
+            lambda connection: jobs.Selection(
+                job_ids=frozenset(jobs.locate(connection, text) for text in request.job_ids),
+                run_ids=frozenset([jobs.locate_run(connection, request.run_id)] if request.run_id else []),
+                everything=request.all,
+            )
+        )
+        changed, extra = await change(selection, request.reason)
+        return pb.ChangeJobsResponse(changed=changed.changed + extra, notes=changed.notes)
+
+    async def _cancel(self, selection: jobs.Selection, reason: str) -> tuple[jobs.Changed, int]:
+        """Queued jobs end in the store, active ones by the agent's word.
+
+        The coordinator drops the jobs from its window before the store is asked, and anything it leases later
+        was read after the store's change: so no job is leased that was cancelled.
+        """
+        reason = reason or "cancelled by the operator"
+        event = CancelRequested(selection.job_ids, selection.run_ids, selection.everything, reason=reason)
+        coordinator = self._core.dispatcher.coordinator
+        active = sum(
+            selection.everything or job.job.job_id in selection.job_ids or job.job.run_id in selection.run_ids
+            for job in coordinator.active_jobs()
+        )
+        before = self._core.board.totals["cancelled"]
+        self._core.dispatcher.feed(event)
+        await self._core.dispatcher.settled()
+        in_window = self._core.board.totals["cancelled"] - before
+        changed = await self._change(
+            lambda connection: jobs.cancel_queued(connection, selection, at=self._core.now(), reason=reason)
+        )
+        return changed, active + in_window
+
+    async def _retry(self, selection: jobs.Selection, reason: str) -> tuple[jobs.Changed, int]:
+        changed = await self._change(lambda connection: jobs.retry(connection, selection, at=self._core.now()))
+        self._core.dispatcher.feed(QueueChanged())
+        return changed, 0
+
+    async def _move(self, selection: jobs.Selection, *, top: bool) -> tuple[jobs.Changed, int]:
+        changed = await self._change(
+            lambda connection: jobs.move(connection, selection, top=top, at=self._core.now())
+        )
+        self._core.dispatcher.feed(QueueChanged())
+        return changed, 0
+
+    async def _clear(self, selection: jobs.Selection, reason: str) -> tuple[jobs.Changed, int]:
+        return await self._change(lambda connection: jobs.clear(connection, selection)), 0
+
+    async def _change(self, function: Callable[[sqlite3.Connection], jobs.Changed]) -> jobs.Changed:
+        """Change jobs in the store and take the new counts over.
+
+        Commits come back in the order they were asked for, so the counts are those of this very moment.
+        """
+
+        def change(
+            connection: sqlite3.Connection,
+        ) -> tuple[jobs.Changed, list[runs.RunRow], dict[str, int]]:
+            changed = function(connection)
+            rows = [runs.get(connection, run_id) for run_id in changed.run_ids]
+            return changed, rows, meta.queue_state(connection).counts
+
+        changed, rows, counts = await self._core.database.write_async(change)
+        self._core.board.set_totals(counts)
+        for row in rows:
+            if row.ended_at:
+                self._core.board.remove(row.run_id)
+                self._core.bulletin.run(run_message(row))
+                continue
+            if not self._core.delivery.knows(row.run_id):
+                await self._core.open_folder(row)
+            self._core.board.put(row)
+            self._core.settle(row.run_id)
+        self._core.tell_queue()
+        return changed
+
+    async def set_paused(self, paused: bool, reason: str) -> pb.QueueSummary:
+        """Pause or resume the queue."""
+        reason = (reason or "paused by the operator") if paused else ""
+        await self._core.database.write_async(lambda connection: meta.set_paused(connection, paused, reason))
+        self._core.paused_reason = reason
+        self._core.dispatcher.feed(PauseSet(paused))
+        self._core.tell_queue()
+        return self._core.queue()
+
+    def _job_of_row(self, row: jobs.JobRow) -> pb.Job:
+        spec = JobSpec.from_json(json.loads(row.spec))
+        prompt, _, seed = views.headline(spec)
+        stages = tuple(stage.name for stage in spec.stages)
+        waiting = ""
+        if row.state is JobState.QUEUED:
+            queued = QueuedJob(
+                row.job_id,
+                row.run_id,
+                row.priority,
+                spec.needs,
+                stages,
+                row.attempt,
+                row.failures,
+                row.spec,
+                spec.run_timeout,
+                row.min_vram,
+            )
+            waiting = self._core.dispatcher.coordinator.explain(queued)
+        return pb.Job(
+            job_id=row.job_id,
+            run_id=row.run_id,
+            state=row.state,
+            attempt=row.attempt,
+            node=row.node_name,
+            priority=row.priority,
+            prompt=prompt,
+            seed=seed,
+            stages=stages,
+            failure=views.failure(row.failure),
+            waiting_reason=waiting,
+            path=row.path,
+            run_time=row.run_time,
+            index=row.index,
+        )
+
+
+def _job_state(text: str) -> JobState:
+    try:
+        return JobState(text)
+    except ValueError:
+        raise UserError(f"job state {text!r}: must be one of {', '.join(JobState)}") from None

@@ -1,0 +1,162 @@
+"""Runs: planned, shown, queued, listed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from stablenew_api.errors import UserError
+from stablenew_api.faults import crash_point
+from stablenew_api.ids import uuid7
+from stablenew_api.jobs import canonical_json
+from stablenew_proto.v1 import kernel_pb2 as pb
+
+from stablenew_kernel.app.board import run_message
+from stablenew_kernel.app.core import Core
+from stablenew_kernel.app.planning import Planner
+from stablenew_kernel.domain.link import QueueChanged, QueuedJob
+from stablenew_kernel.domain.naming import DEFAULT_PATTERN, parse_pattern, run_folder
+from stablenew_kernel.domain.plan import Plan, PlannedJob
+from stablenew_kernel.hub import views
+from stablenew_kernel.store import jobs, meta, runs
+from stablenew_kernel.store.runfolder import RunFolder
+
+PREVIEW_BATCH = 100
+"""Planned jobs in one message of a dry run."""
+
+
+class RunDesk:
+    """What clients ask about runs; see ``kernel.proto``."""
+
+    def __init__(self, core: Core, planner: Planner) -> None:
+        self._core = core
+        self._planner = planner
+
+    async def preview(self, run: pb.RunRequest) -> AsyncIterator[pb.PreviewRunResponse]:
+        """The very jobs that :meth:`submit` would queue, with the node each would go to now."""
+        plan = await self._core.in_thread(self._planner.plan, run)
+        out_dir = self._out_dir(run.out_dir)
+        for start in range(0, len(plan.jobs), PREVIEW_BATCH):
+            batch = await self._core.in_thread(
+                lambda start=start: list(plan.jobs[start : start + PREVIEW_BATCH])
+            )
+            places = self._core.dispatcher.coordinator.preview(
+                [_queued(job, str(job.index), "") for job in batch]
+            )
+            yield pb.PreviewRunResponse(
+                jobs=[
+                    views.planned_job(job, place.node_name, place.reason)
+                    for job, place in zip(batch, places, strict=True)
+                ]
+            )
+        yield pb.PreviewRunResponse(summary=_summary(plan, str(out_dir)))
+
+    async def submit(self, run: pb.RunRequest) -> pb.SubmitRunResponse:
+        """Plan and queue; returns after the commit."""
+        plan = await self._core.in_thread(self._planner.plan, run)
+        asked = {
+            "pack": run.pack_path or run.pack_name,
+            "preset": run.preset_name or run.preset,
+            "rows": run.rows,
+            "sets": list(run.sets),
+            "seed": run.seed if run.HasField("seed") else None,
+            "count": run.count if run.HasField("count") else None,
+            "reports": list(run.reports),
+        }
+        run_id, folder = await self._queue_plan(plan, asked, run.out_dir, run.priority, list(run.reports))
+        return pb.SubmitRunResponse(run_id=run_id, summary=_summary(plan, folder))
+
+    async def replay(self, request: pb.ReplayRequest) -> pb.ReplayResponse:
+        """Queue a stored job again, unchanged."""
+        plan = await self._core.in_thread(self._planner.replay, request.spec_json, request.source_name)
+        asked = {"replay": request.source_name, "reports": []}
+        run_id, folder = await self._queue_plan(plan, asked, request.out_dir, 0, [])
+        return pb.ReplayResponse(run_id=run_id, summary=_summary(plan, folder))
+
+    async def _queue_plan(
+        self, plan: Plan, asked: Mapping[str, object], out_dir: str, priority: int, reports: list[str]
+    ) -> tuple[str, str]:
+        if not plan.jobs:
+            raise UserError("nothing to do: the plan is empty")
+        for report in reports:
+            self._core.host.report(report)
+        pattern = plan.filename_pattern or self._core.settings.file_name or DEFAULT_PATTERN
+        parse_pattern(pattern)
+        started = self._core.clock.now()
+        run_id = uuid7(started)
+        request = {
+            **asked,
+            "name": plan.name,
+            "line": plan.line,
+            "plan_seed": plan.plan_seed,
+            "file_name": pattern,
+            "version": version("stablenew"),
+        }
+        folder = await self._core.in_thread(
+            RunFolder.create,
+            self._out_dir(out_dir),
+            run_folder(started.astimezone(), plan.name),
+            {
+                "run_id": run_id,
+                "created_at": meta.timestamp(self._core.clock),
+                "jobs": len(plan.jobs),
+                **request,
+            },
+        )
+        new = runs.NewRun(run_id, plan.name, str(folder.path), priority, canonical_json(request))
+        at = meta.timestamp(self._core.clock)
+        added: list[QueuedJob] = []
+
+        def insert(connection: sqlite3.Connection) -> tuple[runs.RunRow, dict[str, int]]:
+            crash_point("kernel.submit.before_commit")
+            added.clear()
+            runs.insert_run(connection, new, at)
+            jobs.insert_jobs(
+                connection,
+                run_id,
+                (jobs.NewJob.of(uuid7(started), job.index, job.spec) for job in plan.jobs),
+                at=at,
+                on_insert=added.append,
+            )
+            return runs.get(connection, run_id), meta.queue_state(connection).counts
+
+        try:
+            row, counts = await self._core.database.write_async(insert)
+        except BaseException:
+            await self._core.in_thread(folder.discard)
+            raise
+        crash_point("kernel.submit.after_commit")
+        self._core.delivery.add(row, folder)
+        self._core.board.put(row)
+        self._core.board.set_totals(counts)
+        self._core.dispatcher.feed(QueueChanged(tuple(added) if len(added) == len(plan.jobs) else ()))
+        self._core.bulletin.run(run_message(row))
+        self._core.tell_queue()
+        return run_id, str(folder.path)
+
+    def _out_dir(self, asked: str) -> Path:
+        if asked and not Path(asked).is_absolute():
+            raise UserError(f"output folder {asked}: must be an absolute path")
+        return Path(asked) if asked else self._core.data.outputs
+
+    async def list_runs(self, limit: int) -> pb.ListRunsResponse:
+        """Runs, newest first; those that go on with the very latest counts."""
+        rows = await self._core.database.read_async(lambda connection: runs.list_runs(connection, limit or 50))
+        return pb.ListRunsResponse(
+            runs=[
+                live.to_proto() if (live := self._core.board.get(row.run_id)) else run_message(row)
+                for row in rows
+            ]
+        )
+
+
+def _queued(job: PlannedJob, job_id: str, run_id: str) -> QueuedJob:
+    """A planned job as if it were queued, for a dry run."""
+    stages = tuple(stage.name for stage in job.spec.stages)
+    return QueuedJob(job_id, run_id, 0, job.spec.needs, stages, 0, 0, b"", job.spec.run_timeout)
+
+
+def _summary(plan: Plan, out_dir: str) -> pb.PlanSummary:
+    return pb.PlanSummary(jobs=len(plan.jobs), line=plan.line, warnings=plan.warnings, out_dir=out_dir)
