@@ -200,12 +200,13 @@ class JobSpec:
         return hashlib.sha256(self.canonical()).hexdigest()
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: JsonValue) -> bytes:
     """One byte string for one value: keys sorted, no white space, UTF-8, no NaN or infinity.
 
     Raises ValueError for a float that JSON cannot hold and TypeError for anything that is not JSON.
     Python's int is exact, so 64-bit seeds survive.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(
-        "utf-8"
-    )
+    return _CANONICAL.encode(value).encode("utf-8")

@@ -15,8 +15,14 @@ A complete third-party stage::
         phase = Phase.POST
 
         def run(self, ctx, config, images):
-            from PIL import ImageOps
-            return [StageImage(ImageOps.invert(i.image.convert("RGB")), i.info) for i in images]
+            from PIL import Image, ImageOps
+            results = []
+            for item in images:
+                ctx.cancel.raise_if_cancelled()
+                image = item.image.convert("RGB")
+                inverted = Image.blend(image, ImageOps.invert(image), config.strength)
+                results.append(StageImage(inverted, {**item.info, "Invert strength": config.strength}))
+            return results
 
     @hookimpl
     def stablenew_stages():

@@ -12,7 +12,9 @@ def main() -> int:
     """Parse the arguments and serve. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m stablenew_kernel", description="Run a StableNew kernel.")
     parser.add_argument("--data", help="data folder; default: STABLENEW_DATA, else the platform's")
-    parser.add_argument("--announce", action="store_true", help="say one line of JSON when ready, then be quiet")
+    parser.add_argument(
+        "--announce", action="store_true", help="say one line of JSON when ready, then be quiet"
+    )
     parser.add_argument(
         "--setting",
         action="append",

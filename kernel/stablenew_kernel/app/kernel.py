@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
@@ -38,7 +37,7 @@ from stablenew_kernel.hub.link import AgentLink
 from stablenew_kernel.hub.watch import Watcher
 from stablenew_kernel.store import jobs, meta, nodes, outputs, runs
 from stablenew_kernel.store.artifacts import ArtifactStore
-from stablenew_kernel.store.database import Database
+from stablenew_kernel.store.database import SQLITE_VERSION, Connection, Database
 from stablenew_kernel.store.errors import StoreError
 from stablenew_kernel.store.learning import LearningJournal
 
@@ -114,7 +113,7 @@ class Kernel:
         pause = not clean and core.settings.after_crash == "paused"
 
         def read(
-            connection: sqlite3.Connection,
+            connection: Connection,
         ) -> tuple[Restored, meta.QueueState, list[runs.RunRow], list[nodes.NodeRow]]:
             queue = meta.queue_state(connection)
             if pause and (queue.active or queue.counts["queued"]) and not queue.paused:
@@ -266,7 +265,7 @@ class Kernel:
             data_folder=str(self._core.data.root),
             address=info.address,
             started_at=info.started_at,
-            sqlite_version=sqlite3.sqlite_version,
+            sqlite_version=SQLITE_VERSION,
             queue=self._core.queue(),
             nodes_online=self.nodes.online,
             start_note=self._start_note,

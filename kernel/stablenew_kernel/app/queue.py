@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable
 
 from stablenew_api.errors import UserError
@@ -15,6 +14,7 @@ from stablenew_kernel.app.core import Core
 from stablenew_kernel.domain.link import CancelRequested, PauseSet, QueueChanged, QueuedJob
 from stablenew_kernel.hub import views
 from stablenew_kernel.store import jobs, meta, runs
+from stablenew_kernel.store.database import Connection
 
 
 class QueueDesk:
@@ -27,7 +27,7 @@ class QueueDesk:
         """Jobs, a page at a time."""
         states = tuple(_job_state(state) for state in request.states)
 
-        def read(connection: sqlite3.Connection) -> tuple[list[jobs.JobRow], int]:
+        def read(connection: Connection) -> tuple[list[jobs.JobRow], int]:
             run_id = jobs.locate_run(connection, request.run_id) if request.run_id else ""
             limit = request.limit or 100
             return jobs.list_jobs(connection, run_id=run_id, states=states, limit=limit, offset=request.offset)
@@ -116,14 +116,14 @@ class QueueDesk:
     async def _clear(self, selection: jobs.Selection, reason: str) -> tuple[jobs.Changed, int]:
         return await self._change(lambda connection: jobs.clear(connection, selection)), 0
 
-    async def _change(self, function: Callable[[sqlite3.Connection], jobs.Changed]) -> jobs.Changed:
+    async def _change(self, function: Callable[[Connection], jobs.Changed]) -> jobs.Changed:
         """Change jobs in the store and take the new counts over.
 
         Commits come back in the order they were asked for, so the counts are those of this very moment.
         """
 
         def change(
-            connection: sqlite3.Connection,
+            connection: Connection,
         ) -> tuple[jobs.Changed, list[runs.RunRow], dict[str, int]]:
             changed = function(connection)
             rows = [runs.get(connection, run_id) for run_id in changed.run_ids]

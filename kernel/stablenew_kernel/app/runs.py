@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +20,7 @@ from stablenew_kernel.domain.naming import DEFAULT_PATTERN, parse_pattern, run_f
 from stablenew_kernel.domain.plan import Plan, PlannedJob
 from stablenew_kernel.hub import views
 from stablenew_kernel.store import jobs, meta, runs
+from stablenew_kernel.store.database import Connection
 from stablenew_kernel.store.runfolder import RunFolder
 
 PREVIEW_BATCH = 100
@@ -109,7 +109,7 @@ class RunDesk:
         at = meta.timestamp(self._core.clock)
         added: list[QueuedJob] = []
 
-        def insert(connection: sqlite3.Connection) -> tuple[runs.RunRow, dict[str, int]]:
+        def insert(connection: Connection) -> tuple[runs.RunRow, dict[str, int]]:
             crash_point("kernel.submit.before_commit")
             added.clear()
             runs.insert_run(connection, new, at)

@@ -1,0 +1,776 @@
+"""Tables ``job``, ``job_spec``, ``job_event``: the queue and its history. Functions of the connection.
+
+A job's row changes state only here, each time with a row of ``job_event`` and with the counters, in the
+caller's transaction. Jobs are never deleted: ``clear`` hides them from lists and counts, and the history stays.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from itertools import islice
+from typing import Any
+
+from stablenew_api.errors import UserError
+from stablenew_api.jobs import Artifact, Failure, FailureKind, JobSpec, JobState, Needs, canonical_json
+
+from stablenew_kernel.domain.link import ActiveJob, QueuedJob, RecordCancel, Transition
+from stablenew_kernel.store import outputs, tally
+from stablenew_kernel.store.errors import Conflict, NotFound
+
+CHUNK = 1000
+"""Jobs in memory at a time while a run is inserted."""
+
+# Word for word the conditions of the partial indexes job_active and job_stopped, or SQLite does not use them.
+_ACTIVE = "(state = 'leased' OR state = 'running' OR state = 'unknown')"
+_STOPPED = "(state = 'failed' OR state = 'cancelled')"
+_QUEUED_COLUMNS = (
+    "job.job_id, run.run_id, job.priority, job.model, job.vram, job.features, job.stages, job.attempt,"
+    " job.failures, job_spec.spec, job.run_timeout, job.min_vram"
+)
+
+
+# --- into the queue -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be queued."""
+
+    job_id: str
+    """UUIDv7, new."""
+    index: int
+    """In its run, from 0; unique there."""
+    spec: bytes
+    """Canonical JSON of the JobSpec."""
+    spec_sha256: str
+    needs: Needs
+    stages: tuple[str, ...]
+    """Stage names, in order."""
+    run_timeout: float
+
+    @staticmethod
+    def of(job_id: str, index: int, spec: JobSpec) -> NewJob:
+        """The row of ``spec``."""
+        canonical = spec.canonical()
+        return NewJob(
+            job_id,
+            index,
+            canonical,
+            sha256(canonical).hexdigest(),
+            spec.needs,
+            tuple(stage.name for stage in spec.stages),
+            spec.run_timeout,
+        )
+
+
+def insert_jobs(
+    connection: sqlite3.Connection,
+    run_id: str,
+    jobs: Iterable[NewJob],
+    *,
+    at: str,
+    who: str = "operator",
+    on_insert: Callable[[QueuedJob], object] | None = None,
+) -> int:
+    """Queue ``jobs`` of a run that was inserted, behind all others of its priority; return how many.
+
+    ``jobs`` may be a generator: at most :data:`CHUNK` of them are in memory. ``on_insert`` is called with each
+    of the first :data:`CHUNK` jobs, for ``QueueChanged.added`` (valid once the transaction is committed).
+    """
+    row = connection.execute("SELECT seq, priority FROM run WHERE run_id = ?", (run_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"no run {run_id}")
+    run_seq, priority = row
+    (seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM job").fetchone()
+    (position,) = connection.execute("SELECT next_position FROM queue").fetchone()
+    source = iter(jobs)
+    total = 0
+    while chunk := list(islice(source, CHUNK)):
+        rows = []
+        for offset, job in enumerate(chunk, 1):
+            needs = job.needs
+            rows.append(
+                (
+                    seq + offset,
+                    job.job_id,
+                    run_seq,
+                    job.index,
+                    priority,
+                    position + offset - 1,
+                    job.spec_sha256,
+                    needs.model,
+                    needs.vram_bytes,
+                    _names_json(needs.features),
+                    _names_json(job.stages),
+                    job.run_timeout,
+                    at,
+                    at,
+                )
+            )
+        connection.executemany(
+            "INSERT INTO job (seq, job_id, run_seq, idx, priority, position, spec_sha256, model, vram,"
+            " features, stages, run_timeout, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+        connection.executemany(
+            "INSERT INTO job_spec (job_seq, spec) VALUES (?, ?)",
+            [(seq + offset, job.spec) for offset, job in enumerate(chunk, 1)],
+        )
+        connection.execute(
+            "INSERT INTO job_event (job_seq, at, who, from_state, to_state, attempt, node_id, why)"
+            " SELECT seq, ?, ?, '', 'queued', 0, '', 'submitted' FROM job WHERE seq > ?",
+            (at, who, seq),
+        )
+        if on_insert is not None and total == 0:
+            for job in chunk:
+                on_insert(
+                    QueuedJob(
+                        job.job_id, run_id, priority, job.needs, job.stages, 0, 0, job.spec, job.run_timeout
+                    )
+                )
+        seq += len(chunk)
+        position += len(chunk)
+        total += len(chunk)
+    connection.execute("UPDATE queue SET next_position = ?", (position,))
+    connection.execute("UPDATE run SET total = total + ? WHERE seq = ?", (total, run_seq))
+    tally.add(connection, tally.Deltas({(run_seq, "queued"): total}))
+    return total
+
+
+# --- what the coordinator reads -------------------------------------------------------------------------------
+
+
+def queued(connection: sqlite3.Connection, limit: int, after: str = "") -> list[QueuedJob]:
+    """The next ``limit`` queued jobs in queue order: priority, highest first, then position.
+
+    ``after``: only those behind this job (by id; it may have any state by now). Empty, or no such job: from the
+    head. Costs the same with a thousand jobs queued or a million. Ask for one more than you need to learn
+    whether there are more. On the reader thread it sees what is committed: a job whose lease is about to be
+    committed still counts as queued there.
+    """
+    behind, parameters = "", [limit]
+    if after:
+        row = connection.execute("SELECT rank, position FROM job WHERE job_id = ?", (after,)).fetchone()
+        if row is not None:
+            behind, parameters = "AND (job.rank, job.position) > (?, ?)", [*row, limit]
+    # CROSS JOIN fixes the order of the loops: the queue's index first, whatever the planner thinks.
+    cursor = connection.execute(
+        f"SELECT {_QUEUED_COLUMNS} FROM job CROSS JOIN job_spec ON job_spec.job_seq = job.seq"  # noqa: S608
+        f" CROSS JOIN run ON run.seq = job.run_seq WHERE job.state = 'queued' {behind}"
+        " ORDER BY job.rank, job.position LIMIT ?",
+        parameters,
+    )
+    return [_queued_job(row) for row in cursor]
+
+
+def active(connection: sqlite3.Connection) -> list[ActiveJob]:
+    """All LEASED, RUNNING and UNKNOWN jobs, in order of submission."""
+    cursor = connection.execute(
+        f"SELECT job.state, job.node_id, job.node_name, job.cancel_reason, {_QUEUED_COLUMNS}"  # noqa: S608
+        f" FROM job CROSS JOIN job_spec ON job_spec.job_seq = job.seq CROSS JOIN run ON run.seq = job.run_seq"
+        f" WHERE {_ACTIVE.replace('state', 'job.state')} ORDER BY job.seq"
+    )
+    return [
+        ActiveJob(_queued_job(row), node_id, node_name, JobState(state), reason is not None, reason or "")
+        for state, node_id, node_name, reason, *row in cursor
+    ]
+
+
+def _queued_job(row: Sequence[Any]) -> QueuedJob:
+    job_id, run_id, priority, model, vram, features, stages, attempt, failures, spec, timeout, min_vram = row
+    return QueuedJob(
+        job_id,
+        run_id,
+        priority,
+        Needs(model, vram, frozenset(_names(features))),
+        _names(stages),
+        attempt,
+        failures,
+        spec,
+        timeout,
+        min_vram,
+    )
+
+
+@lru_cache(maxsize=1024)  # a run has one or two of them in thousands of jobs
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
+
+
+@lru_cache(maxsize=1024)
+def _names_json(names: tuple[str, ...] | frozenset[str]) -> str:
+    return json.dumps(sorted(names) if isinstance(names, frozenset) else names)
+
+
+# --- what the coordinator records -----------------------------------------------------------------------------
+
+
+def apply(connection: sqlite3.Connection, transitions: Sequence[Transition], at: str) -> None:
+    """Write state changes, in order: the job's row, a ``job_event`` each, counters, and on DONE the outputs.
+
+    Guarded: each must start from the state and attempt that the database has (to LEASED: an attempt one
+    higher). Raises Conflict, naming the job, otherwise; the caller's savepoint then undoes all of them.
+    """
+    if not transitions:
+        return
+    found = connection.execute(
+        "SELECT job.job_id, job.seq, job.run_seq, job.state, job.attempt FROM json_each(?) AS wanted"
+        " CROSS JOIN job ON job.job_id = wanted.value",
+        (json.dumps(list({t.job_id for t in transitions})),),
+    )
+    now = {job_id: (seq, run_seq, state, attempt) for job_id, seq, run_seq, state, attempt in found}
+    deltas = tally.Deltas()
+    events = []
+    updates = []
+    made: list[tuple[int, int, int, int, Artifact]] = []
+    for t in transitions:
+        if t.job_id not in now:
+            raise Conflict(f"job {t.job_id} is not in the database; it was to become {t.to_state}")
+        seq, run_seq, state, attempt = now[t.job_id]
+        expected = (
+            t.attempt - 1 if t.to_state is JobState.LEASED and t.from_state is JobState.QUEUED else t.attempt
+        )
+        if state != t.from_state or attempt != expected:
+            raise Conflict(
+                f"job {t.job_id} is {state} (attempt {attempt}), not {t.from_state} (attempt {expected}):"
+                f" it cannot become {t.to_state} ({t.why})"
+            )
+        now[t.job_id] = (seq, run_seq, t.to_state, t.attempt)
+        deltas[run_seq, str(t.from_state)] -= 1
+        deltas[run_seq, str(t.to_state)] += 1
+        events.append((seq, at, t.who, str(t.from_state), str(t.to_state), t.attempt, t.node_id, t.why))
+        waits = t.to_state is JobState.QUEUED
+        outcome = t.outcome
+        failure = None if t.failure is None else _failure_json(t.failure)
+        updates.append(
+            (
+                str(t.to_state),
+                t.attempt,
+                t.failures,
+                t.min_vram,
+                "" if waits else t.node_id,
+                "" if waits else t.node_name,
+                # The last failure stays to be seen while the job waits and runs again; success wipes it out.
+                failure is not None or t.to_state in (JobState.DONE, JobState.CANCELLED),
+                failure,
+                None if outcome is None else canonical_json(dict(outcome.report)),
+                None if outcome is None else outcome.run_time,
+                None if outcome is None else outcome.peak_vram_bytes,
+                at,
+                at if t.to_state.final else None,
+                seq,
+                str(t.from_state),
+                expected,
+            )
+        )
+        if t.to_state is JobState.DONE and outcome is not None:
+            made.extend(
+                (seq, run_seq, t.attempt, idx, artifact) for idx, artifact in enumerate(outcome.outputs)
+            )
+    cursor = connection.executemany(
+        "UPDATE job SET state = ?, attempt = ?, failures = ?, min_vram = ?, node_id = ?, node_name = ?,"
+        " failure = CASE WHEN ? THEN ? ELSE failure END, report = coalesce(?, report),"
+        " run_time = coalesce(?, run_time), peak_vram = coalesce(?, peak_vram), updated_at = ?, ended_at = ?"
+        " WHERE seq = ? AND state = ? AND attempt = ?",
+        updates,
+    )
+    if cursor.rowcount != len(updates):  # the check above reads what this writes: only a bug gets here
+        raise Conflict(f"{len(updates)} jobs were to change and {cursor.rowcount} did")
+    _add_events(connection, events)
+    if made:
+        outputs.insert(connection, made, deltas)
+    tally.add(connection, deltas)
+
+
+def record_cancels(connection: sqlite3.Connection, cancels: Sequence[RecordCancel], at: str) -> None:
+    """Keep that active jobs shall be cancelled, so that a restarted kernel asks again."""
+    for cancel in cancels:
+        row = connection.execute(
+            f"UPDATE job SET cancel_reason = ? WHERE job_id = ? AND {_ACTIVE}"  # noqa: S608
+            " RETURNING seq, state, attempt, node_id",
+            (cancel.reason, cancel.job_id),
+        ).fetchone()
+        if row is None:
+            raise Conflict(f"job {cancel.job_id} is not active: its cancel cannot be recorded")
+        seq, state, attempt, node_id = row
+        why = f"cancel requested: {cancel.reason}"
+        _add_events(connection, [(seq, at, cancel.who, state, state, attempt, node_id, why)])
+
+
+def _add_events(connection: sqlite3.Connection, events: Iterable[tuple[Any, ...]]) -> None:
+    connection.executemany(
+        "INSERT INTO job_event (job_seq, at, who, from_state, to_state, attempt, node_id, why)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        events,
+    )
+
+
+def _failure_json(failure: Failure) -> str:
+    return json.dumps(
+        {"kind": str(failure.kind), "message": failure.message, "detail": failure.detail}, ensure_ascii=False
+    )
+
+
+# --- what people change ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which jobs: these, or all of these runs, or all there are. Full ids (see :func:`locate`)."""
+
+    job_ids: frozenset[str] = frozenset()
+    run_ids: frozenset[str] = frozenset()
+    everything: bool = False
+
+    def sql(self) -> tuple[str, dict[str, str]]:
+        """A condition on ``job`` and its named parameters."""
+        if self.everything:
+            return "1", {}
+        terms, parameters = [], {}
+        if self.job_ids:
+            terms.append(
+                "job.seq IN (SELECT j.seq FROM json_each(:jobs) AS w CROSS JOIN job AS j ON j.job_id = w.value)"
+            )
+            parameters["jobs"] = json.dumps(sorted(self.job_ids))
+        if self.run_ids:
+            terms.append(
+                "job.run_seq IN"
+                " (SELECT r.seq FROM json_each(:runs) AS w CROSS JOIN run AS r ON r.run_id = w.value)"
+            )
+            parameters["runs"] = json.dumps(sorted(self.run_ids))
+        return f"({' OR '.join(terms)})" if terms else "0", parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a change did."""
+
+    changed: int
+    notes: tuple[str, ...] = ()
+    """What was left alone, and why; one line each, for people."""
+    run_ids: frozenset[str] = frozenset()
+    """Runs whose counts changed."""
+
+
+def cancel_queued(
+    connection: sqlite3.Connection,
+    selection: Selection,
+    *,
+    at: str,
+    reason: str = "cancelled",
+    who: str = "operator",
+) -> Changed:
+    """Cancel those of ``selection`` that are still queued. Active ones are the coordinator's.
+
+    A run that is cancelled as a whole is marked, so that it ends as ``cancelled``.
+    """
+    where, parameters = selection.sql()
+    _choose(connection, f"job.state = 'queued' AND {where}", parameters)
+    _add_chosen_events(connection, "cancelled", at, who, reason)
+    connection.execute(
+        "UPDATE job SET state = 'cancelled', cancel_reason = ?, failure = NULL, updated_at = ?, ended_at = ?"
+        " WHERE seq IN (SELECT seq FROM chosen)",
+        (reason, at, at),
+    )
+    if selection.everything:
+        connection.execute("UPDATE run SET cancel_requested = 1 WHERE ended_at IS NULL")
+    elif selection.run_ids:
+        connection.execute(
+            "UPDATE run SET cancel_requested = 1 WHERE ended_at IS NULL"
+            " AND run_id IN (SELECT value FROM json_each(?))",
+            (json.dumps(sorted(selection.run_ids)),),
+        )
+    return _changed(connection, selection, "cancelled")
+
+
+def retry(connection: sqlite3.Connection, selection: Selection, *, at: str, who: str = "operator") -> Changed:
+    """Queue failed and cancelled jobs again, at the end, with no failures counted; their run is open again.
+
+    ``attempt`` goes on growing: whatever an old lease still says stays fenced off. ``min_vram`` is kept, for it
+    was learned. Done jobs are left alone (their image exists; ``replay`` makes it again).
+    """
+    where, parameters = selection.sql()
+    count = _choose(connection, f"{_STOPPED} AND +job.cleared = 0 AND {where}", parameters)
+    _add_chosen_events(connection, "queued", at, who, "retry")
+    (position,) = connection.execute("SELECT next_position FROM queue").fetchone()
+    connection.execute(
+        "UPDATE job SET state = 'queued', position = ? + chosen.n, failures = 0, failure = NULL,"
+        " cancel_reason = NULL, node_id = '', node_name = '', updated_at = ?, ended_at = NULL"
+        " FROM chosen WHERE job.seq = chosen.seq",
+        (position - 1, at),  # chosen.n counts from 1
+    )
+    connection.execute("UPDATE queue SET next_position = ?", (position + count,))
+    connection.execute(
+        "UPDATE run SET state = 'running', ended_at = NULL, cancel_requested = 0"
+        " WHERE seq IN (SELECT run_seq FROM chosen)"
+    )
+    reasons = {
+        "done": "done; `replay` makes the image again",
+        "queued": "queued already",
+        "active": "not ended yet",
+    }
+    return _changed(connection, selection, "queued", reasons)
+
+
+def move(
+    connection: sqlite3.Connection, selection: Selection, *, top: bool, at: str, who: str = "operator"
+) -> Changed:
+    """Move queued jobs to the top or the end of the whole queue, their order kept.
+
+    They take the highest (lowest) priority that is queued: priority goes before position, and "top" means next.
+    """
+    where, parameters = selection.sql()
+    count = _choose(connection, f"job.state = 'queued' AND {where}", parameters, order="job.rank, job.position")
+    if count:
+        (priority,) = connection.execute(
+            f"SELECT priority FROM job WHERE state = 'queued' ORDER BY rank {'ASC' if top else 'DESC'} LIMIT 1"  # noqa: S608
+        ).fetchone()
+        (before,) = connection.execute(
+            "UPDATE queue SET top_position = top_position - ?1 RETURNING top_position"
+            if top
+            else "UPDATE queue SET next_position = next_position + ?1 RETURNING next_position - ?1 - 1",
+            (count,),
+        ).fetchone()
+        _add_chosen_events(
+            connection, "queued", at, who, f"moved to the {'top' if top else 'end'} of the queue"
+        )
+        connection.execute(
+            "UPDATE job SET priority = ?, position = ? + chosen.n FROM chosen WHERE job.seq = chosen.seq",
+            (priority, before),
+        )
+    reasons = {"done": "ended", "failed": "ended", "cancelled": "ended", "active": "started already"}
+    return _changed(connection, selection, "queued", reasons)
+
+
+def clear(connection: sqlite3.Connection, selection: Selection) -> Changed:
+    """Hide ended jobs from lists and counts (and an ended run with all its jobs). Rows, history, images stay.
+
+    A job whose image is not in its folder yet is left alone.
+    """
+    where, parameters = selection.sql()
+    _choose(
+        connection,
+        "job.state IN ('done', 'failed', 'cancelled') AND job.cleared = 0 AND " + where,
+        parameters,
+        saved="(SELECT count(*) FROM output WHERE output.job_seq = job.seq AND output.state = 'saved')",
+    )
+    connection.execute(
+        "DELETE FROM chosen WHERE EXISTS"
+        " (SELECT 1 FROM output WHERE output.job_seq = chosen.seq AND output.state = 'pending')"
+    )
+    connection.execute("UPDATE job SET cleared = 1 WHERE seq IN (SELECT seq FROM chosen)")
+    connection.execute(
+        "UPDATE run SET cleared = 1 WHERE seq IN (SELECT run_seq FROM chosen) AND ended_at IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM job WHERE job.run_seq = run.seq AND job.cleared = 0)"
+    )
+    reasons = {
+        "queued": "still queued",
+        "active": "not ended yet",
+        "done": "done, but the image is not saved yet",
+    }
+    return _changed(connection, selection, "", reasons)
+
+
+def _choose(
+    connection: sqlite3.Connection,
+    where: str,
+    parameters: Mapping[str, str],
+    *,
+    order: str = "job.seq",
+    saved: str = "0",
+) -> int:
+    """Put the jobs a change is about into the temporary table ``chosen``, in order; return how many.
+
+    Set by set, not row by row: cancelling 100,000 jobs holds up every other commit while it lasts.
+    """
+    connection.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS chosen"
+        " (n INTEGER PRIMARY KEY, seq INTEGER, run_seq INTEGER, state TEXT, saved INTEGER)"
+    )
+    connection.execute("DELETE FROM chosen")
+    return connection.execute(
+        f"INSERT INTO chosen (seq, run_seq, state, saved) SELECT job.seq, job.run_seq, job.state, {saved}"  # noqa: S608
+        f" FROM job WHERE {where} ORDER BY {order}",
+        parameters,
+    ).rowcount
+
+
+def _add_chosen_events(connection: sqlite3.Connection, to_state: str, at: str, who: str, why: str) -> None:
+    """Events for the chosen jobs, whose rows must not have been changed yet."""
+    connection.execute(
+        "INSERT INTO job_event (job_seq, at, who, from_state, to_state, attempt, node_id, why)"
+        " SELECT job.seq, ?, ?, job.state, ?, job.attempt, '', ?"
+        " FROM chosen CROSS JOIN job ON job.seq = chosen.seq ORDER BY chosen.n",
+        (at, who, to_state, why),
+    )
+
+
+def _changed(
+    connection: sqlite3.Connection,
+    selection: Selection,
+    to_state: str,
+    reasons: Mapping[str, str] | None = None,
+) -> Changed:
+    """Count the chosen jobs as ``to_state`` (empty: no more at all) and say what was left alone."""
+    deltas = tally.Deltas()
+    changed = 0
+    for run_seq, state, count, saved in connection.execute(
+        "SELECT run_seq, state, count(*), sum(saved) FROM chosen GROUP BY run_seq, state"
+    ):
+        changed += count
+        deltas[run_seq, state] -= count
+        deltas[run_seq, tally.SAVED] -= saved
+        if to_state:
+            deltas[run_seq, to_state] += count
+    tally.add(connection, deltas)
+    run_ids = frozenset(
+        run_id
+        for (run_id,) in connection.execute("SELECT run_id FROM run WHERE seq IN (SELECT run_seq FROM chosen)")
+    )
+    notes = _left_alone(connection, selection, reasons) if reasons else ()
+    connection.execute("DELETE FROM chosen")
+    return Changed(changed, notes, run_ids)
+
+
+def _left_alone(
+    connection: sqlite3.Connection, selection: Selection, reasons: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Notes on jobs that were named one by one and were not chosen: by state, or ``active``."""
+    notes = []
+    for job_id, state, cleared in connection.execute(
+        "SELECT job.job_id, job.state, job.cleared FROM json_each(?) AS w"
+        " CROSS JOIN job ON job.job_id = w.value WHERE job.seq NOT IN (SELECT seq FROM chosen)",
+        (json.dumps(sorted(selection.job_ids)),),
+    ):
+        group = "active" if JobState(state).active else state
+        notes.append(f"{job_id}: {'cleared before' if cleared else reasons.get(group, state)}")
+    return tuple(notes)
+
+
+# --- what people read -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job, for people."""
+
+    job_id: str
+    run_id: str
+    index: int
+    state: JobState
+    attempt: int
+    failures: int
+    priority: int
+    node_id: str
+    node_name: str
+    spec: bytes
+    """Canonical JSON of the JobSpec: prompt, seed and stages are in there."""
+    spec_sha256: str
+    min_vram: int
+    cancel_reason: str | None
+    """Not None: its cancel was requested."""
+    failure: Failure | None
+    """The last one, also while it is tried again."""
+    run_time: float
+    """Seconds in the worker."""
+    peak_vram_bytes: int
+    path: str
+    """Of its first image, once saved; else empty."""
+    created_at: str
+    updated_at: str
+    ended_at: str
+    """Empty until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """A row of the history."""
+
+    at: str
+    who: str
+    from_state: str
+    """Empty: the job was made."""
+    to_state: str
+    """Equal to ``from_state`` for what is no change of state: a cancel requested, a move."""
+    attempt: int
+    node_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetail:
+    """Everything about one job."""
+
+    row: JobRow
+    report: bytes
+    """Canonical JSON of what the worker told; empty if nothing."""
+    events: tuple[JobEvent, ...]
+    """Oldest first."""
+
+
+_ROW = (
+    "job.job_id, run.run_id, job.idx, job.state, job.attempt, job.failures, job.priority, job.node_id,"
+    " job.node_name, job_spec.spec, job.spec_sha256, job.min_vram, job.cancel_reason, job.failure,"
+    " job.run_time, job.peak_vram, (SELECT path FROM output WHERE output.job_seq = job.seq AND output.idx = 0),"
+    " job.created_at, job.updated_at, job.ended_at"
+)
+_JOIN = "CROSS JOIN job_spec ON job_spec.job_seq = job.seq CROSS JOIN run ON run.seq = job.run_seq"
+
+
+def list_jobs(
+    connection: sqlite3.Connection,
+    *,
+    run_id: str = "",
+    states: Iterable[JobState] = (),
+    limit: int = 100,
+    offset: int = 0,
+) -> tuple[list[JobRow], int]:
+    """A page of jobs that are not cleared, and how many there are in all.
+
+    Of one run: in plan order. Only queued ones: in queue order. Else newest first. No ``states``: all of them.
+    Raises NotFound for an unknown run.
+    """
+    wanted = frozenset(states) or frozenset(JobState)
+    run_seq = tally.EVERYTHING
+    conditions = ["job.cleared = 0"]
+    order = "job.seq DESC"
+    if run_id:
+        row = connection.execute("SELECT seq FROM run WHERE run_id = ?", (run_id,)).fetchone()
+        if row is None:
+            raise NotFound(f"no run {run_id}")
+        run_seq = row[0]
+        conditions.append("job.run_seq = :run")
+        order = "job.idx"
+    if wanted == {JobState.QUEUED}:
+        conditions.append("job.state = 'queued'")  # word for word the condition of job_queued
+        order = order if run_id else "job.rank, job.position"
+    elif wanted == {state for state in JobState if state.active}:
+        conditions.append(_ACTIVE)
+    elif len(wanted) < len(JobState):
+        conditions.append(f"job.state IN ({', '.join(sorted(repr(str(state)) for state in wanted))})")
+    # The page is cut before specs and paths are fetched: a far offset does not read a million of them.
+    cursor = connection.execute(
+        f"SELECT {_ROW} FROM (SELECT seq AS page_seq FROM job WHERE {' AND '.join(conditions)} ORDER BY {order}"  # noqa: S608
+        f" LIMIT :limit OFFSET :offset) CROSS JOIN job ON job.seq = page_seq {_JOIN} ORDER BY {order}",
+        {"run": run_seq, "limit": limit, "offset": offset},
+    )
+    rows = [_job_row(row) for row in cursor]
+    counts = tally.counts(connection, run_seq)
+    return rows, sum(counts[state] for state in wanted)
+
+
+def get(connection: sqlite3.Connection, job_id: str) -> JobDetail:
+    """Everything about a job, cleared or not. Raises NotFound."""
+    row = connection.execute(
+        f"SELECT job.seq, job.report, {_ROW} FROM job {_JOIN} WHERE job.job_id = ?",  # noqa: S608
+        (job_id,),
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"no job {job_id}")
+    seq, report, *rest = row
+    events = connection.execute(
+        "SELECT at, who, from_state, to_state, attempt, node_id, why FROM job_event WHERE job_seq = ?"
+        " ORDER BY event_id",
+        (seq,),
+    )
+    return JobDetail(_job_row(rest), report or b"", tuple(JobEvent(*event) for event in events))
+
+
+def locate(connection: sqlite3.Connection, text: str) -> str:
+    """The full id of the job that ``text`` means: its id or a unique beginning of it, or ``RUN/INDEX`` (a
+    unique beginning of the run's id, and the index from 0; ids of one millisecond look alike for long).
+
+    Raises NotFound (no job, or several) and UserError (nothing that an id could begin with).
+    """
+    run_text, slash, index = text.partition("/")
+    if slash:
+        if not index.isdecimal():
+            raise UserError(f"{text!r}: the part behind the slash is the job's number in its run, from 0")
+        run_id = locate_run(connection, run_text)
+        row = connection.execute(
+            "SELECT job_id FROM job WHERE run_seq = (SELECT seq FROM run WHERE run_id = ?) AND idx = ?",
+            (run_id, min(int(index), 2**62)),
+        ).fetchone()
+        if row is None:
+            raise NotFound(f"run {run_id} has no job {index}")
+        return str(row[0])
+    return _unique(connection, "job", text)
+
+
+def locate_run(connection: sqlite3.Connection, text: str) -> str:
+    """The full id of the run whose id is or begins with ``text``. Raises NotFound and UserError."""
+    return _unique(connection, "run", text)
+
+
+def _unique(connection: sqlite3.Connection, kind: str, text: str) -> str:
+    beginning = text.strip().lower()
+    if not beginning or not set(beginning) <= set("0123456789abcdef-"):
+        raise UserError(
+            f"{text!r} is no {kind} id: digits, a to f and dashes; `stablenew queue list` shows them"
+        )
+    rows = connection.execute(
+        f"SELECT {kind}_id FROM {kind} WHERE {kind}_id >= ? AND {kind}_id < ? ORDER BY {kind}_id LIMIT 2",  # noqa: S608
+        (beginning, beginning + "g"),
+    ).fetchall()
+    if not rows:
+        raise NotFound(f"no {kind} begins with {beginning}; `stablenew queue list` shows them")
+    if len(rows) > 1 and rows[0][0] != beginning:
+        raise NotFound(f"several {kind}s begin with {beginning}; give more of the id")
+    return str(rows[0][0])
+
+
+def _job_row(row: Sequence[Any]) -> JobRow:
+    (
+        job_id,
+        run_id,
+        index,
+        state,
+        attempt,
+        failures,
+        priority,
+        node_id,
+        node_name,
+        spec,
+        spec_sha256,
+        min_vram,
+        cancel_reason,
+        failure,
+        run_time,
+        peak_vram,
+        path,
+        created_at,
+        updated_at,
+        ended_at,
+    ) = row
+    return JobRow(
+        job_id,
+        run_id,
+        index,
+        JobState(state),
+        attempt,
+        failures,
+        priority,
+        node_id,
+        node_name,
+        spec,
+        spec_sha256,
+        min_vram,
+        cancel_reason,
+        None if failure is None else _failure(json.loads(failure)),
+        run_time,
+        peak_vram,
+        path or "",
+        created_at,
+        updated_at,
+        ended_at or "",
+    )
+
+
+def _failure(data: Mapping[str, str]) -> Failure:
+    return Failure(FailureKind(data["kind"]), data["message"], data["detail"])

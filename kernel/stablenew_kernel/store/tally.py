@@ -1,0 +1,39 @@
+"""Counters: how many jobs of a run, or of all, are in which state. Functions of the connection."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+
+from stablenew_api.jobs import JobState
+
+PENDING = "pending"
+"""Outputs that are not in the run's folder yet."""
+SAVED = "saved"
+"""Outputs that are."""
+
+KEYS: tuple[str, ...] = (*(str(state) for state in JobState), PENDING, SAVED)
+EVERYTHING = 0
+"""``run_seq`` of the whole queue."""
+
+Deltas = Counter[tuple[int, str]]
+"""Changes by (run_seq, key), to be added in the transaction that makes them true."""
+
+
+def add(connection: sqlite3.Connection, deltas: Deltas) -> None:
+    """Add ``deltas`` to the runs' counters and to those of the whole queue."""
+    total = Deltas()
+    for (run_seq, key), n in deltas.items():
+        total[run_seq, key] += n
+        total[EVERYTHING, key] += n
+    rows = [(run_seq, key, n) for (run_seq, key), n in total.items() if n]
+    # Not an UPSERT with the sum in VALUES: a negative n would break the CHECK before the conflict is seen.
+    connection.executemany("INSERT OR IGNORE INTO tally (run_seq, what, n) VALUES (?, ?, 0)", list(total))
+    connection.executemany("UPDATE tally SET n = n + ?3 WHERE run_seq = ?1 AND what = ?2", rows)
+
+
+def counts(connection: sqlite3.Connection, run_seq: int = EVERYTHING) -> dict[str, int]:
+    """All counters of a run, or of the whole queue."""
+    result = dict.fromkeys(KEYS, 0)
+    result.update(connection.execute("SELECT what, n FROM tally WHERE run_seq = ?", (run_seq,)))
+    return result
