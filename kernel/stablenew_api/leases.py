@@ -44,7 +44,8 @@ class LeaseKey:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Kernel to agent: run this. Idempotent; sent again at each Hello that does not list it."""
+    """Kernel to agent: run this. Idempotent. If the next Hello does not list it, the kernel takes it for lost
+    and queues the job again, as a new attempt."""
 
     lease: LeaseKey
     spec: bytes

@@ -10,7 +10,6 @@ import os
 import secrets
 import signal
 import sys
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -76,12 +75,7 @@ def read_settings(data: DataFolder, overrides: Sequence[str] = ()) -> Settings:
         raise UserError(f"{data.settings}: {error.strerror}; check its permissions") from error
     settings = parse_settings_toml(str(data.settings), content)
     for override in overrides:
-        try:
-            tomllib.loads(override)
-        except tomllib.TOMLDecodeError as error:
-            raise UserError(f"--setting {override}: {error}; write key=value as in settings.toml") from error
-    if overrides:
-        changed = parse_settings_toml("--setting", "\n".join(overrides).encode("utf-8"))
+        changed = parse_settings_toml(f"--setting {override}", override.encode("utf-8"))
         settings = settings.model_copy(update=changed.model_dump(exclude_unset=True))
     return settings
 

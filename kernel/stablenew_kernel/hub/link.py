@@ -18,6 +18,7 @@ import grpc
 import grpc.aio
 from stablenew_api.leases import Cancel, LeaseKey, Offer
 from stablenew_client import wire
+from stablenew_client.pace import LAZY, Pace
 from stablenew_proto.options import PROTOCOL_MINOR
 from stablenew_proto.v1 import agent_link_pb2 as pb
 from stablenew_proto.v1 import agent_link_pb2_grpc
@@ -77,6 +78,7 @@ class AgentLink:
         """Whether the agent said Goodbye."""
         self._frame = pb.ConnectResponse()
         self._due = asyncio.Event()
+        self._urgent = asyncio.Event()
         self.ended: asyncio.Future[tuple[grpc.StatusCode, str]] = asyncio.get_running_loop().create_future()
         """Resolves when the kernel wants the stream gone: the status code and text to end it with."""
 
@@ -91,32 +93,36 @@ class AgentLink:
                 drop_leases=[wire.lease_key_to_proto(lease) for lease in drop],
             )
         )
-        self._due.set()
+        self._wake()
 
     def send_ack(self, up_to: int) -> None:
-        """Facts up to this one are committed."""
+        """Facts up to this one are committed. No hurry: it travels with the next offer, or soon by itself."""
         self._frame.acked_fact_id = max(self._frame.acked_fact_id, up_to)
         self._due.set()
 
     def send_offer(self, offer: Offer) -> None:
         """Run this."""
         self._frame.offers.append(wire.offer_to_proto(offer))
-        self._due.set()
+        self._wake()
 
     def send_cancel(self, cancel: Cancel) -> None:
         """Stop this."""
         self._frame.cancels.append(wire.cancel_to_proto(cancel))
-        self._due.set()
+        self._wake()
 
     def send_drain(self, draining: bool, reason: str = "", exit_when_idle: bool = False) -> None:
         """Take no more work, or take work again."""
         self._frame.drain.CopyFrom(pb.Drain(draining=draining, reason=reason, exit_when_idle=exit_when_idle))
-        self._due.set()
+        self._wake()
 
     def send_watch(self, previews: bool) -> None:
         """Whether somebody looks at previews."""
         self._frame.watch.CopyFrom(pb.Watch(previews=previews))
+        self._wake()
+
+    def _wake(self) -> None:
         self._due.set()
+        self._urgent.set()
 
     def end(self, code: grpc.StatusCode, text: str) -> None:
         """End the stream from this side."""
@@ -125,10 +131,20 @@ class AgentLink:
 
     async def pump(self, context: Any) -> None:
         """Write what is due, a frame at a time, until cancelled."""
+        pace = Pace()
+        clock = asyncio.get_running_loop().time
         while True:
             await self._due.wait()
+            if not self._urgent.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LAZY):
+                        await self._urgent.wait()
+            if (delay := pace.delay(clock())) > 0:
+                await asyncio.sleep(delay)
             self._due.clear()
+            self._urgent.clear()
             frame, self._frame = self._frame, pb.ConnectResponse()
+            pace.sent(clock())
             await context.write(frame)
 
 

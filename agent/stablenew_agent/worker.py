@@ -1,0 +1,255 @@
+"""The worker: the child process of an agent that loads the plugins and runs jobs. ``python -m
+stablenew_agent.worker``.
+
+It is a process of its own so that it can be killed: no plugin, however stuck, outlives its cancel.
+
+Protocol: JSON lines. From the agent: ``start`` once (backend, options, plugins, log file), then ``job``,
+``cancel``, ``watch``, ``stop`` and ``describe``. To the agent: ``ready`` (or ``unready`` with the reason) after
+``start`` and ``describe``, then ``progress`` and ``done``. The end of the input means that the agent is gone:
+the worker ends at once, whatever it does.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from stablenew_api.backend import Backend, BackendIdentity
+from stablenew_api.errors import StableNewError, StageFailure
+from stablenew_api.faults import crash_point
+from stablenew_api.host import PluginHost
+from stablenew_api.jobs import JsonValue
+from stablenew_api.jsonlog import log_to_file
+
+from stablenew_agent.running import EventToken, JobRunner
+
+log = logging.getLogger(__name__)
+
+
+def take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Our input and output, moved to private descriptors.
+
+    A plugin's ``print``, a C library's ``printf`` or a child process that inherits descriptors 0 and 1 can then
+    neither break the protocol nor eat from it: 0 is the null device, 1 is standard error.
+    """
+    source = os.fdopen(os.dup(0), "rb")
+    sink = os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    try:
+        os.dup2(2, 1)
+    except OSError:  # started without a standard error
+        os.dup2(null, 1)
+    os.close(null)
+    sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - for the life of the process
+    sys.stdout = sys.stderr
+    return source, sink
+
+
+class Worker:
+    """Reads lines in one thread, runs jobs in the main thread."""
+
+    def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
+        self._source = source
+        self._sink = sink
+        self._write_lock = threading.Lock()
+        self._work: queue.SimpleQueue[tuple[Mapping[str, Any], EventToken | None]] = queue.SimpleQueue()
+        self._state_lock = threading.Lock()
+        self._current: tuple[tuple[str, int], EventToken] | None = None
+        self._watched = threading.Event()
+        self._backend: Backend | None = None
+        self._identity: BackendIdentity | None = None
+
+    def main(self) -> int:
+        """Run until the agent is gone."""
+        start = self._source.readline()
+        if not start:
+            return 0
+        setup = json.loads(start)
+        if setup["log"]:
+            log_to_file(Path(setup["log"]))
+        # From here on the end of the input ends the process, even while plugins load.
+        threading.Thread(target=self._read, name="agent-lines", daemon=True).start()
+        host = PluginHost.load(
+            role="worker",
+            plugin_folder=Path(setup["plugin_folder"]) if setup["plugin_folder"] else None,
+            disabled=setup["disabled"],
+        )
+        kind = host.backend(setup["backend"])
+        self._backend = backend = kind(kind.Config.model_validate(setup["options"]))
+        runner = JobRunner(host.stages, backend, self._who, setup["version"], self._send, self._watched)
+        host.started("worker")
+        stages = [{"name": s.name, "version": s.version} for s in host.stages.values()]
+        self._describe(backend, stages)
+        while True:
+            message, token = self._work.get()
+            if token is not None:
+                self._run(runner, message, token)
+            elif message["op"] == "describe":
+                self._describe(backend, stages)
+            else:
+                host.stopping("worker")
+                backend.close()
+                return 0
+
+    def _who(self) -> BackendIdentity:
+        if self._identity is None:
+            assert self._backend is not None
+            self._identity = self._backend.identify()
+        return self._identity
+
+    def _run(self, runner: JobRunner, job: Mapping[str, Any], token: EventToken) -> None:
+        crash_point("worker.job.received")
+        done = runner.run(job, token)
+        crash_point("worker.result.before_send")
+        with self._state_lock:
+            self._current = None
+        try:
+            self._send(done)
+        except (TypeError, ValueError) as error:
+            # An info or a tag that is no JSON (or no Unicode): the plugin broke its contract.
+            self._send(
+                {
+                    "op": "done",
+                    "job": job["job"],
+                    "attempt": job["attempt"],
+                    "state": "failed",
+                    "kind": "plugin",
+                    "message": f"a stage returned info that JSON cannot hold: {error!r}",
+                    "detail": "",
+                    "run_time": done["run_time"],
+                    "peak_vram": done["peak_vram"],
+                    "model": done["model"],
+                }
+            )
+
+    def _describe(self, backend: Backend, stages: list[dict[str, str]]) -> None:
+        try:
+            identity = self._identity = backend.identify()
+            can = backend.capabilities()
+        except StageFailure as error:
+            self._send({"op": "unready", "message": str(error), "stages": stages})
+            return
+        except Exception as error:
+            log.exception("the backend cannot say what it can do")
+            self._send(
+                {
+                    "op": "unready",
+                    "message": f"backend {backend.name}: {type(error).__name__}: {error}",
+                    "stages": stages,
+                }
+            )
+            return
+        self._send(
+            {
+                "op": "ready",
+                "stages": stages,
+                "identity": [identity.name, identity.version, identity.stand_in, identity.note],
+                "capabilities": {
+                    "features": sorted(can.features),
+                    **{
+                        name: list(getattr(can, name))
+                        for name in (
+                            "models",
+                            "vaes",
+                            "samplers",
+                            "schedulers",
+                            "upscalers",
+                            "loras",
+                            "embeddings",
+                            "scripts",
+                        )
+                    },
+                },
+            }
+        )
+
+    def _send(self, line: Mapping[str, JsonValue]) -> None:
+        data = (
+            json.dumps(line, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8") + b"\n"
+        )
+        try:
+            with self._write_lock:
+                self._sink.write(data)
+                self._sink.flush()
+        except OSError:  # the agent is gone
+            os._exit(0)
+
+    def _read(self) -> None:
+        """Take lines until the agent is gone, then end the process at once: nobody is left to want its work."""
+        try:
+            for line in self._source:
+                self._take(json.loads(line))
+        except Exception:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(4)
+        os._exit(0)
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        op = message["op"]
+        if op == "job":
+            token = EventToken()
+            with self._state_lock:
+                self._current = ((message["job"], message["attempt"]), token)
+            self._work.put((message, token))
+        elif op == "cancel":
+            self._cancel((message["job"], message["attempt"]))
+        elif op == "watch":
+            if message["previews"]:
+                self._watched.set()
+            else:
+                self._watched.clear()
+        elif op in ("describe", "stop"):
+            self._work.put((message, None))
+        else:
+            raise ValueError(f"the agent sent {op!r}, which this worker does not know")
+
+    def _cancel(self, lease: tuple[str, int]) -> None:
+        with self._state_lock:
+            current = self._current
+        # A cancel may cross the job's end: the agent then already has, or is about to get, its ``done``.
+        if current is None or current[0] != lease:
+            return
+        current[1].cancel()
+        if self._backend is not None:
+            # A thread: interrupting a backend may be a request that takes its time, and this one must read on.
+            threading.Thread(target=self._interrupt, args=(self._backend,), daemon=True).start()
+
+    def _interrupt(self, backend: Backend) -> None:
+        try:
+            backend.interrupt()
+        except Exception:
+            log.exception("the backend could not be interrupted; the agent kills this worker if need be")
+
+
+def main() -> int:
+    """Entry point. Exit codes: 0 the agent is gone or said stop; 3 the plugins or the backend could not be
+    loaded; 4 the agent sent what this worker does not understand."""
+    # Ctrl-C in a terminal goes to every process in it; the agent decides what becomes of us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    source, sink = take_pipes()
+    try:
+        return Worker(source, sink).main()
+    except Exception as error:
+        if not isinstance(error, StableNewError):
+            traceback.print_exc()
+        else:
+            sys.stderr.write(f"{error}\n")
+        return 3
+
+
+if __name__ == "__main__":
+    code = main()
+    # Not sys.exit: a plugin's forgotten thread must not keep a process alive that has nothing left to do.
+    sys.stderr.flush()
+    os._exit(code)

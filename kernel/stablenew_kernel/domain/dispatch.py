@@ -1,0 +1,121 @@
+"""Handing out jobs, and taking back what waits in the wrong place. Used by the coordinator alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stablenew_api.jobs import JobState
+from stablenew_api.leases import Offer
+from stablenew_api.scheduler import Scheduler
+
+from stablenew_kernel.domain.assigning import assign, candidates
+from stablenew_kernel.domain.leasing import Ledger
+from stablenew_kernel.domain.link import SchedulerFault, SendOffer
+from stablenew_kernel.domain.sessions import Lease, Node
+from stablenew_kernel.domain.window import Waiting
+
+
+class Dispatcher:
+    """Asks the scheduler, makes offers, steals, and asks for more of the queue."""
+
+    def __init__(self, ledger: Ledger, scheduler: Scheduler) -> None:
+        self._ledger = ledger
+        self.scheduler = scheduler
+
+    def run(self) -> None:
+        """Hand out what can be handed out. Runs after every event, so it looks at nothing it does not need."""
+        prefetch = self._ledger.settings.prefetch
+        free: dict[str, int] = {}
+        if not self._ledger.paused:
+            for node in self._ledger.nodes.values():
+                if node.accepting:
+                    capacity = node.capacity(prefetch)
+                    if capacity > 0:
+                        free[node.node_id] = capacity
+        hungry = self._hand_out(free) if free else []
+        if hungry:
+            self._steal([node for node in hungry if self._ledger.window.nothing_for(node)])
+        wanted = self._ledger.window.want(hungry)
+        if wanted is not None:
+            self._ledger.out.append(wanted)
+
+    def _hand_out(self, free: dict[str, int]) -> list[str]:
+        """Ask the scheduler, in rounds, until each free node is full, was left idle on purpose, or is hungry
+        (nothing in the window fits it). Returns the hungry ones."""
+        settings = self._ledger.settings
+        jobs = self._ledger.window.jobs
+        self._keep_promises(free)
+        while free and jobs:
+            chosen, fits, more = candidates(jobs.values(), free, self._ledger.matcher, settings.lookahead)
+            if not chosen:
+                break
+            views = [self._ledger.nodes[node_id].view(room) for node_id, room in free.items()]
+            kept, wrong = assign(self.scheduler, chosen, views, fits, self._ledger.now)
+            for text in wrong:
+                self._ledger.out.append(SchedulerFault(self.scheduler.name, text))
+            for assignment in kept:
+                self._offer(jobs[assignment.job_id], self._ledger.nodes[assignment.node_id], assignment.reason)
+                free[assignment.node_id] -= 1
+            # A node that had something to choose from is done for now; the scheduler had its say. The next
+            # round is for those whose jobs are further back than we looked.
+            served = frozenset().union(*fits.values())
+            free = {node_id: room for node_id, room in free.items() if node_id not in served}
+            if not more:
+                break
+        return list(free)
+
+    def _keep_promises(self, free: dict[str, int]) -> None:
+        """A job that was taken back for an idle node is kept for it, so that it does not go straight back. The
+        promise ends when that node has found other work or is gone."""
+        if not self._ledger.promises:
+            return
+        self._ledger.promises = False
+        for waiting in self._ledger.window.jobs.values():
+            if waiting.promised in free and self._ledger.nodes[waiting.promised].idle_slots() > 0:
+                self._ledger.promises = True
+            else:
+                waiting.promised = ""
+
+    def _offer(self, waiting: Waiting, node: Node, reason: str) -> None:
+        job = waiting.job
+        self._ledger.window.take(job.job_id)
+        attempt = job.attempt + 1
+        lease = Lease(job, attempt, node.node_id, node.name, JobState.QUEUED, self._ledger.now)
+        self._ledger.leases[job.job_id] = node.leases[job.job_id] = lease
+        self._ledger.step(lease, JobState.LEASED, "scheduler", reason)
+        offer = Offer(lease.key, job.spec, job.run_timeout, self._ledger.settings.orphan_timeout)
+        self._ledger.out.append(SendOffer(node.node_id, node.epoch, offer))
+
+    def _steal(self, idle: Sequence[str]) -> None:
+        """The queue has nothing for these nodes. Take back what waits behind a running job elsewhere and fits
+        one."""
+        settings = self._ledger.settings
+        for node_id in idle:
+            room = self._ledger.nodes[node_id].idle_slots()
+            if room <= 0:
+                continue
+            room -= sum(1 for lease in self._ledger.leases.values() if lease.revoked_for == node_id)
+            for holder in self._ledger.nodes.values():
+                if room <= 0:
+                    break
+                if not holder.connected or holder.facts is None:
+                    continue
+                # Only what is beyond its slots: the others are about to start, whatever our gauges say.
+                for lease in list(holder.leases.values())[holder.facts.slots :]:
+                    if (
+                        room > 0
+                        and lease.state is JobState.LEASED
+                        and not lease.revoked
+                        and not lease.cancel_requested
+                        and self._ledger.now - lease.leased_at >= settings.steal_after
+                        and node_id in self._fits(lease)
+                    ):
+                        idle_name = self._ledger.nodes[node_id].name
+                        self._ledger.revoke(
+                            lease, holder, f"taken back from {holder.name} for idle {idle_name}", node_id
+                        )
+                        room -= 1
+
+    def _fits(self, lease: Lease) -> frozenset[str]:
+        job = lease.job
+        return self._ledger.matcher.fits(self._ledger.matcher.requirement(job.needs, job.min_vram, job.stages))

@@ -1,0 +1,317 @@
+"""What is written into an image about how it was made.
+
+Two texts: ``parameters``, the A1111 infotext that every tool of the ecosystem reads, and ``stablenew``, JSON
+that holds the whole job so that ``stablenew replay`` can run it again. Grammar and key order of the infotext:
+``modules/infotext_utils.py`` and ``modules/processing.py`` (create_infotext) of the AUTOMATIC1111 WebUI.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from stablenew_api.errors import UserError
+from stablenew_api.jobs import JobSpec, JsonValue, canonical_json
+
+NEGATIVE = "Negative prompt:"
+
+KEY = re.compile(r"\w[\w \-/]+")
+"""What a key must look like for a reader to find it."""
+
+_PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+_SIZE = re.compile(r"(\d+)x(\d+)")
+FEWEST_PAIRS = 3
+"""A last line with fewer is taken for a part of the prompt."""
+
+KEY_ORDER = (
+    "Steps",
+    "Sampler",
+    "Schedule type",
+    "CFG scale",
+    "Image CFG scale",
+    "Seed",
+    "Face restoration",
+    "Size",
+    "Model hash",
+    "Model",
+    "FP8 weight",
+    "Cache FP16 weight for LoRA",
+    "VAE hash",
+    "VAE",
+    "Variation seed",
+    "Variation seed strength",
+    "Seed resize from",
+    "Denoising strength",
+    "Conditional mask weight",
+    "Clip skip",
+    "ENSD",
+    "Token merging ratio",
+    "Token merging ratio hr",
+    "Init image hash",
+    "RNG",
+    "NGMS",
+    "Tiling",
+)
+"""Order of A1111; other keys follow, then Version and User."""
+LAST_KEYS = ("Version", "User")
+
+DEFAULTS = {"Clip skip": "1", "RNG": "GPU", "Schedule type": "Automatic", "Hires sampler": "Use same sampler"}
+"""What a reader takes a missing key to mean."""
+
+CHUNK_FORMAT = 1
+"""Version of the ``stablenew`` JSON."""
+
+
+# --- the A1111 text ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Infotext:
+    """An infotext, read."""
+
+    prompt: str
+    negative_prompt: str
+    pairs: tuple[tuple[str, str], ...]
+    """As written, in order, unquoted. Empty when the text has no line of parameters."""
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """As A1111's reader gives them: ``Size: 512x768`` becomes Size-1 and Size-2, defaults are filled in."""
+        result: dict[str, str] = {}
+        for key, value in self.pairs:
+            if size := _SIZE.fullmatch(value):
+                result[f"{key}-1"], result[f"{key}-2"] = size[1], size[2]
+            else:
+                result[key] = value
+        return {**{key: value for key, value in DEFAULTS.items() if key not in result}, **result}
+
+
+def format_infotext(prompt: str, negative_prompt: str, pairs: Iterable[tuple[str, JsonValue]]) -> str:
+    """The ``parameters`` text. ``None`` values are left out; an empty negative prompt leaves out its line.
+
+    Raises ValueError for a key that readers would not find, and for fewer than three pairs, which readers would
+    take for prompt text.
+    """
+    written = []
+    for key, value in pairs:
+        if value is None:
+            continue
+        if not KEY.fullmatch(key):
+            raise ValueError(f"infotext key {key!r}: letters, digits, blanks, - and / only, at least two")
+        written.append(key if key == str(value) else f"{key}: {quote(value)}")
+    if len(written) < FEWEST_PAIRS:
+        raise ValueError(f"an infotext needs {FEWEST_PAIRS} pairs or more, here are {len(written)}")
+    negative = f"\n{NEGATIVE} {negative_prompt}" if negative_prompt else ""
+    # PNG forbids NUL in a text, and JSON (a preset's negative prompt) may hold one: no image is lost for that.
+    return f"{prompt}{negative}\n{', '.join(written)}".strip().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def quote(value: JsonValue) -> str:
+    """``value`` as it stands behind its key: JSON-quoted when it has a comma, a colon or a line break.
+
+    Also when it is empty, begins with a quotation mark, or white space would be lost: every reader unquotes.
+    """
+    text = str(value)
+    plain = text and text == text.strip() and not text.startswith('"') and not re.search(r"[,:\x00-\x1f]", text)
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def _unquote(text: str) -> str:
+    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else text
+
+
+def parse_infotext(text: str) -> Infotext:
+    """Read a ``parameters`` text as A1111 does. Never fails: what is no infotext is all prompt."""
+    *lines, last = text.strip().split("\n")
+    pairs = [(key, _unquote(value.strip())) for key, value in _PAIR.findall(last)]
+    if len(pairs) < FEWEST_PAIRS:
+        lines.append(last)
+        pairs = []
+    prompt: list[str] = []
+    negative: list[str] = []
+    into = prompt
+    for line in (line.strip() for line in lines):
+        if line.startswith(NEGATIVE):
+            into = negative
+            line = line[len(NEGATIVE) :].strip()
+        into.append(line)
+    return Infotext("\n".join(prompt).strip(), "\n".join(negative).strip(), tuple(pairs))
+
+
+# --- what is said about an image -----------------------------------------------------------------------------
+
+
+def describe(
+    spec: JobSpec,
+    report: Mapping[str, JsonValue],
+    *,
+    version: str,
+    job_id: str,
+    node: str,
+    extra: Mapping[str, JsonValue] | None = None,
+) -> list[tuple[str, JsonValue]]:
+    """The pairs of an image's infotext, in A1111's order.
+
+    What the worker reports as really used wins over what the job asked for. The first stage gives the plain
+    keys; a later stage adds keys of its own, and where it used another value than the stage before it, the key
+    with its name in front: ``img2img Steps``. ``extra`` (what plugins say) stands before our own keys and
+    replaces none.
+
+    ``report`` is the worker's: ``stages`` (a list of ``name``, ``seconds`` and ``info``, an infotext key to
+    value mapping, per stage or adding up) and ``backend`` (``name``, ``version``, ``stand_in``). ``version`` is
+    that of StableNew, ``node`` the name of the node that made the image.
+    """
+    pairs: dict[str, JsonValue] = _asked(spec)
+    seen: dict[str, JsonValue] = {}
+    for index, stage in enumerate(_stage_reports(report)):
+        for key, value in _clean(stage.get("info")):
+            if index == 0 or (key not in seen and key not in pairs):
+                pairs[key] = value
+            elif seen.get(key, pairs.get(key)) != value:
+                named = f"{stage.get('name', 'stage')} {key}"
+                if KEY.fullmatch(named):
+                    pairs[named] = value
+            seen[key] = value
+    if pairs.get("Clip skip") in (1, "1"):
+        del pairs["Clip skip"]
+    for key, value in _clean(extra):
+        pairs.setdefault(key, value)
+    pairs.update(_ours(spec, report, job_id, node))
+    pairs["Version"] = f"StableNew {version}"
+    order = {key: place for place, key in enumerate(KEY_ORDER)}
+    order |= {key: len(order) + 1 + place for place, key in enumerate(LAST_KEYS)}
+    return sorted(pairs.items(), key=lambda pair: order.get(pair[0], len(KEY_ORDER)))
+
+
+def prompts(spec: JobSpec) -> tuple[str, str]:
+    """Positive and negative prompt of the generating stage: those of the image as a whole."""
+    return spec.stages[0].prompt, spec.stages[0].negative_prompt
+
+
+_ASKED = {
+    "Steps": "steps",
+    "Sampler": "sampler_name",
+    "Schedule type": "scheduler",
+    "CFG scale": "cfg_scale",
+    "Model": "model",
+    "VAE": "vae",
+    "Clip skip": "clip_skip",
+    "Denoising strength": "denoising_strength",
+}
+
+
+def _asked(spec: JobSpec) -> dict[str, JsonValue]:
+    first = spec.stages[0]
+    pairs = {
+        key: first.config[field] for key, field in _ASKED.items() if first.config.get(field) not in (None, "")
+    }
+    pairs["Seed"] = first.seed
+    if "width" in first.config and "height" in first.config:
+        pairs["Size"] = f"{first.config['width']}x{first.config['height']}"
+    return pairs
+
+
+def _ours(spec: JobSpec, report: Mapping[str, JsonValue], job_id: str, node: str) -> dict[str, JsonValue]:
+    pairs: dict[str, JsonValue] = {"StableNew stages": " ".join(stage.name for stage in spec.stages)}
+    backend = report.get("backend")
+    if isinstance(backend, Mapping) and backend.get("name"):
+        name = f"{backend['name']} {backend.get('version', '')}".strip()
+        pairs["StableNew backend"] = f"{name} (stand-in, no AI model)" if backend.get("stand_in") else name
+    pairs["StableNew node"] = node
+    pairs["StableNew job"] = job_id
+    if spec.provenance.get("pack"):
+        pairs["StableNew pack"] = spec.provenance["pack"]
+    template = spec.provenance.get("template")
+    if template and template != spec.stages[0].prompt:
+        pairs["StableNew template"] = template
+    return {key: value for key, value in pairs.items() if value not in (None, "")}
+
+
+def _stage_reports(report: Mapping[str, JsonValue]) -> list[Mapping[str, JsonValue]]:
+    stages = report.get("stages")
+    if not isinstance(stages, Sequence) or isinstance(stages, str):
+        return []
+    return [stage for stage in stages if isinstance(stage, Mapping)]
+
+
+def _clean(info: JsonValue) -> list[tuple[str, JsonValue]]:
+    """Pairs that can be written. A plugin's bad key is left out: an image is never lost for its label."""
+    if not isinstance(info, Mapping):
+        return []
+    return [
+        (key, value)
+        for key, value in info.items()
+        if isinstance(key, str) and KEY.fullmatch(key) and value not in (None, "")
+    ]
+
+
+# --- our own JSON --------------------------------------------------------------------------------------------
+
+
+def stablenew_chunk(
+    spec: JobSpec,
+    report: Mapping[str, JsonValue],
+    *,
+    version: str,
+    job_id: str,
+    run_id: str,
+    node: str,
+    attempt: int,
+    image_sha256: str,
+) -> str:
+    """The ``stablenew`` text: JSON in plain ASCII, so that it is tEXt whatever the prompt is written in.
+
+    ``image_sha256`` is that of the pixels (:func:`stablenew_api.images.pixel_sha256`). Template and choices
+    stand in the provenance of ``spec`` and once more at the top, where a reader looks first.
+    """
+    return json.dumps(
+        {
+            "format": CHUNK_FORMAT,
+            "version": version,
+            "job_id": job_id,
+            "run_id": run_id,
+            "spec_sha256": spec.sha256,
+            "spec": spec.to_json(),
+            "template": spec.provenance.get("template", ""),
+            "choices": spec.provenance.get("choices", {}),
+            "node": node,
+            "attempt": attempt,
+            "worker_version": report.get("stablenew", ""),
+            "backend": report.get("backend", {}),
+            "stages": [
+                {key: stage.get(key) for key in ("name", "version", "seconds")}
+                for stage in _stage_reports(report)
+            ],
+            "image_sha256": image_sha256,
+        },
+        separators=(",", ":"),
+        ensure_ascii=True,
+    )
+
+
+def stored_spec(text: str, name: str) -> bytes:
+    """Canonical JSON of the job in a ``stablenew`` text. ``name`` is the image's, for error texts.
+
+    Raises UserError for what is no such text, for a newer format, and when the job is not the one that was
+    written (its hash does not fit).
+    """
+    try:
+        data = json.loads(text)
+        newer = data["format"] > CHUNK_FORMAT
+        spec = canonical_json(data["spec"])
+        intact = JobSpec.from_json(data["spec"]).sha256 == data["spec_sha256"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{name}: its stablenew text cannot be read; it was changed or cut") from error
+    if newer:
+        raise UserError(f"{name}: made by a newer StableNew ({data.get('version')}); update this one")
+    if not intact:
+        raise UserError(f"{name}: the job stored in it was changed after it was made; it cannot be replayed")
+    return spec

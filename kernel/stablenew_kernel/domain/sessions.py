@@ -1,0 +1,173 @@
+"""What the coordinator remembers of a node and of a lease. Mutable records; the rules are the coordinator's."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from stablenew_api.jobs import JobState
+from stablenew_api.leases import LeaseKey
+from stablenew_api.scheduler import NodeView
+
+from stablenew_kernel.domain.lifecycle import Step
+from stablenew_kernel.domain.link import ActiveJob, NodeFacts, NodeGauges, NodeStatus, QueuedJob
+
+STORY_LENGTH = 10
+"""Steps kept of an active job, for InvalidTransition: a lease has five at most, so its cause is among them."""
+
+
+class Lease:
+    """An active job: one attempt, on one node."""
+
+    __slots__ = (
+        "cancel_reason",
+        "cancel_requested",
+        "deadline",
+        "failures",
+        "job",
+        "key",
+        "leased_at",
+        "min_vram",
+        "node_id",
+        "node_name",
+        "revoked",
+        "revoked_for",
+        "since",
+        "started",
+        "state",
+        "story",
+    )
+
+    def __init__(
+        self, job: QueuedJob, attempt: int, node_id: str, node_name: str, state: JobState, now: float
+    ) -> None:
+        self.job = job
+        """As it was queued: its attempt and failures are those before this lease."""
+        self.key = LeaseKey(job.job_id, attempt)
+        self.node_id = node_id
+        self.node_name = node_name
+        self.state = state
+        self.since = now
+        self.leased_at = now
+        self.failures = job.failures
+        self.min_vram = job.min_vram
+        self.started = False
+        """Whether the node was seen to run it: then losing the node counts as a failure of the job."""
+        self.cancel_requested = False
+        self.cancel_reason = ""
+        self.revoked = ""
+        """Why we asked to have it back, if not started; empty: we did not."""
+        self.revoked_for = ""
+        """Idle node that it was taken back for."""
+        self.deadline: float | None = None
+        """When to give it up; None: its node is in touch."""
+        self.story: deque[Step] = deque(maxlen=STORY_LENGTH)
+
+    def queued_again(self) -> QueuedJob:
+        """The job as it goes back to the queue."""
+        job = self.job
+        return QueuedJob(
+            job.job_id,
+            job.run_id,
+            job.priority,
+            job.needs,
+            job.stages,
+            self.key.attempt,
+            self.failures,
+            job.spec,
+            job.run_timeout,
+            self.min_vram,
+        )
+
+    def shown(self) -> ActiveJob:
+        """For people and for the store."""
+        return ActiveJob(
+            self.queued_again(),
+            self.node_id,
+            self.node_name,
+            self.state,
+            self.cancel_requested,
+            self.cancel_reason,
+            self.since,
+        )
+
+
+class Node:
+    """A node that is or was in touch."""
+
+    __slots__ = (
+        "connected",
+        "drain_reason",
+        "draining",
+        "epoch",
+        "exit_when_idle",
+        "facts",
+        "gauges",
+        "held_back",
+        "last_heard",
+        "leases",
+        "name",
+        "node_id",
+        "vram_total",
+    )
+
+    def __init__(self, node_id: str, name: str) -> None:
+        self.node_id = node_id
+        self.name = name
+        self.epoch = 0
+        """The highest that was ever welcomed, on disk too. A Hello must be above it."""
+        self.connected = False
+        self.facts: NodeFacts | None = None
+        self.gauges = NodeGauges()
+        self.last_heard = float("-inf")
+        self.draining = False
+        self.drain_reason = ""
+        self.exit_when_idle = False
+        self.held_back = False
+        """It gave a lease back unasked: our idea of its free slots is wrong until its next report. Without
+        this, offer and rejection would chase each other at the speed of the wire."""
+        self.vram_total = 0
+        self.leases: dict[str, Lease] = {}
+        """By job id, oldest first. Offers in flight are among them, so they count against the slots."""
+
+    @property
+    def accepting(self) -> bool:
+        """Whether it may get offers."""
+        return self.connected and not self.draining and not self.held_back and self.gauges.state == "ready"
+
+    def capacity(self, prefetch: int) -> int:
+        """Leases it can take now, the prefetch included."""
+        return self.facts.slots + prefetch - len(self.leases) if self.facts else 0
+
+    def idle_slots(self) -> int:
+        """Slots with nothing to run."""
+        return max(0, self.facts.slots - len(self.leases)) if self.facts else 0
+
+    def view(self, free_slots: int) -> NodeView:
+        """As a scheduler sees it."""
+        facts, gauges = self.facts, self.gauges
+        assert facts is not None
+        return NodeView(
+            self.node_id,
+            self.name,
+            free_slots,
+            max(0, facts.slots - len(self.leases)),
+            gauges.loaded_model,
+            facts.vram_total_bytes,
+            gauges.vram_free_bytes,
+            gauges.utilization,
+            facts.speed,
+        )
+
+    def shown(self, now: float) -> NodeStatus:
+        """For people."""
+        return NodeStatus(
+            self.node_id,
+            self.name,
+            self.connected,
+            self.draining,
+            self.epoch,
+            self.facts,
+            self.gauges,
+            tuple(lease.shown() for lease in self.leases.values()),
+            now - self.last_heard,
+        )

@@ -1,0 +1,113 @@
+"""kill -9 at every named point: each image is stored exactly once, with the same seed and the same bytes."""
+
+from __future__ import annotations
+
+import pytest
+from house import House, eventually, images_of, learning_records
+from stablenew_api.errors import StableNewError
+from stablenew_api.faults import CRASH_POINTS
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+@pytest.mark.parametrize("point", [point for point in CRASH_POINTS if point.startswith("kernel.")])
+def test_the_kernel_dies(house: House, undisturbed: dict[int, tuple[int, bytes]], point: str) -> None:
+    client = house.start_kernel(crash_at=point)
+    house.start_agent("a")
+    house.wait_online(client, 1)
+    try:
+        run_id = client.submit(house.request()).run_id
+    except StableNewError:
+        run_id = ""  # it died before it could answer; the run is there or it is not, never half
+    assert house.kernel is not None
+    assert house.kernel.wait(45) == 137, f"{point} was not reached"
+    client = house.start_kernel()
+    if not run_id:
+        runs = client.runs()
+        assert len(runs) == (point == "kernel.submit.after_commit")
+        run_id = runs[0].run_id if runs else client.submit(house.request()).run_id
+    run = house.wait_run(run_id)
+    assert (run.state, run.done, run.failed) == ("done", 3, 0)
+    assert images_of(run) == undisturbed
+    assert len(learning_records(house.data, run_id)) == 3
+
+
+@pytest.mark.parametrize("point", [point for point in CRASH_POINTS if point.startswith("agent.")])
+def test_the_agent_dies(house: House, undisturbed: dict[int, tuple[int, bytes]], point: str) -> None:
+    client = house.start_kernel()
+    agent = house.start_agent("a", crash_at=point)
+    house.wait_online(client, 1)
+    run_id = client.submit(house.request()).run_id
+    assert agent.wait(45) == 137, f"{point} was not reached"
+    house.start_agent("a")
+    run = house.wait_run(run_id)
+    assert (run.state, run.done, run.failed) == ("done", 3, 0)
+    assert images_of(run) == undisturbed
+    assert len(learning_records(house.data, run_id)) == 3
+
+
+@pytest.mark.parametrize("point", [point for point in CRASH_POINTS if point.startswith("worker.")])
+def test_the_worker_dies(house: House, undisturbed: dict[int, tuple[int, bytes]], point: str) -> None:
+    """Every worker of the agent dies when it gets to the point in its second job (of four steps), so each job
+    but the first is begun twice."""
+    client = house.start_kernel()
+    house.start_agent("a", crash_at=f"{point}:{6 if point == 'worker.stage.step' else 2}")
+    house.wait_online(client, 1)
+    run_id = client.submit(house.request()).run_id
+    run = house.wait_run(run_id)
+    assert (run.state, run.done, run.failed) == ("done", 3, 0)
+    assert images_of(run) == undisturbed
+    attempts = [client.job(f"{run_id}/{index}").job.attempt for index in range(3)]
+    assert max(attempts) > 1, f"{point} was not reached"
+
+
+def test_an_agent_is_killed_mid_job_and_others_finish(
+    house: House, undisturbed: dict[int, tuple[int, bytes]]
+) -> None:
+    client = house.start_kernel()
+    for name in ("one", "two", "three"):
+        house.start_agent(name, "--backend-option", "seconds_per_step=0.2")
+    house.wait_online(client, 3)
+    run_id = client.submit(house.request()).run_id
+
+    def busy() -> str | None:
+        return next((node.info.name for node in client.nodes() if node.running), None)
+
+    victim = eventually(busy, "a node works")
+    house.kill_agent(victim)
+    run = house.wait_run(run_id)
+    assert (run.state, run.done) == ("done", 3)
+    assert images_of(run) == undisturbed
+    retried = [job for job in client.jobs(run_id).jobs if job.attempt > 1]
+    assert retried
+    assert all(job.node != victim for job in retried)
+
+
+def test_the_kernel_is_killed_mid_run_and_resumes(
+    house: House, undisturbed: dict[int, tuple[int, bytes]]
+) -> None:
+    client = house.start_kernel()
+    house.start_agent("a", "--backend-option", "seconds_per_step=0.1")
+    house.wait_online(client, 1)
+    run_id = client.submit(house.request()).run_id
+    eventually(lambda: client.jobs(run_id, ["running"]).jobs, "a job runs")
+    house.kill_kernel()
+    client = house.start_kernel()
+    assert "did not stop in order" in client.status().start_note
+    run = house.wait_run(run_id)
+    assert images_of(run) == undisturbed
+
+
+def test_after_a_crash_the_queue_can_start_paused(house: House) -> None:
+    client = house.start_kernel()
+    run_id = client.submit(house.request()).run_id
+    house.kill_kernel()
+    client = house.start_kernel('after_crash="paused"')
+    status = client.status()
+    assert status.queue.paused
+    assert "paused" in status.start_note
+    house.start_agent("a")
+    house.wait_online(client, 1)
+    assert client.jobs(run_id, ["queued"]).total == 3
+    client.set_paused(False)
+    assert house.wait_run(run_id).done == 3
