@@ -26,6 +26,14 @@ from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
+from stablenew_agent import session as s
+from stablenew_agent.backoff import Backoff, give_up
+from stablenew_agent.dial import Link, LinkEnd
+from stablenew_agent.identity import Identity
+from stablenew_agent.outbox import Outbox
+from stablenew_agent.pool import Inventory, Job, StepReport, WorkerPool, WorkerResult, WorkerSetup
+from stablenew_agent.telemetry import Telemetry, host_name, operating_system
+from stablenew_agent.transfer import Transfer, TransferError
 from stablenew_api.backend import BackendIdentity, Capabilities
 from stablenew_api.errors import StableNewError
 from stablenew_api.faults import crash_point
@@ -35,15 +43,6 @@ from stablenew_api.probe import Probe
 from stablenew_client import wire
 from stablenew_proto.options import PROTOCOL_MINOR
 from stablenew_proto.v1 import agent_link_pb2 as pb
-
-from stablenew_agent import session as s
-from stablenew_agent.backoff import Backoff, give_up
-from stablenew_agent.dial import Link, LinkEnd
-from stablenew_agent.identity import Identity
-from stablenew_agent.outbox import Outbox
-from stablenew_agent.pool import Inventory, Job, StepReport, WorkerPool, WorkerResult, WorkerSetup
-from stablenew_agent.telemetry import Telemetry, host_name, operating_system
-from stablenew_agent.transfer import Transfer, TransferError
 
 log = logging.getLogger(__name__)
 

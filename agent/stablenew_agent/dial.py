@@ -19,7 +19,9 @@ from typing import Any
 
 import grpc
 import grpc.aio
+
 from stablenew_api.errors import UserError
+from stablenew_client.pace import Pace
 from stablenew_proto.options import CHANNEL_OPTIONS
 from stablenew_proto.v1 import agent_link_pb2 as pb
 from stablenew_proto.v1 import agent_link_pb2_grpc
@@ -140,11 +142,16 @@ class Link:
 
     async def _send(self) -> None:
         write = self._call.write
+        pace = Pace()
+        clock = asyncio.get_running_loop().time
         try:
             while True:
                 await self._due.wait()
+                if (delay := pace.delay(clock())) > 0:
+                    await asyncio.sleep(delay)
                 self._before_frame()
                 self._due.clear()
+                pace.sent(clock())
                 frame = pb.ConnectRequest(
                     facts=self._facts,
                     progress=self._progress.values(),

@@ -18,11 +18,6 @@ from typing import Any
 import click
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
-from stablenew_api.datafolder import DATA_VARIABLE, DataFolder
-from stablenew_api.errors import PluginError, UserError
-from stablenew_api.host import PluginHost
-from stablenew_api.jobs import JsonValue
-from stablenew_api.jsonlog import log_to_file
 
 from stablenew_agent.agent import Agent, AgentOptions, Refused
 from stablenew_agent.dial import address_from, check_address
@@ -30,6 +25,11 @@ from stablenew_agent.identity import Identity
 from stablenew_agent.outbox import Outbox
 from stablenew_agent.pool import WorkerSetup
 from stablenew_agent.telemetry import choose_probes, host_name
+from stablenew_api.datafolder import DATA_VARIABLE, DataFolder
+from stablenew_api.errors import PluginError, UserError
+from stablenew_api.host import PluginHost
+from stablenew_api.jobs import JsonValue
+from stablenew_api.jsonlog import log_to_file
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2  # click's own

@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
+
+from stablenew_agent import encode
 from stablenew_api.backend import (
     Backend,
     BackendIdentity,
@@ -34,10 +36,9 @@ from stablenew_api.images import pixel_sha256
 from stablenew_api.jobs import FailureKind, JsonValue
 from stablenew_api.stage import Stage, StageImage
 
-from stablenew_agent import encode
-
 if TYPE_CHECKING:
     from PIL.Image import Image
+
     from stablenew_api.backend import Progress
 
 PROGRESS_INTERVAL = 0.05

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
 from stablenew_api.probe import GpuReading, Probe
 
 log = logging.getLogger(__name__)

@@ -18,6 +18,9 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
+
+from stablenew_agent.backoff import Backoff
+from stablenew_agent.pool import OutputFile
 from stablenew_api.errors import StableNewError
 from stablenew_api.jobs import Artifact
 from stablenew_client import wire
@@ -25,9 +28,6 @@ from stablenew_proto.options import CHANNEL_OPTIONS, CHUNK_BYTES
 from stablenew_proto.v1 import artifact_store_pb2 as pb
 from stablenew_proto.v1 import artifact_store_pb2_grpc
 from stablenew_proto.v1 import common_pb2 as common
-
-from stablenew_agent.backoff import Backoff
-from stablenew_agent.pool import OutputFile
 
 log = logging.getLogger(__name__)
 

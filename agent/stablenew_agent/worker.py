@@ -23,14 +23,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from stablenew_agent.running import EventToken, JobRunner
 from stablenew_api.backend import Backend, BackendIdentity
 from stablenew_api.errors import StableNewError, StageFailure
 from stablenew_api.faults import crash_point
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JsonValue
 from stablenew_api.jsonlog import log_to_file
-
-from stablenew_agent.running import EventToken, JobRunner
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from stablenew_api.cancel import CancelToken
 
     Progress = Callable[[int, int, "Image | None"], None]
-    """``progress(step, steps, preview)``, called after each sampling step."""
+    """``progress(step, steps, preview)``, called after each sampling step.
+
+    It may have a method ``wants_preview() -> bool``: ask it before drawing a preview that costs something."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
+
 from stablenew_api.datafolder import DataFolder, KernelInfo
 from stablenew_api.errors import KernelUnavailable, StableNewError, UserError
+from stablenew_client.launch import start_kernel
 from stablenew_proto.options import CHANNEL_OPTIONS
 from stablenew_proto.v1 import kernel_pb2 as pb
 from stablenew_proto.v1 import kernel_pb2_grpc
-
-from stablenew_client.launch import start_kernel
 
 T = TypeVar("T")
 

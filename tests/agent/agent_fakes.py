@@ -16,6 +16,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import psutil
+
 from stablenew_api.jobs import Artifact, JobSpec, StageSpec
 from stablenew_api.leases import Cancel, Fact, LeaseKey, Offer
 from stablenew_client import wire

@@ -7,6 +7,7 @@ import time
 
 from PIL import Image
 from pydantic import BaseModel, Field
+
 from stablenew_api import hookimpl
 from stablenew_api.backend import Backend, BackendIdentity, Capabilities, GenerationResult
 from stablenew_api.errors import StageFailure

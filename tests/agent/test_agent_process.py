@@ -14,6 +14,7 @@ import psutil
 import pytest
 from agent_fakes import AgentProcess, FakeKernel, async_test, spec, until
 from PIL import Image
+
 from stablenew_api.images import pixel_sha256
 from stablenew_api.jobs import Artifact, FailureKind
 from stablenew_api.leases import LeaseState

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from agent_fakes import PLUGIN
 from click.testing import CliRunner
+
 from stablenew_agent.dial import address_from, check_address
 from stablenew_agent.main import command
 from stablenew_agent.telemetry import Telemetry, choose_probes

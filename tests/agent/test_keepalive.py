@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from agent_fakes import AgentProcess, FakeKernel, Proxy, async_test, spec, until
+
 from stablenew_api.leases import LeaseState
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stablenew_agent.identity import Identity
 from stablenew_agent.outbox import Outbox
 from stablenew_api.errors import UserError

@@ -7,6 +7,7 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stablenew_api.backend import BackendIdentity, Capabilities
 from stablenew_api.jobs import Artifact, Failure, FailureKind
 from stablenew_api.leases import Cancel, Fact, HeldLease, LeaseKey, LeaseState, Offer, Outcome

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from stablenew_api import hookspecs, testing
 from stablenew_api.backend import Backend
 from stablenew_api.frontend import Frontend

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stablenew_api.files import write_atomic, write_new
 
 WRITERS = [write_new, write_atomic]

@@ -15,6 +15,7 @@ from typing import Any
 import click
 import pytest
 from pydantic import BaseModel
+
 from stablenew_api import STABLENEW_API, hookimpl
 from stablenew_api.errors import PluginError
 from stablenew_api.host import (

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stablenew_api.jobs import Artifact, JobSpec, JobState, Needs, StageSpec, canonical_json
 
 # Text without lone surrogates, which UTF-8 cannot hold.

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+
 from stablenew_api.clock import SystemClock
 from stablenew_api.datafolder import DATA_VARIABLE, DataFolder, KernelInfo
 from stablenew_api.errors import UserError

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops
 from pydantic import BaseModel, Field
+
 from stablenew_api.backend import BackendIdentity, Capabilities, GenerationResult
 from stablenew_api.cancel import CancelToken
 from stablenew_api.errors import Cancelled, StageFailure

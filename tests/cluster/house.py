@@ -13,6 +13,7 @@ from threading import Event
 from typing import TypeVar
 
 import psutil
+
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import StableNewError
 from stablenew_client import KernelClient

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from house import House, eventually, images_of, learning_records
+
 from stablenew_api.errors import StableNewError
 from stablenew_api.faults import CRASH_POINTS
 

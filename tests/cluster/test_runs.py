@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from house import House, eventually, images_of, learning_records
 from PIL import Image
+
 from stablenew_api.errors import StableNewError, UserError
 from stablenew_api.images import pixel_sha256
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stablenew_kernel.store.database import Database
 from store_kit import FixedClock, Store
+
+from stablenew_kernel.store.database import Database
 
 
 @pytest.fixture

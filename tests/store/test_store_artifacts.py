@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stablenew_kernel.store import artifacts
 from stablenew_kernel.store.artifacts import (
     ArtifactNotFound,

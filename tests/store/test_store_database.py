@@ -12,10 +12,11 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+from store_kit import FixedClock, Store
+
 from stablenew_kernel.store import jobs, meta
 from stablenew_kernel.store.database import PRAGMAS, Database, migrate, migrations
 from stablenew_kernel.store.errors import StoreError
-from store_kit import FixedClock, Store
 
 CHILD = Path(__file__).with_name("crash_child.py")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stablenew_api.datafolder import DataFolder, KernelInfo
 from stablenew_api.learning import LearningRecord, Rating
 from stablenew_kernel.store import journal as journal_module

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from store_kit import AT, START, FixedClock, Store, done_outcome, image, make_spec, new_jobs, step
+
 from stablenew_api.errors import UserError
 from stablenew_api.ids import uuid7
 from stablenew_api.jobs import Failure, FailureKind, JobState, Needs
@@ -21,7 +23,6 @@ from stablenew_kernel.domain.link import KnownNode, RecordCancel, RememberNode
 from stablenew_kernel.store import jobs, meta, nodes, outputs, records, runs
 from stablenew_kernel.store.database import Database
 from stablenew_kernel.store.errors import Conflict, NotFound
-from store_kit import AT, START, FixedClock, Store, done_outcome, image, make_spec, new_jobs, step
 
 QUEUED, LEASED, RUNNING, UNKNOWN = JobState.QUEUED, JobState.LEASED, JobState.RUNNING, JobState.UNKNOWN
 DONE, FAILED, CANCELLED = JobState.DONE, JobState.FAILED, JobState.CANCELLED

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from stablenew_api.jobs import JobState
-from stablenew_proto.v1 import kernel_pb2 as pb
-
 from stablenew_kernel.domain.link import Transition
 from stablenew_kernel.store.runs import RunRow
+from stablenew_proto.v1 import kernel_pb2 as pb
 
 _GROUPS: dict[JobState, str] = {state: "active" if state.active else state.value for state in JobState}
 """What people count together: a job that a node holds, whatever it does with it, is active."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stablenew_proto.v1 import kernel_pb2 as pb
-
 from stablenew_kernel.domain.link import Transition
 from stablenew_kernel.hub import views
 from stablenew_kernel.hub.watch import Watcher
+from stablenew_proto.v1 import kernel_pb2 as pb
 
 
 class Bulletin:

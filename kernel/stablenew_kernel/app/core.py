@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, TypeVar
 from stablenew_api.clock import Clock
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.host import PluginHost
-from stablenew_proto.v1 import kernel_pb2 as pb
-
 from stablenew_kernel.app.board import RunBoard
 from stablenew_kernel.app.bulletin import Bulletin
 from stablenew_kernel.domain.settings import Settings
 from stablenew_kernel.store import meta, runs
 from stablenew_kernel.store.database import Database
 from stablenew_kernel.store.errors import StoreError
+from stablenew_proto.v1 import kernel_pb2 as pb
 
 if TYPE_CHECKING:
     from stablenew_kernel.app.delivery import Delivery

@@ -25,8 +25,6 @@ from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JobSpec, JsonValue, canonical_json
 from stablenew_api.learning import LearningRecord
 from stablenew_api.report import RunImage
-from stablenew_proto.v1 import kernel_pb2 as pb
-
 from stablenew_kernel.domain.infotext import describe, format_infotext, prompts, stablenew_chunk
 from stablenew_kernel.domain.naming import FilePattern, parse_pattern
 from stablenew_kernel.domain.png import with_text
@@ -37,6 +35,7 @@ from stablenew_kernel.store.errors import StoreError
 from stablenew_kernel.store.learning import LearningJournal
 from stablenew_kernel.store.outputs import PendingOutput, SavedOutput
 from stablenew_kernel.store.runfolder import RunFolder
+from stablenew_proto.v1 import kernel_pb2 as pb
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -1,25 +1,22 @@
 """The shell around the coordinator: effects are committed first and carried out afterwards, in order.
 
-All effects of one turn of the loop make a *batch*. Its records go to the writer thread in one function; when
-they are committed, and all earlier batches are through, its sends go out. So nothing is acknowledged and no
-lease is offered before it is on disk, and the loop never waits for the disk: while one batch is being synced
-the next ones gather and share the following transaction.
+Effects gather in a *batch*. Its records go to the writer thread in one function; when they are committed, its
+sends go out. So nothing is acknowledged and no lease is offered before it is on disk, and the loop never waits
+for the disk: while one batch is being synced, the next one gathers, and the busier the house, the fuller it is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import grpc
+
 from stablenew_api.clock import Clock
 from stablenew_api.faults import crash_point
-from stablenew_proto.v1 import agent_link_pb2 as pb
-
 from stablenew_kernel.domain.coordinator import Coordinator
 from stablenew_kernel.domain.link import (
     RECORDS,
@@ -43,10 +40,12 @@ from stablenew_kernel.domain.link import (
 )
 from stablenew_kernel.hub.link import AgentLink
 from stablenew_kernel.store import jobs, meta
-from stablenew_kernel.store.database import Database
+from stablenew_kernel.store.database import Connection, Database
 from stablenew_kernel.store.records import commit
+from stablenew_proto.v1 import agent_link_pb2 as pb
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 TICK = 1.0
 """Seconds between Tick events: the resolution of every time-out of the link."""
@@ -71,9 +70,8 @@ class Listener(Protocol):
 @dataclass(slots=True)
 class _Batch:
     records: list[Record] = field(default_factory=list)
-    also: list[Callable[[], None]] = field(default_factory=list)
+    changes: list[tuple[Callable[[Connection], Any], asyncio.Future[Any]]] = field(default_factory=list)
     sends: list[Effect] = field(default_factory=list)
-    committed: bool = False
 
 
 class Dispatcher:
@@ -87,7 +85,8 @@ class Dispatcher:
         self._links: dict[int, AgentLink] = {}
         self._sessions: dict[str, AgentLink] = {}
         self._batch: _Batch | None = None
-        self._under_way: deque[_Batch] = deque()
+        """What gathers."""
+        self._committing = False
         self._stopped = False
         self._ticker: asyncio.Task[None] | None = None
 
@@ -113,9 +112,8 @@ class Dispatcher:
 
     async def settled(self) -> None:
         """Return once everything fed so far is committed and carried out."""
-        while self._batch is not None or self._under_way:
-            await self._database.write_async(lambda _: None)
-            await asyncio.sleep(0)
+        if not self._stopped and (self._batch is not None or self._committing):
+            await self.change(lambda _: None)
 
     # --- links (LinkPort) -----------------------------------------------------------------------------------
 
@@ -152,63 +150,78 @@ class Dispatcher:
 
     # --- effects --------------------------------------------------------------------------------------------
 
-    def feed(self, event: Event, also: Callable[[], None] | None = None) -> None:
-        """Take in one event. ``also`` runs after the commit of this turn, before its sends."""
+    def feed(self, event: Event) -> None:
+        """Take in one event."""
         if self._stopped:
             return
         effects = self.coordinator.handle(event, self._clock.monotonic())
-        if not effects and also is None:
-            return
-        batch = self._batch
-        if batch is None:
-            batch = self._batch = _Batch()
-            asyncio.get_running_loop().call_soon(self._flush)
-        for effect in effects:
-            if isinstance(effect, RECORDS):
-                batch.records.append(effect)  # type: ignore[arg-type]
-            else:
-                batch.sends.append(effect)
-        if also is not None:
-            batch.also.append(also)
+        if effects:
+            batch = self._gathering()
+            for effect in effects:
+                if isinstance(effect, RECORDS):
+                    batch.records.append(effect)  # type: ignore[arg-type]
+                else:
+                    batch.sends.append(effect)
+
+    def change(self, function: Callable[[Connection], T]) -> asyncio.Future[T]:
+        """Let ``function`` change the store in the very commit of what was fed last, behind its records.
+
+        The future has the result once that is committed and carried out.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._gathering().changes.append((function, future))
+        return future
+
+    def _gathering(self) -> _Batch:
+        if self._batch is None:
+            self._batch = _Batch()
+            if not self._committing:
+                asyncio.get_running_loop().call_soon(self._flush)
+        return self._batch
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, None
-        assert batch is not None
-        self._under_way.append(batch)
-        if not batch.records:
-            # Nothing to commit, but an ack in here may cover facts of a batch that is still being committed.
-            batch.committed = True
-            self._release()
+        if batch is None or self._stopped:
             return
-        records = batch.records
-        if _has_outcome(records):
+        if not batch.records and not batch.changes:
+            self._release(batch, [])
+            return
+        if _has_outcome(batch.records):
             crash_point("kernel.result.before_commit")
         at = meta.timestamp(self._clock)
-        future = self._database.write_async(lambda connection: commit(connection, records, at))
+
+        def write(connection: Connection) -> list[Any]:
+            commit(connection, batch.records, at)
+            return [function(connection) for function, _ in batch.changes]
+
+        self._committing = True
+        future = self._database.write_async(write)
         future.add_done_callback(lambda done: self._committed(batch, done))
 
-    def _committed(self, batch: _Batch, done: asyncio.Future[None]) -> None:
-        if self._stopped or done.cancelled():
+    def _committed(self, batch: _Batch, done: asyncio.Future[list[Any]]) -> None:
+        self._committing = False
+        if done.cancelled():
             return
         if error := done.exception():
+            for _, future in batch.changes:
+                future.set_exception(error)
             self._fail(error)
             return
         if _has_outcome(batch.records):
             crash_point("kernel.result.after_commit")
-        batch.committed = True
-        self._release()
+        self._release(batch, done.result())
+        self._flush()
 
-    def _release(self) -> None:
-        """Carry out batches from the front, as far as they are committed."""
-        while self._under_way and self._under_way[0].committed:
-            batch = self._under_way.popleft()
-            transitions = [record for record in batch.records if isinstance(record, Transition)]
-            if transitions:
-                self._listener.committed(transitions)
-            for also in batch.also:
-                also()
-            for effect in batch.sends:
-                self._carry_out(effect)
+    def _release(self, batch: _Batch, results: list[Any]) -> None:
+        """Carry out a batch that is on disk."""
+        transitions = [record for record in batch.records if isinstance(record, Transition)]
+        if transitions:
+            self._listener.committed(transitions)
+        for effect in batch.sends:
+            self._carry_out(effect)
+        for (_, future), result in zip(batch.changes, results, strict=True):
+            if not future.done():
+                future.set_result(result)
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:

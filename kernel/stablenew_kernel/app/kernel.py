@@ -12,15 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 import grpc
+
 from stablenew_api.clock import Clock
 from stablenew_api.datafolder import DataFolder, KernelInfo
 from stablenew_api.errors import UserError
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JobState
 from stablenew_api.learning import Rating
-from stablenew_proto.v1 import agent_link_pb2
-from stablenew_proto.v1 import kernel_pb2 as pb
-
 from stablenew_kernel.app.board import RunBoard, run_message
 from stablenew_kernel.app.core import Core
 from stablenew_kernel.app.delivery import Delivery
@@ -40,6 +38,8 @@ from stablenew_kernel.store.artifacts import ArtifactStore
 from stablenew_kernel.store.database import SQLITE_VERSION, Connection, Database
 from stablenew_kernel.store.errors import StoreError
 from stablenew_kernel.store.learning import LearningJournal
+from stablenew_proto.v1 import agent_link_pb2
+from stablenew_proto.v1 import kernel_pb2 as pb
 
 log = logging.getLogger(__name__)
 

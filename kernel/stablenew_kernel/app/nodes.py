@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stablenew_proto.v1 import kernel_pb2 as pb
-
 from stablenew_kernel.app.core import Core
 from stablenew_kernel.domain.link import DrainSet, NodeStatus
 from stablenew_kernel.hub import views
 from stablenew_kernel.hub.link import AgentLink
 from stablenew_kernel.store import nodes
 from stablenew_kernel.store.errors import NotFound
+from stablenew_proto.v1 import kernel_pb2 as pb
 
 
 class NodeDesk:

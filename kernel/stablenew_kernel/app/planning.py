@@ -7,13 +7,12 @@ from random import Random
 
 from stablenew_api.errors import UserError
 from stablenew_api.host import PluginHost
-from stablenew_proto.v1 import kernel_pb2 as pb
-
 from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.pipeline import near
 from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, replay_plan
 from stablenew_kernel.domain.presets import parse_settings
 from stablenew_kernel.domain.settings import Settings
+from stablenew_proto.v1 import kernel_pb2 as pb
 
 SHIPPED = (
     Path(__file__).resolve().parents[1] / "content",  # in an installed wheel

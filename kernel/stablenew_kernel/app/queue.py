@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JobSpec, JobState
-from stablenew_proto.v1 import kernel_pb2 as pb
-
 from stablenew_kernel.app.board import run_message
 from stablenew_kernel.app.core import Core
 from stablenew_kernel.domain.link import CancelRequested, PauseSet, QueueChanged, QueuedJob
 from stablenew_kernel.hub import views
 from stablenew_kernel.store import jobs, meta, runs
 from stablenew_kernel.store.database import Connection
+from stablenew_proto.v1 import kernel_pb2 as pb
+
+_Changes = tuple[jobs.Changed, list[runs.RunRow], dict[str, int]]
 
 
 class QueueDesk:
@@ -82,24 +85,25 @@ class QueueDesk:
     async def _cancel(self, selection: jobs.Selection, reason: str) -> tuple[jobs.Changed, int]:
         """Queued jobs end in the store, active ones by the agent's word.
 
-        The coordinator drops the jobs from its window before the store is asked, and anything it leases later
-        was read after the store's change: so no job is leased that was cancelled.
+        The coordinator drops the jobs from its window at once, and the store's turn comes in the commit of that
+        very moment. Whatever is read into the window later was read after it: no cancelled job is ever leased.
         """
+        core = self._core
         reason = reason or "cancelled by the operator"
-        event = CancelRequested(selection.job_ids, selection.run_ids, selection.everything, reason=reason)
-        coordinator = self._core.dispatcher.coordinator
         active = sum(
             selection.everything or job.job.job_id in selection.job_ids or job.job.run_id in selection.run_ids
-            for job in coordinator.active_jobs()
+            for job in core.dispatcher.coordinator.active_jobs()
         )
-        before = self._core.board.totals["cancelled"]
-        self._core.dispatcher.feed(event)
-        await self._core.dispatcher.settled()
-        in_window = self._core.board.totals["cancelled"] - before
+        before = core.board.totals["cancelled"]
+        core.dispatcher.feed(
+            CancelRequested(selection.job_ids, selection.run_ids, selection.everything, reason=reason)
+        )
         changed = await self._change(
-            lambda connection: jobs.cancel_queued(connection, selection, at=self._core.now(), reason=reason)
+            lambda connection: jobs.cancel_queued(connection, selection, at=core.now(), reason=reason),
+            core.dispatcher.change,
         )
-        return changed, active + in_window
+        ended = max(changed.changed, core.board.totals["cancelled"] - before)
+        return replace(changed, changed=ended), active
 
     async def _retry(self, selection: jobs.Selection, reason: str) -> tuple[jobs.Changed, int]:
         changed = await self._change(lambda connection: jobs.retry(connection, selection, at=self._core.now()))
@@ -116,20 +120,22 @@ class QueueDesk:
     async def _clear(self, selection: jobs.Selection, reason: str) -> tuple[jobs.Changed, int]:
         return await self._change(lambda connection: jobs.clear(connection, selection)), 0
 
-    async def _change(self, function: Callable[[Connection], jobs.Changed]) -> jobs.Changed:
-        """Change jobs in the store and take the new counts over.
+    async def _change(
+        self,
+        function: Callable[[Connection], jobs.Changed],
+        write: Callable[[Callable[[Connection], _Changes]], asyncio.Future[_Changes]] | None = None,
+    ) -> jobs.Changed:
+        """Change jobs in the store (through ``write``) and take the new counts over.
 
         Commits come back in the order they were asked for, so the counts are those of this very moment.
         """
 
-        def change(
-            connection: Connection,
-        ) -> tuple[jobs.Changed, list[runs.RunRow], dict[str, int]]:
+        def change(connection: Connection) -> _Changes:
             changed = function(connection)
             rows = [runs.get(connection, run_id) for run_id in changed.run_ids]
             return changed, rows, meta.queue_state(connection).counts
 
-        changed, rows, counts = await self._core.database.write_async(change)
+        changed, rows, counts = await (write or self._core.database.write_async)(change)
         self._core.board.set_totals(counts)
         for row in rows:
             if row.ended_at:

@@ -10,8 +10,6 @@ from stablenew_api.errors import UserError
 from stablenew_api.faults import crash_point
 from stablenew_api.ids import uuid7
 from stablenew_api.jobs import canonical_json
-from stablenew_proto.v1 import kernel_pb2 as pb
-
 from stablenew_kernel.app.board import run_message
 from stablenew_kernel.app.core import Core
 from stablenew_kernel.app.planning import Planner
@@ -22,6 +20,7 @@ from stablenew_kernel.hub import views
 from stablenew_kernel.store import jobs, meta, runs
 from stablenew_kernel.store.database import Connection
 from stablenew_kernel.store.runfolder import RunFolder
+from stablenew_proto.v1 import kernel_pb2 as pb
 
 PREVIEW_BATCH = 100
 """Planned jobs in one message of a dry run."""

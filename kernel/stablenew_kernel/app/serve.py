@@ -16,13 +16,12 @@ from importlib.metadata import version
 from random import Random
 
 import grpc.aio
+
 from stablenew_api.clock import SystemClock
 from stablenew_api.datafolder import DataFolder, KernelInfo
 from stablenew_api.errors import StableNewError, UserError
 from stablenew_api.host import PluginHost
 from stablenew_api.jsonlog import log_to_file
-from stablenew_proto.v1 import agent_link_pb2_grpc, artifact_store_pb2_grpc, kernel_pb2_grpc
-
 from stablenew_kernel.app.kernel import Kernel
 from stablenew_kernel.app.local_agent import LocalAgent
 from stablenew_kernel.domain.settings import Settings, parse_settings_toml
@@ -34,6 +33,7 @@ from stablenew_kernel.store import meta
 from stablenew_kernel.store.artifacts import ArtifactStore
 from stablenew_kernel.store.database import Database
 from stablenew_kernel.store.lock import KernelLock
+from stablenew_proto.v1 import agent_link_pb2_grpc, artifact_store_pb2_grpc, kernel_pb2_grpc
 
 log = logging.getLogger(__name__)
 

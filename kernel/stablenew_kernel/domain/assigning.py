@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from stablenew_api.scheduler import Assignment, NodeView, Scheduler
-
 from stablenew_kernel.domain.matching import Matcher, Requirement
 from stablenew_kernel.domain.window import Waiting
 

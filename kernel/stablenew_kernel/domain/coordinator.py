@@ -24,7 +24,6 @@ from typing import Any
 from stablenew_api.jobs import Failure, FailureKind, JobState
 from stablenew_api.leases import Fact, LeaseState
 from stablenew_api.scheduler import Scheduler
-
 from stablenew_kernel.domain import explain as people
 from stablenew_kernel.domain.dispatch import Dispatcher
 from stablenew_kernel.domain.leasing import Ledger

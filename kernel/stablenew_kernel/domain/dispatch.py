@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from stablenew_api.jobs import JobState
 from stablenew_api.leases import Offer
 from stablenew_api.scheduler import Scheduler
-
 from stablenew_kernel.domain.assigning import assign, candidates
 from stablenew_kernel.domain.leasing import Ledger
 from stablenew_kernel.domain.link import SchedulerFault, SendOffer
@@ -56,10 +55,11 @@ class Dispatcher:
             for assignment in kept:
                 self._offer(jobs[assignment.job_id], self._ledger.nodes[assignment.node_id], assignment.reason)
                 free[assignment.node_id] -= 1
-            # A node that had something to choose from is done for now; the scheduler had its say. The next
-            # round is for those whose jobs are further back than we looked.
-            served = frozenset().union(*fits.values())
-            free = {node_id: room for node_id, room in free.items() if node_id not in served}
+                del fits[assignment.job_id]
+            # A node that could still have had one of these was left idle on purpose. The next round is for
+            # those for which nothing is left of what we looked at, but perhaps further back.
+            spared = frozenset().union(*fits.values())
+            free = {node_id: room for node_id, room in free.items() if room > 0 and node_id not in spared}
             if not more:
                 break
         return list(free)

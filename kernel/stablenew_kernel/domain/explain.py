@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from stablenew_api.scheduler import NodeView, Scheduler
-
 from stablenew_kernel.domain.assigning import assign, candidates
 from stablenew_kernel.domain.link import Preview, QueuedJob
 from stablenew_kernel.domain.matching import Matcher, why_not

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from stablenew_api.jobs import Failure, FailureKind, JobState
 from stablenew_api.leases import Cancel, LeaseKey, Outcome
-
 from stablenew_kernel.domain.lifecycle import Step, after_failure, check
 from stablenew_kernel.domain.link import (
     Effect,

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stablenew_api.jobs import Needs
-
 from stablenew_kernel.domain.link import NodeFacts
 
 _GIB = 1 << 30

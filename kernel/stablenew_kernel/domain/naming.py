@@ -13,7 +13,6 @@ from datetime import datetime
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JobSpec
-
 from stablenew_kernel.domain.pipeline import near
 
 DEFAULT_PATTERN = "{index:05}_{row:03}_{seed}"

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from stablenew_api.errors import UserError
-
 from stablenew_kernel.domain.tokens import Finding, find_unsupported
 
 _LINE_END = re.compile(r"\r\n|\r|\n")

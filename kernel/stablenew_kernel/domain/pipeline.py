@@ -22,10 +22,10 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
 from stablenew_api.stage import Phase, Stage, StageConfig
-
 from stablenew_kernel.domain.presets import Assignment, Layer, overlay, parse_set
 
 _M = TypeVar("_M", bound=BaseModel)

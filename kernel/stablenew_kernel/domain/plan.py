@@ -15,10 +15,10 @@ from random import Random
 from typing import overload
 
 from pydantic import ValidationError
+
 from stablenew_api.errors import PluginError, UserError
 from stablenew_api.jobs import JobSpec, JsonValue, Needs, StageSpec, canonical_json
 from stablenew_api.stage import Phase, Stage
-
 from stablenew_kernel.domain.packs import Pack, Problem, Row
 from stablenew_kernel.domain.pipeline import Pipeline, PlannedStage, near, resolve_pipeline
 from stablenew_kernel.domain.presets import Layer

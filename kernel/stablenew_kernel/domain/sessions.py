@@ -7,7 +7,6 @@ from collections import deque
 from stablenew_api.jobs import JobState
 from stablenew_api.leases import LeaseKey
 from stablenew_api.scheduler import NodeView
-
 from stablenew_kernel.domain.lifecycle import Step
 from stablenew_kernel.domain.link import ActiveJob, NodeFacts, NodeGauges, NodeStatus, QueuedJob
 

@@ -6,8 +6,8 @@ import tomllib
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from stablenew_api.errors import UserError
 
+from stablenew_api.errors import UserError
 from stablenew_kernel.domain.naming import DEFAULT_PATTERN, parse_pattern
 from stablenew_kernel.domain.pipeline import explain, near
 

@@ -18,7 +18,6 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 
 from stablenew_api.scheduler import JobView
-
 from stablenew_kernel.domain.link import FillWindow, QueuedJob
 from stablenew_kernel.domain.matching import Matcher, Requirement
 

@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import grpc
+
 from stablenew_client.wire import WireError, digest_from_proto, digest_to_proto
+from stablenew_kernel.store.artifacts import ArtifactNotFound, ArtifactStore, DigestMismatch, UploadConflict
+from stablenew_kernel.store.errors import StoreError
 from stablenew_proto.options import CHUNK_BYTES
 from stablenew_proto.v1 import artifact_store_pb2 as pb
 from stablenew_proto.v1 import artifact_store_pb2_grpc
-
-from stablenew_kernel.store.artifacts import ArtifactNotFound, ArtifactStore, DigestMismatch, UploadConflict
-from stablenew_kernel.store.errors import StoreError
 
 T = TypeVar("T")
 

@@ -16,13 +16,10 @@ from typing import Any, Protocol
 
 import grpc
 import grpc.aio
+
 from stablenew_api.leases import Cancel, LeaseKey, Offer
 from stablenew_client import wire
 from stablenew_client.pace import LAZY, Pace
-from stablenew_proto.options import PROTOCOL_MINOR
-from stablenew_proto.v1 import agent_link_pb2 as pb
-from stablenew_proto.v1 import agent_link_pb2_grpc
-
 from stablenew_kernel.domain.link import (
     Disconnected,
     Event,
@@ -33,6 +30,9 @@ from stablenew_kernel.domain.link import (
     Progressed,
     Reported,
 )
+from stablenew_proto.options import PROTOCOL_MINOR
+from stablenew_proto.v1 import agent_link_pb2 as pb
+from stablenew_proto.v1 import agent_link_pb2_grpc
 
 log = logging.getLogger(__name__)
 

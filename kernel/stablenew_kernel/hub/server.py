@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+
 from stablenew_api.errors import UserError
 from stablenew_proto.options import SERVER_OPTIONS
 

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Protocol, TypeVar
 
 import grpc
-from stablenew_api.errors import PluginError, StableNewError, UserError
-from stablenew_proto.v1 import kernel_pb2 as pb
-from stablenew_proto.v1 import kernel_pb2_grpc
 
+from stablenew_api.errors import PluginError, StableNewError, UserError
 from stablenew_kernel.hub.watch import Watcher
 from stablenew_kernel.store.errors import Conflict, NotFound, StoreError
+from stablenew_proto.v1 import kernel_pb2 as pb
+from stablenew_proto.v1 import kernel_pb2_grpc
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

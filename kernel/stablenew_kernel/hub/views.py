@@ -5,12 +5,11 @@ from __future__ import annotations
 from stablenew_api.host import PluginInfo
 from stablenew_api.jobs import Failure, JobSpec
 from stablenew_client.wire import failure_to_proto
-from stablenew_proto.v1 import agent_link_pb2, common_pb2
-from stablenew_proto.v1 import kernel_pb2 as pb
-
 from stablenew_kernel.domain.link import NodeStatus, Transition
 from stablenew_kernel.domain.plan import PlannedJob
 from stablenew_kernel.hub.link import AgentLink
+from stablenew_proto.v1 import agent_link_pb2, common_pb2
+from stablenew_proto.v1 import kernel_pb2 as pb
 
 
 def planned_job(job: PlannedJob, node: str, reason: str) -> pb.PlannedJob:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stablenew_api.errors import StableNewError
-
 from stablenew_kernel.store.errors import StoreError, os_error
 
 HASH_BLOCK = 1 << 20

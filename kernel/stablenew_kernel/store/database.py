@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stablenew_api.clock import Clock
-
 from stablenew_kernel.store.errors import StoreError, os_error, sqlite_error
 
 T = TypeVar("T")

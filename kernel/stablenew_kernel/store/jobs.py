@@ -17,7 +17,6 @@ from typing import Any
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import Artifact, Failure, FailureKind, JobSpec, JobState, Needs, canonical_json
-
 from stablenew_kernel.domain.link import ActiveJob, QueuedJob, RecordCancel, Transition
 from stablenew_kernel.store import outputs, tally
 from stablenew_kernel.store.errors import Conflict, NotFound

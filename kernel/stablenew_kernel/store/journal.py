@@ -15,7 +15,6 @@ from io import FileIO
 from pathlib import Path
 
 from stablenew_api.jobs import JsonValue
-
 from stablenew_kernel.store.artifacts import sync_folder
 from stablenew_kernel.store.errors import StoreError, os_error
 

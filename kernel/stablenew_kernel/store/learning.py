@@ -10,7 +10,6 @@ from pathlib import Path
 
 from stablenew_api.jobs import JsonValue
 from stablenew_api.learning import LearningRecord, Rating
-
 from stablenew_kernel.store.journal import Journal
 
 REMEMBERED = 20_000

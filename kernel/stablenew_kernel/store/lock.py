@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import TracebackType
 
 from filelock import FileLock, Timeout
+
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import UserError
-
 from stablenew_kernel.store.errors import os_error
 
 

@@ -6,7 +6,6 @@ import sqlite3
 from dataclasses import dataclass
 
 from stablenew_api.clock import Clock
-
 from stablenew_kernel.store.tally import counts
 
 CLEAN_EXIT = "clean_exit"

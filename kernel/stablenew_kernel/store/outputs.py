@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from stablenew_api.jobs import Artifact, JsonValue
-
 from stablenew_kernel.store import tally
 from stablenew_kernel.store.errors import Conflict, NotFound
 

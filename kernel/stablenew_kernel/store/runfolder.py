@@ -16,7 +16,6 @@ from pathlib import Path
 from stablenew_api.faults import crash_point
 from stablenew_api.files import write_atomic, write_new
 from stablenew_api.jobs import JsonValue
-
 from stablenew_kernel.store.artifacts import sync_folder
 from stablenew_kernel.store.errors import StoreError, os_error
 
@@ -55,7 +54,9 @@ class RunFolder:
         """Make a new folder ``parent/name`` (``name-2``, ... if taken) with ``run`` as its ``run.json``.
 
         ``run`` has a ``run_id``: a folder whose ``run.json`` has the same one is this run's, made before a
-        crash, and is taken. Raises StoreError: read-only, full, no such place.
+        crash, and is taken. Not synced to disk: the database knows the run and :meth:`reopen` makes good what a
+        power loss took, so a person who presses the button waits for no sync. Raises StoreError: read-only,
+        full, no such place.
         """
         run_id = str(run["run_id"])
         base = safe_name(name)
@@ -72,15 +73,13 @@ class RunFolder:
                     if not path.is_dir() or any(path.iterdir()):
                         continue
                 try:
-                    write_new(path / RUN_JSON, _pretty(run))
+                    write_new(path / RUN_JSON, _pretty(run), durable=False)
                 except FileExistsError:  # another kernel had the same thought about the same empty folder
                     continue
                 except OSError:
                     with contextlib.suppress(OSError):
                         path.rmdir()
                     raise
-                sync_folder(path)
-                sync_folder(parent)
                 return RunFolder(path, run_id)
         except OSError as error:
             raise os_error(error, parent / base) from error
@@ -97,8 +96,8 @@ class RunFolder:
         folder = RunFolder(path, run_id)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError):
-                write_new(path / RUN_JSON, _pretty(run))
+            if _run_id(path) != run_id:
+                write_atomic(path / RUN_JSON, _pretty(run))
         except OSError as error:
             raise os_error(error, path) from error
         folder.rewrite_manifest(manifest)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import Field
+
 from stablenew_api import hookimpl
 from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage
 

@@ -6,8 +6,9 @@ import io
 from collections.abc import Sequence
 
 import pytest
-import stablenew_film_grain
 from PIL import Image, ImageStat
+
+import stablenew_film_grain
 from stablenew_api.errors import Cancelled
 from stablenew_api.images import pixel_sha256
 from stablenew_api.stage import StageImage

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, Field
+
 from stablenew_api.jobs import Needs
 from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage
 

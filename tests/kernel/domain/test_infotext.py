@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planning_stages import STAGES
+
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JobSpec
 from stablenew_kernel.domain.infotext import (

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JobSpec, StageSpec
 from stablenew_kernel.domain.naming import (

@@ -8,6 +8,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from stablenew_api.errors import UserError
 from stablenew_kernel.domain.packs import Pack, parse_pack
 from stablenew_kernel.domain.rows import parse_rows

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planning_stages import STAGES, Txt2Img
+
 from stablenew_api.errors import PluginError, UserError
 from stablenew_api.jobs import JobSpec, Needs
 from stablenew_kernel.domain.packs import Pack, parse_pack

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from stablenew_api.errors import UserError
 from stablenew_kernel.domain.naming import DEFAULT_PATTERN, FIELDS
 from stablenew_kernel.domain.packs import parse_pack

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
 from stablenew_kernel.domain.png import PngError, read_text, with_text, without_text
 
 

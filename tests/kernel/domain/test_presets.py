@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planning_stages import STAGES
+
 from stablenew_api.errors import UserError
 from stablenew_api.stage import Phase, Stage
 from stablenew_kernel.domain.pipeline import Pipeline, resolve_pipeline, sequence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from stablenew_api.errors import UserError
 from stablenew_kernel.domain.settings import Settings, parse_settings_toml
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+
 from stablenew_kernel.domain.naming import parse_pattern
 from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run

@@ -1,0 +1,34 @@
+"""Shared by all tests: hypothesis profiles, and a data folder that is never the person's own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from stablenew_api.datafolder import DATA_VARIABLE, DataFolder
+
+# A shared machine makes single examples slow without any fault of the code: pytest-timeout is the limit.
+settings.register_profile("dev", max_examples=50, deadline=None)
+settings.register_profile(
+    "ci", max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("nightly", max_examples=5_000, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(autouse=True)
+def _own_data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever forgets to name a data folder gets an empty one."""
+    root = tmp_path_factory.getbasetemp() / "default-data"
+    monkeypatch.setenv(DATA_VARIABLE, str(root))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> DataFolder:
+    """A fresh data folder, made."""
+    folder = DataFolder(tmp_path / "data")
+    folder.create()
+    return folder

@@ -1,0 +1,265 @@
+"""``dev.py``: what it installs and when, what it runs, how it ends. Nothing is installed here."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("dev_under_test", ROOT / "dev.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Dev:
+    """dev.py in a clone of its own, with every command recorded in place of run."""
+
+    def __init__(self, root: Path) -> None:
+        self.module = load()
+        self.root = root
+        self.commands: list[list[str]] = []
+        self.codes: dict[str, int] = {}
+        module = self.module
+        module.ROOT, module.VENV = root, root / ".venv"
+        module.STAMP, module.EXAMPLE = root / ".venv" / "stablenew-dev.json", root / "plugins" / "example"
+        module.run = module.quiet = self.run
+        (root / "plugins" / "example").mkdir(parents=True)
+        (root / "plugins" / "example" / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
+        (root / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
+
+    def run(self, command: list[object], cwd: Path | None = None) -> int:
+        words = [str(word) for word in command]
+        self.commands.append(words)
+        if "venv" in words and not self.code(words):
+            python = self.module.venv_python()
+            python.parent.mkdir(parents=True, exist_ok=True)
+            python.touch()
+            (self.root / ".venv" / "pyvenv.cfg").write_text("version = 3.11.7\n", encoding="utf-8")
+        return self.code(words)
+
+    def code(self, words: list[str]) -> int:
+        return next((code for word, code in self.codes.items() if word in words), 0)
+
+    def ensure(self, level: str) -> list[str]:
+        """The commands that ``ensure(level)`` ran, without the interpreter, as text."""
+        self.commands.clear()
+        self.module.ensure(level)
+        return [" ".join(words[1:]) for words in self.commands]
+
+
+@pytest.fixture
+def dev(tmp_path: Path) -> Dev:
+    return Dev(tmp_path)
+
+
+PIP = "-m pip install --quiet --disable-pip-version-check --no-input"
+
+
+def test_the_first_time_makes_the_environment_and_installs(dev):
+    assert dev.ensure("dev") == [
+        f"-m venv --clear {dev.root / '.venv'}",
+        f"{PIP} -e .[dev] -e plugins/example",
+    ]
+
+
+def test_the_second_time_starts_no_process_at_all(dev):
+    dev.ensure("dev")
+    assert dev.ensure("dev") == []
+    assert dev.ensure("use") == []
+
+
+def test_a_demo_needs_only_the_program_itself(dev):
+    assert dev.ensure("use")[-1] == f"{PIP} -e ."
+    assert dev.ensure("dev")[-1] == f"{PIP} -e .[dev] -e plugins/example"
+
+
+@pytest.mark.parametrize("changed", ["pyproject.toml", "plugins/example/pyproject.toml", ".venv/pyvenv.cfg"])
+def test_a_change_of_what_it_depends_on_installs_again_and_keeps_the_level(dev, changed):
+    dev.ensure("dev")
+    with (dev.root / changed).open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    assert dev.ensure("use") == ["-m pip --version", f"{PIP} -e .[dev] -e plugins/example"]
+    assert dev.ensure("use") == []
+
+
+def test_an_environment_that_was_moved_is_made_anew(dev):
+    dev.ensure("dev")
+    dev.module.STAMP.write_text(
+        '{"key": "old", "level": "dev", "root": "/elsewhere"}', encoding="utf-8", newline="\n"
+    )
+    assert dev.ensure("dev")[0].startswith("-m venv --clear")
+
+
+def test_a_broken_environment_is_made_anew(dev):
+    dev.ensure("use")
+    dev.module.STAMP.unlink()
+    dev.codes["--version"] = 1
+    assert [line.split()[1] for line in dev.ensure("use")] == ["pip", "venv", "pip"]
+
+
+def test_a_damaged_stamp_is_no_stamp(dev):
+    dev.ensure("use")
+    dev.module.STAMP.write_text("[", encoding="utf-8")
+    assert dev.ensure("use")[-1] == f"{PIP} -e ."
+
+
+@pytest.mark.parametrize(("word", "text"), [("venv", "python3-venv"), ("install", "network")])
+def test_what_fails_says_what_to_do_and_is_tried_again(dev, word, text, capsys):
+    dev.codes[word] = 1
+    assert dev.module.main(["setup"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("dev.py: ")
+    assert text in error
+    dev.codes.clear()
+    assert dev.ensure("dev") != []
+
+
+def test_tests_run_every_check_and_sum_up_with_the_closing_line_last(dev, capsys):
+    (dev.root / "plugins" / "example" / "tests").mkdir()
+    runs: list[tuple[list[str], object]] = []
+
+    def run_pytest(command, cwd=None):
+        runs.append(([str(word) for word in command][3:], cwd))
+        return 0, f"=== {len(runs)} passed in 1.00s ==="
+
+    dev.module.run_pytest = run_pytest
+    dev.codes["mypy"] = 1
+    assert dev.module.main(["test", "--fast"]) == 1
+    assert runs == [
+        (["--color=no", "-q", "-m", "not slow"], dev.module.EXAMPLE),
+        (["--color=no", "-n", "2", "-m", "not slow"], None),
+    ]
+    lines = capsys.readouterr().out.splitlines()
+    summary = [line.split()[:2] for line in lines[-7:-1]]
+    assert summary == [
+        ["ok", "ruff"],
+        ["ok", "ruff"],
+        ["FAILED", "mypy"],
+        ["ok", "import-linter"],
+        ["ok", "pytest"],
+        ["ok", "pytest"],
+    ]
+    assert lines[-1] == "=== 2 passed in 1.00s ==="
+
+
+def test_tests_pass_when_all_do_and_take_arguments_for_pytest(dev, capsys):
+    seen: list[list[str]] = []
+    dev.module.run_pytest = lambda command, cwd=None: (seen.append([str(word) for word in command]), (0, ""))[1]
+    assert dev.module.main(["test", "tests/cli", "-k", "rows"]) == 0
+    assert [words[-3:] for words in seen] == [["tests/cli", "-k", "rows"]]
+
+
+@pytest.mark.parametrize("was_running", [True, False])
+def test_the_demo_leaves_no_kernel_that_was_not_there(dev, was_running):
+    dev.codes["status"] = 0 if was_running else 3
+    dev.codes["run"] = 1
+    assert dev.module.main(["demo"]) == 1
+    ends = [" ".join(words[-2:]) for words in dev.commands]
+    assert "packs/demo.txt" in " ".join(dev.commands[-1 if was_running else -2])
+    assert ("kernel stop" in ends) is not was_running
+    assert all(str(dev.root / ".demo") in words for words in dev.commands if "stablenew_kernel.cli" in words)
+
+
+def test_a_ctrl_c_is_left_to_the_child():
+    class Child:
+        waits = 0
+
+        def wait(self):
+            self.waits += 1
+            if self.waits < 3:
+                raise KeyboardInterrupt
+            return 130
+
+    assert load().wait(Child()) == 130
+
+
+def test_pytest_is_passed_on_as_it_comes_with_its_closing_line(tmp_path, capfd):
+    (tmp_path / "test_small.py").write_text(
+        "import pytest\ndef test_ok(): pass\n@pytest.mark.skip\ndef test_not(): pass\n", encoding="utf-8"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--color=yes",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        tmp_path,
+        tmp_path,
+    ]
+    code, closing = load().run_pytest(command, cwd=tmp_path)
+    assert code == 0
+    assert "1 passed, 1 skipped" in closing
+    assert closing.startswith("=")
+    assert "\x1b" not in closing
+    assert "test_small.py" in capfd.readouterr().out
+
+
+def test_a_failing_pytest_keeps_its_exit_code(tmp_path, capfd):
+    (tmp_path / "test_small.py").write_text("def test_bad(): assert 0\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path]
+    code, closing = load().run_pytest(command, cwd=tmp_path)
+    assert (code, "1 failed" in closing) == (1, True)
+    capfd.readouterr()
+
+
+def test_help_names_every_command(capsys):
+    module = load()
+    assert module.main([]) == 0
+    out = capsys.readouterr().out
+    for name in module.COMMANDS:
+        assert f"\n  {name} " in out
+
+
+def test_an_unknown_command_is_refused(capsys):
+    assert load().main(["tset"]) == 2
+    assert "no command 'tset'; there are: setup, demo, test" in capsys.readouterr().err
+
+
+def test_an_unknown_benchmark_is_refused(dev, capsys):
+    (dev.root / "benchmarks").mkdir()
+    (dev.root / "benchmarks" / "dispatch.py").touch()
+    assert dev.module.main(["bench", "nope"]) == 1
+    assert "there are: dispatch" in capsys.readouterr().err
+    dev.module.main(["bench", "dispatch", "--jobs", "9"])
+    assert dev.commands[-1][1:] == ["-m", "benchmarks.dispatch", "--jobs", "9"]
+    dev.module.main(["bench", "--peers", "dispatch"])
+    assert "-e .[dev,bench]" in " ".join(dev.commands[-2])
+
+
+def test_python_3_6_can_read_it_and_is_told_what_is_needed():
+    source = (ROOT / "dev.py").read_text(encoding="utf-8")
+    ast.parse(source, feature_version=(3, 6))
+    pretend = (
+        "import sys; sys.version_info = (3, 9, 2, 'final', 0); sys.version = '3.9.2 (main)'; "
+        "sys.argv = ['dev.py', 'demo']; "
+        "exec(compile(open('dev.py', encoding='utf-8').read(), 'dev.py', 'exec'))"
+    )
+    done = subprocess.run([sys.executable, "-c", pretend], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr.startswith("dev.py: StableNew needs Python 3.11 or newer; this is 3.9.2 (")
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_it_imports_the_standard_library_alone():
+    tree = ast.parse((ROOT / "dev.py").read_text(encoding="utf-8"))
+    imported = {
+        name.name.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for name in node.names
+    } | {str(node.module).partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported <= sys.stdlib_module_names
