@@ -141,6 +141,7 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
         await kernel.stop()
         await server.stop(STOP_GRACE)
         await database.write_async(meta.end)
+        log.info("stopped; %d changes went to disk in %d commits", database.writes, database.commits)
         data.kernel_json.unlink(missing_ok=True)
     finally:
         threads.shutdown()
