@@ -22,7 +22,7 @@ from stablenew_kernel.store.errors import StoreError
 from stablenew_kernel.store.journal import Journal
 from stablenew_kernel.store.learning import LearningJournal
 from stablenew_kernel.store.lock import KernelLock, KernelRunning
-from stablenew_kernel.store.runfolder import RunFolder, safe_name
+from stablenew_kernel.store.runfolder import RunFolder
 
 RUN = {"run_id": "r1", "pack": "demo"}
 
@@ -78,18 +78,6 @@ def test_only_plain_file_names(tmp_path: Path, bad: str) -> None:
     folder = RunFolder.create(tmp_path, "demo", RUN)
     with pytest.raises(ValueError, match="plain file name"):
         folder.save_image(bad, b"x")
-
-
-@given(st.text(max_size=300))
-def test_any_text_becomes_a_name_that_every_platform_takes(text: str) -> None:
-    name = safe_name(text)
-    assert name
-    assert safe_name(name) == name
-    assert not set(name) & set('<>:"/\\|?*')
-    assert name not in (".", "..")
-    assert not name.endswith((".", " "))
-    assert len(name.encode("utf-8", "surrogatepass")) <= runfolder.MAX_NAME_BYTES
-    assert name.split(".")[0].lower() not in ("con", "nul", "aux", "prn", "com1", "lpt9")
 
 
 def test_a_manifest_is_rebuilt_from_the_database(tmp_path: Path) -> None:

@@ -144,6 +144,18 @@ def safe_name(text: str) -> str:
     return name or "_"
 
 
+def is_safe_name(name: str) -> bool:
+    """Whether every platform takes ``name``, ending included, as a plain and visible file name."""
+    return (
+        bool(name)
+        and not name.startswith(".")
+        and name == name.strip(" .")
+        and not _FORBIDDEN.search(name)
+        and not _RESERVED.fullmatch(name)
+        and len(name.encode("utf-8", "replace")) <= MAX_BYTES + 20
+    )
+
+
 def run_folder(started: datetime, name: str) -> str:
     """``2026-11-22_210314_demo``: sorts by time, says what it is."""
     return safe_name(f"{started:%Y-%m-%d_%H%M%S}_{_stem(name)}")

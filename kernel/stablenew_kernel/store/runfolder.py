@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from stablenew_api.faults import crash_point
 from stablenew_api.files import write_atomic, write_new
 from stablenew_api.jobs import JsonValue
+from stablenew_kernel.domain.naming import is_safe_name, safe_name
 from stablenew_kernel.store.artifacts import sync_folder
 from stablenew_kernel.store.errors import StoreError, os_error
 
@@ -23,21 +23,6 @@ MANIFEST = "manifest.jsonl"
 """A line an image, in the order they were saved; rebuilt in plan order when a run is taken up again."""
 RUN_JSON = "run.json"
 """What was asked for and how it ended."""
-
-_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
-_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
-MAX_NAME_BYTES = 200
-"""Of a file name in UTF-8. File systems end at 255; a suffix and the temporary name's ending must fit too."""
-
-
-def safe_name(text: str, fallback: str = "run") -> str:
-    """``text`` as a file name that Windows, Linux and macOS all take: forbidden characters become ``_``."""
-    name = _FORBIDDEN.sub("_", text).strip().rstrip(". ")
-    if not name:
-        return fallback
-    if _RESERVED.fullmatch(name):
-        name = f"_{name}"
-    return name.encode("utf-8")[:MAX_NAME_BYTES].decode("utf-8", "ignore").rstrip(". ")
 
 
 class RunFolder:
@@ -173,7 +158,7 @@ class RunFolder:
                 raise os_error(error, path) from error
 
     def _write(self, name: str, data: bytes) -> Path:
-        if name != safe_name(name) or name.startswith("."):
+        if not is_safe_name(name):
             raise ValueError(f"not a plain file name: {name!r}")
         stem, dot, suffix = name.rpartition(".")
         stem, suffix = (stem, dot + suffix) if stem else (name, "")
@@ -224,4 +209,4 @@ def _pretty(run: Mapping[str, JsonValue]) -> bytes:
     return (json.dumps(run, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
 
 
-__all__ = ["MANIFEST", "RUN_JSON", "RunFolder", "StoreError", "safe_name"]
+__all__ = ["MANIFEST", "RUN_JSON", "RunFolder", "StoreError"]

@@ -16,6 +16,7 @@ from stablenew_kernel.domain.naming import (
     FIELDS,
     MAX_BYTES,
     MAX_CHARACTERS,
+    is_safe_name,
     parse_pattern,
     run_folder,
     safe_name,
@@ -75,6 +76,7 @@ def test_a_wrong_pattern(pattern: str, words: str) -> None:
 @settings(max_examples=300, deadline=None)
 def test_any_text_becomes_a_name(text: str) -> None:
     name = safe_name(text)
+    assert is_safe_name(name + ".png")
     assert 1 <= len(name) <= MAX_CHARACTERS + 1
     assert len(name.encode("utf-8")) <= MAX_BYTES + 1
     assert not set(name) & set('<>:"/\\|?*\0\n\r')
