@@ -92,8 +92,8 @@ def colourfulness(image: Image.Image) -> float:
 
 # --- the same everywhere ------------------------------------------------------------------------------------
 
-# Pixel hashes. If one changes on purpose, raise VERSION in backend.py: a replay of an old job must be able to say
-# that it can no longer give the same pixels.
+# Pixel hashes. If one changes on purpose, raise VERSION in backend.py: a replay of an old job must be able to
+# say that it can no longer give the same pixels.
 GOLDEN: dict[str, str] = json.loads(
     (Path(__file__).parent / "golden_embedded.json").read_text(encoding="utf-8")
 )
@@ -162,8 +162,8 @@ def test_it_says_that_it_is_no_ai_model() -> None:
 def test_infotext_has_the_webui_keys_in_its_order() -> None:
     info = draw("sea <lora:foam:0.5>", cfg_scale=7.5, clip_skip=2, vae="embedded-soft", scheduler="Karras").info
     assert list(info) == [
-        "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model hash", "Model", "VAE hash", "VAE",
-        "Clip skip", "Lora hashes", "StableNew stand-in",
+        "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model hash", "Model", "VAE hash",
+        "VAE", "Clip skip", "Lora hashes", "StableNew stand-in",
     ]  # fmt: skip
     assert (info["Size"], info["CFG scale"], info["Model"]) == ("128x96", 7.5, "embedded-painter")
     assert draw().info["CFG scale"] == 7
@@ -564,3 +564,13 @@ def test_it_is_quick(side: int, limit: float) -> None:
         draw("mountains, lake", width=side, height=side)
         spent.append(time.thread_time() - started)
     assert min(spent) < limit
+
+
+def test_the_docs_name_everything() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "embedded-engine.md").read_text(encoding="utf-8")
+    text = " ".join(text.split())  # a name may be broken over two lines
+    named = [*EmbeddedConfig.model_fields, *tables.MODELS, *tables.VAES, *tables.UPSCALERS, *tables.LORAS]
+    costly = [name for name, sampler in tables.SAMPLERS.items() if sampler.cost != 1]
+    missing = [name for name in [*named, *costly] if f"`{name}`" not in text]
+    assert not missing
+    assert [subject for subject in SUBJECTS if subject not in text] == []
