@@ -38,7 +38,7 @@ from stablenew_api.backend import BackendIdentity, Capabilities
 from stablenew_api.errors import StableNewError
 from stablenew_api.faults import crash_point
 from stablenew_api.jobs import Artifact, Failure, FailureKind
-from stablenew_api.leases import LeaseKey, LeaseState, Offer, Outcome
+from stablenew_api.leases import MAX_PREFETCH, LeaseKey, LeaseState, Offer, Outcome
 from stablenew_api.probe import Probe
 from stablenew_client import wire
 from stablenew_proto.options import PROTOCOL_MINOR
@@ -99,7 +99,7 @@ class Agent:
         shutil.rmtree(self._staging, ignore_errors=True)
         self._staging.mkdir(parents=True, exist_ok=True)
         facts = outbox.load()
-        self._session = s.AgentSession(options.slots, outbox=facts, next_fact_id=outbox.next_fact_id)
+        self._session = s.AgentSession(options.slots, MAX_PREFETCH, facts, next_fact_id=outbox.next_fact_id)
         self._messages: dict[int, pb.Fact] = {fact.fact_id: wire.fact_to_proto(fact) for fact in facts}
         self._pool = WorkerPool(options.slots, options.setup, self)
         self._transfer = Transfer(options.address, rng, options.same_machine)
@@ -252,7 +252,9 @@ class Agent:
         if hello is None:
             raise RuntimeError(f"the session has no Hello for epoch {epoch}")
         self._announced = self._inventory
-        self._link = link = Link(address, partial(self._frame, epoch), self._flush)
+        self._link = link = Link(
+            address, partial(self._frame, epoch), self._flush, lambda: self._session.at_work
+        )
         self._link_epoch = epoch
         try:
             return await link.run(hello)

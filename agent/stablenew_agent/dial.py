@@ -53,12 +53,15 @@ class Link:
         address: str,
         on_frame: Callable[[pb.ConnectResponse], None],
         before_frame: Callable[[], None],
+        busy: Callable[[], bool],
     ) -> None:
         """``on_frame`` gets every frame, the first of which has the Welcome. ``before_frame`` is called just
-        before a frame is made up, to hand in facts that are due. Both on the loop."""
+        before a frame is made up, to hand in facts that are due. While the node is ``busy``, a frame may wait
+        for its fellows; the last result before it has nothing to do goes out at once. All on the loop."""
         self.address = address
         self._on_frame = on_frame
         self._before_frame = before_frame
+        self._busy = busy
         self._due = asyncio.Event()
         self._facts: list[pb.Fact] = []
         self._progress: dict[tuple[str, int], pb.JobProgress] = {}
@@ -147,7 +150,7 @@ class Link:
         try:
             while True:
                 await self._due.wait()
-                if (delay := pace.delay(clock())) > 0:
+                if self._busy() and (delay := pace.delay(clock())) > 0:
                     await asyncio.sleep(delay)
                 self._before_frame()
                 self._due.clear()

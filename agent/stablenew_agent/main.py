@@ -30,6 +30,7 @@ from stablenew_api.errors import PluginError, UserError
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JsonValue
 from stablenew_api.jsonlog import log_to_file
+from stablenew_api.memory import collect_rarely
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2  # click's own
@@ -169,6 +170,7 @@ async def _run(options: AgentOptions, host: PluginHost) -> str:
     agent = Agent(options, identity, outbox, random.SystemRandom())
     restore = _on_signals(agent)
     host.started("agent")
+    collect_rarely()
     try:
         return await agent.run()
     finally:

@@ -123,7 +123,8 @@ class WorkerResult:
     state: LeaseState
     files: tuple[OutputFile, ...] = ()
     failure: Failure | None = None
-    report: Mapping[str, JsonValue] = field(default_factory=dict)
+    report: bytes = b""
+    """JSON, as the worker wrote it."""
     run_time: float = 0.0
     peak_vram_bytes: int = 0
 
@@ -610,7 +611,7 @@ def _result(job: Job, message: Mapping[str, Any]) -> WorkerResult:
             )
             for file in message["files"]
         )
-        return WorkerResult(state, files, None, message["report"], run_time, vram)
+        return WorkerResult(state, files, None, message["report"].encode("utf-8"), run_time, vram)
     if job.timed_out:
         return WorkerResult(
             LeaseState.FAILED, (), _timeout(job, "was stopped"), run_time=run_time, peak_vram_bytes=vram

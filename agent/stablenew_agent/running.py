@@ -33,7 +33,7 @@ from stablenew_api.cancel import CancelToken
 from stablenew_api.errors import Cancelled, StageFailure
 from stablenew_api.faults import crash_point
 from stablenew_api.images import pixel_sha256
-from stablenew_api.jobs import FailureKind, JsonValue
+from stablenew_api.jobs import FailureKind, JsonValue, canonical_json
 from stablenew_api.stage import Stage, StageImage
 
 if TYPE_CHECKING:
@@ -261,19 +261,15 @@ class JobRunner:
         seed = str(specs[0]["seed"]) if specs else ""
         files = [_save(image, number, job["out"], seed) for number, image in enumerate(images, 1)]
         identity = self._identity()
-        return {
-            "state": "succeeded",
-            "files": files,
-            "report": {
-                "backend": {
-                    "name": identity.name,
-                    "version": identity.version,
-                    "stand_in": identity.stand_in,
-                },
-                "stages": reports,
-                "stablenew": self._version,
-            },
-        }
+        backend = {"name": identity.name, "version": identity.version, "stand_in": identity.stand_in}
+        try:
+            report = canonical_json({"backend": backend, "stages": reports, "stablenew": self._version})
+        except (TypeError, ValueError) as error:
+            raise StageFailure(
+                FailureKind.PLUGIN, f"a stage returned info that JSON cannot hold: {error!r}"
+            ) from error
+        # As text: it travels as it is to the store, and nobody on the way has to take it apart.
+        return {"state": "succeeded", "files": files, "report": report.decode("utf-8")}
 
     def _config(self, name: str, stage: type[Stage], raw: JsonValue) -> Any:
         # The spec is canonical JSON, so the same config always comes with its keys in the same order.

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from stablenew_api.jobs import canonical_json
 from stablenew_api.leases import Cancel, Fact, HeldLease, LeaseKey, LeaseState, Offer, Outcome
 
 # --- events ---------------------------------------------------------------------------------------------------
@@ -306,6 +307,11 @@ class AgentSession:
         """Whether nothing waits, runs or is unacked."""
         return not self._leases and not self._outbox
 
+    @property
+    def at_work(self) -> bool:
+        """Whether anything waits or runs."""
+        return bool(self._leases)
+
     def live_leases(self) -> tuple[HeldLease, ...]:
         """Waiting and running leases: for the NodeReport."""
         return tuple(HeldLease(key, lease.state) for key, lease in self._leases.items())
@@ -370,7 +376,7 @@ class AgentSession:
                 continue  # heard before
             if self._draining or len(self._leases) >= self._slots + self._prefetch:
                 why = "draining" if self._draining else "no free slot"
-                self._tell(key, Outcome(LeaseState.REJECTED, report={"why": why}))
+                self._tell(key, Outcome(LeaseState.REJECTED, report=canonical_json({"why": why})))
             else:
                 self._leases[key] = _Lease(offer)
         self._start_next()
@@ -435,7 +441,7 @@ class AgentSession:
         for key, lease in list(self._leases.items()):
             if not lease.given:
                 del self._leases[key]
-                self._tell(key, Outcome(LeaseState.REJECTED, report={"why": event.reason}))
+                self._tell(key, Outcome(LeaseState.REJECTED, report=canonical_json({"why": event.reason})))
 
     # --- parts ---
 

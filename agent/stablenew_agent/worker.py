@@ -30,6 +30,7 @@ from stablenew_api.faults import crash_point
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JsonValue
 from stablenew_api.jsonlog import log_to_file
+from stablenew_api.memory import collect_rarely
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ class Worker:
         self._backend = backend = kind(kind.Config.model_validate(setup["options"]))
         runner = JobRunner(host.stages, backend, self._who, setup["version"], self._send, self._watched)
         host.started("worker")
+        collect_rarely()
         stages = [{"name": s.name, "version": s.version} for s in host.stages.values()]
         self._describe(backend, stages)
         while True:
@@ -112,24 +114,7 @@ class Worker:
         crash_point("worker.result.before_send")
         with self._state_lock:
             self._current = None
-        try:
-            self._send(done)
-        except (TypeError, ValueError) as error:
-            # An info or a tag that is no JSON (or no Unicode): the plugin broke its contract.
-            self._send(
-                {
-                    "op": "done",
-                    "job": job["job"],
-                    "attempt": job["attempt"],
-                    "state": "failed",
-                    "kind": "plugin",
-                    "message": f"a stage returned info that JSON cannot hold: {error!r}",
-                    "detail": "",
-                    "run_time": done["run_time"],
-                    "peak_vram": done["peak_vram"],
-                    "model": done["model"],
-                }
-            )
+        self._send(done)
 
     def _describe(self, backend: Backend, stages: list[dict[str, str]]) -> None:
         try:

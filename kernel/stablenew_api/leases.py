@@ -10,11 +10,14 @@ the next one replaces them, and offers, cancels and drain because the kernel der
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
-from stablenew_api.jobs import Artifact, Failure, JsonValue
+from stablenew_api.jobs import Artifact, Failure
+
+MAX_PREFETCH = 16
+"""Leases that an agent takes beyond its slots. The kernel offers one, and more only of jobs so short that the
+way there and back would otherwise take longer than the work."""
 
 
 class LeaseState(StrEnum):
@@ -83,8 +86,9 @@ class Outcome:
     outputs: tuple[Artifact, ...] = ()
     """Already uploaded."""
     failure: Failure | None = None
-    report: Mapping[str, JsonValue] = field(default_factory=dict)
-    """Backend identity, seconds and infotext by stage, versions."""
+    report: bytes = b""
+    """JSON object: backend identity, seconds and infotext by stage, versions. Passed on from the worker to the
+    store as it is, and read when the image is saved."""
     run_time: float = 0.0
     """Seconds in the worker."""
     peak_vram_bytes: int = 0

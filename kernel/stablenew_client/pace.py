@@ -11,8 +11,8 @@ from collections import deque
 BURST = 4
 """Frames that may leave within one WINDOW."""
 
-WINDOW = 0.008
-"""Seconds. 4 frames in 8 ms are 500 a second; a lone offer or result never waits."""
+WINDOW = 0.032
+"""Seconds. 4 frames in 32 ms are 125 a second while a node is busy; to and from an idle one none ever waits."""
 
 LAZY = 0.02
 """Seconds that news may wait which nobody waits for: an ack alone, a job's first sign of life."""

@@ -7,12 +7,11 @@ all, such as a digest that is not 32 bytes; the hub answers it with INVALID_ARGU
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from stablenew_api.backend import BackendIdentity, Capabilities
 from stablenew_api.errors import StableNewError
-from stablenew_api.jobs import Artifact, Failure, FailureKind, canonical_json
+from stablenew_api.jobs import Artifact, Failure, FailureKind
 from stablenew_api.leases import Cancel, Fact, HeldLease, LeaseKey, LeaseState, Offer, Outcome
 from stablenew_api.probe import GpuReading
 from stablenew_proto.v1 import agent_link_pb2 as link
@@ -163,15 +162,14 @@ def fact_to_proto(fact: Fact) -> link.Fact:
         state=outcome.state.value,
         outputs=[artifact_to_proto(artifact) for artifact in outcome.outputs],
         failure=None if outcome.failure is None else failure_to_proto(outcome.failure),
-        report_json=canonical_json(outcome.report) if outcome.report else b"",
+        report_json=outcome.report,
         run_time=outcome.run_time,
         peak_vram_bytes=outcome.peak_vram_bytes,
     )
 
 
 def fact_from_proto(message: link.Fact) -> Fact:
-    """Inverse of :func:`fact_to_proto`. Raises WireError for a state that is not final, a report that is not a
-    JSON object, or a bad digest."""
+    """Inverse of :func:`fact_to_proto`. Raises WireError for a state that is not final or a bad digest."""
     state = lease_state_from_wire(message.state)
     if not state.final:
         raise WireError(f"fact {message.fact_id}: a lease does not end as {message.state!r}")
@@ -183,23 +181,11 @@ def fact_from_proto(message: link.Fact) -> Fact:
             state=state,
             outputs=tuple([artifact_from_proto(output) for output in message.outputs]),
             failure=failure_from_proto(message.failure) if message.HasField("failure") else None,
-            report=_report(message),
+            report=message.report_json,
             run_time=message.run_time,
             peak_vram_bytes=message.peak_vram_bytes,
         ),
     )
-
-
-def _report(message: link.Fact) -> dict[str, object]:
-    if not message.report_json:
-        return {}
-    try:
-        report = json.loads(message.report_json)
-    except ValueError as error:
-        raise WireError(f"fact {message.fact_id}: the report is not JSON: {error}") from None
-    if not isinstance(report, dict):
-        raise WireError(f"fact {message.fact_id}: the report is not a JSON object")
-    return report
 
 
 # --- nodes -------------------------------------------------------------------------------------------------

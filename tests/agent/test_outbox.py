@@ -17,7 +17,8 @@ from stablenew_client import wire
 
 
 def fact(number: int) -> Fact:
-    return Fact(number, LeaseKey(f"job-{number}", 1), Outcome(LeaseState.SUCCEEDED, report={"seed": 2**64 - 1}))
+    outcome = Outcome(LeaseState.SUCCEEDED, report=b'{"seed":18446744073709551615}')
+    return Fact(number, LeaseKey(f"job-{number}", 1), outcome)
 
 
 def test_facts_come_back_in_order_after_reopening(tmp_path: Path) -> None:

@@ -314,9 +314,9 @@ def kernel_does_not_close_silent_sessions(patch: pytest.MonkeyPatch) -> None:
 def kernel_does_not_count_offers_in_flight(patch: pytest.MonkeyPatch) -> None:
     """A slot counts as taken only once the node was seen to run something there."""
 
-    def capacity(self: Node, prefetch: int) -> int:
+    def capacity(self: Node, settings: kernel_side.LinkSettings) -> int:
         running = sum(1 for lease in self.leases.values() if lease.state is kernel_side.JobState.RUNNING)
-        return self.facts.slots + prefetch - running if self.facts else 0
+        return self.facts.slots + settings.prefetch - running if self.facts else 0
 
     patch.setattr(Node, "capacity", capacity)
 

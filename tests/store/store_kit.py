@@ -69,7 +69,7 @@ def done_outcome(job_id: str, images: int = 1) -> Outcome:
     return Outcome(
         LeaseState.SUCCEEDED,
         tuple(image(job_id, index) for index in range(images)),
-        report={"backend": "embedded"},
+        report=b'{"backend": "embedded"}',
         run_time=1.5,
         peak_vram_bytes=99,
     )

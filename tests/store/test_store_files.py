@@ -30,18 +30,23 @@ RUN = {"run_id": "r1", "pack": "demo"}
 
 
 def test_a_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
-    first = RunFolder.create(tmp_path / "out", "2026_demo", RUN)
-    second = RunFolder.create(tmp_path / "out", "2026_demo", {"run_id": "r2"})
-    third = RunFolder.create(tmp_path / "out", "2026_demo", {"run_id": "r3"})
+    first = RunFolder.create(tmp_path / "out", "2026_demo", "r1")
+    second = RunFolder.create(tmp_path / "out", "2026_demo", "r2")
+    third = RunFolder.create(tmp_path / "out", "2026_demo", "r3")
     assert [f.path.name for f in (first, second, third)] == ["2026_demo", "2026_demo-2", "2026_demo-3"]
+    assert not list(first.path.iterdir())
+    RunFolder.reopen(first.path, "r1", [], RUN)
     assert json.loads((first.path / "run.json").read_text(encoding="utf-8")) == RUN
 
 
-def test_a_folder_made_before_a_crash_is_taken_again(tmp_path: Path) -> None:
-    first = RunFolder.create(tmp_path, "demo", RUN)
-    assert RunFolder.create(tmp_path, "demo", RUN).path == first.path
-    (tmp_path / "empty").mkdir()  # a crash right after mkdir
-    assert RunFolder.create(tmp_path, "empty", RUN).path == tmp_path / "empty"
+def test_a_run_that_was_not_queued_leaves_no_folder(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "demo", "r1")
+    folder.discard()
+    assert not list(tmp_path.iterdir())
+    kept = RunFolder.create(tmp_path, "demo", "r1")
+    kept.save_image("0001.png", b"x")
+    kept.discard()
+    assert (tmp_path / "demo" / "0001.png").exists()
 
 
 def test_somebody_elses_folder_or_file_is_left_alone(tmp_path: Path) -> None:
@@ -50,14 +55,14 @@ def test_somebody_elses_folder_or_file_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "demo-2").write_text("a file", encoding="utf-8")
     (tmp_path / "demo-3").mkdir()
     (tmp_path / "demo-3" / "run.json").write_text("[not what you think", encoding="utf-8")
-    folder = RunFolder.create(tmp_path, "demo", RUN)
+    folder = RunFolder.create(tmp_path, "demo", "r1")
     assert folder.path.name == "demo-4"
     assert [p.name for p in (tmp_path / "demo").iterdir()] == ["mine.txt"]
     assert (tmp_path / "demo-3" / "run.json").read_text(encoding="utf-8") == "[not what you think"
 
 
 def test_images_are_never_overwritten_and_the_same_is_adopted(tmp_path: Path) -> None:
-    folder = RunFolder.create(tmp_path, "demo", RUN)
+    folder = RunFolder.create(tmp_path, "demo", "r1")
     one = folder.save_image("0001.png", b"one")
     assert one == folder.path / "0001.png"
     assert folder.save_image("0001.png", b"one") == one  # the kernel died before its commit
@@ -75,13 +80,13 @@ def test_images_are_never_overwritten_and_the_same_is_adopted(tmp_path: Path) ->
     "bad", ["", "../x.png", "a/b.png", "a\\b.png", "con.png", ".hidden", "x.", "a:b", "a\n"]
 )
 def test_only_plain_file_names(tmp_path: Path, bad: str) -> None:
-    folder = RunFolder.create(tmp_path, "demo", RUN)
+    folder = RunFolder.create(tmp_path, "demo", "r1")
     with pytest.raises(ValueError, match="plain file name"):
         folder.save_image(bad, b"x")
 
 
 def test_a_manifest_is_rebuilt_from_the_database(tmp_path: Path) -> None:
-    folder = RunFolder.create(tmp_path, "demo", RUN)
+    folder = RunFolder.create(tmp_path, "demo", "r1")
     folder.append_manifest([b'{"n":1}', b'{"n":2}'])
     folder.append_manifest([b'{"n":3}'])
     folder.append_manifest([])
@@ -117,7 +122,7 @@ def test_a_removed_folder_comes_back(tmp_path: Path) -> None:
 def test_a_folder_that_takes_nothing_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
 ) -> None:
-    folder = RunFolder.create(tmp_path, "demo", RUN)
+    folder = RunFolder.create(tmp_path, "demo", "r1")
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -128,9 +133,8 @@ def test_a_folder_that_takes_nothing_is_named(
         folder.save_image("0001.png", b"x")
     with pytest.raises(StoreError, match=rf"run\.json: .*{advice}"):
         folder.write_run_json(RUN)
-    with pytest.raises(StoreError, match=rf"new: .*{advice}"):
-        RunFolder.create(tmp_path, "new", RUN)
-    assert not (tmp_path / "new").exists(), "nothing is left behind"
+    with pytest.raises(StoreError, match=rf"demo: .*{advice}"):
+        RunFolder.reopen(folder.path, "r1", [], RUN)
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(StoreError, match=rf"manifest\.jsonl: .*{advice}"):
         folder.append_manifest([b"{}"])
@@ -140,7 +144,7 @@ def test_a_folder_that_takes_nothing_is_named(
 def test_a_file_in_place_of_the_output_folder(tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"")
     with pytest.raises(StoreError, match=r"out.*choose another"):
-        RunFolder.create(tmp_path / "out" / "below", "demo", RUN)
+        RunFolder.create(tmp_path / "out" / "below", "demo", "r1")
 
 
 # --- journal --------------------------------------------------------------------------------------------------

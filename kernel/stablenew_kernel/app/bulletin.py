@@ -27,6 +27,11 @@ class Bulletin:
         """The reader is gone."""
         self._watchers.discard(watcher)
 
+    def end(self) -> None:
+        """The kernel stops: an open window must not hold it up."""
+        for watcher in self._watchers:
+            watcher.end()
+
     @property
     def previews_wanted(self) -> bool:
         """Whether somebody looks at previews."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,9 +15,8 @@ from stablenew_api.host import PluginHost
 from stablenew_kernel.app.board import RunBoard
 from stablenew_kernel.app.bulletin import Bulletin
 from stablenew_kernel.domain.settings import Settings
-from stablenew_kernel.store import meta, runs
+from stablenew_kernel.store import meta
 from stablenew_kernel.store.database import Database
-from stablenew_kernel.store.errors import StoreError
 from stablenew_proto.v1 import kernel_pb2 as pb
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stablenew_kernel.app.dispatcher import Dispatcher
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -42,8 +43,21 @@ class Core:
     """Replaced when the kernel begins anew after its disk refused a commit."""
     delivery: Delivery = field(init=False)
     paused_reason: str = ""
-    problem: str = ""
-    """What cannot be written now; empty when all is well."""
+    problems: dict[str, str] = field(default_factory=dict)
+    """What cannot be written now, by who found out."""
+
+    @property
+    def problem(self) -> str:
+        """What cannot be written now; empty when all is well."""
+        return "; ".join(dict.fromkeys(self.problems.values()))
+
+    def set_problem(self, source: str, text: str) -> None:
+        """Something cannot be written (or can again: empty). Nothing is lost; it is tried again."""
+        if text and text != self.problems.get(source):
+            log.error("%s", text)
+        self.problems.pop(source, None)
+        if text:
+            self.problems[source] = text
 
     def now(self) -> str:
         """The time, as the database writes it."""
@@ -67,14 +81,6 @@ class Core:
             self.delivery.end_run(run_id)
         else:
             self.bulletin.run(run.to_proto())
-
-    async def open_folder(self, row: runs.RunRow) -> None:
-        """Open the folder of a run that goes on. If it cannot be (a disk that is not plugged in), that is a
-        problem to tell of and the images wait."""
-        try:
-            await self.delivery.reopen(row)
-        except StoreError as error:
-            self.problem = str(error)
 
     async def in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         """Call what blocks."""

@@ -8,11 +8,12 @@ calls it saved. Each step finds what an earlier try has done and does not do it 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -47,6 +48,9 @@ RETRY_INTERVAL = 5.0
 """Seconds between attempts when a folder cannot be written."""
 
 VERSION = version("stablenew")
+
+_DATABASE = ""
+"""Stands for a run where none is to blame."""
 
 
 class DeliveryListener(Protocol):
@@ -101,28 +105,23 @@ class Delivery:
         self._threads = threads
         self._listener = listener
         self._runs: dict[str, _OpenRun] = {}
+        self._to_open: dict[str, None] = {}
         self._to_end: dict[str, None] = {}
+        self._problems: dict[str, str] = {}
+        """What is wrong, by run."""
+        self._resting: dict[str, asyncio.TimerHandle] = {}
+        """Runs in trouble, until they are tried again."""
         self._work = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
     # --- runs -----------------------------------------------------------------------------------------------
 
-    def add(self, row: runs.RunRow, folder: RunFolder) -> None:
-        """A run whose folder was just made."""
-        request = json.loads(row.request)
-        started = datetime.fromisoformat(row.created_at).astimezone()
-        self._runs[row.run_id] = _OpenRun(folder, parse_pattern(request["file_name"]), started, request)
-
-    def knows(self, run_id: str) -> bool:
-        """Whether the run's folder is open."""
-        return run_id in self._runs
-
-    async def reopen(self, row: runs.RunRow) -> None:
-        """A run found at start, or opened again by a retry. Raises StoreError."""
-        lines = await self._database.read_async(lambda connection: outputs.manifest(connection, row.run_id))
-        run = {"run_id": row.run_id, "created_at": row.created_at, "jobs": row.total, **json.loads(row.request)}
-        self.add(row, await self._in_thread(RunFolder.reopen, Path(row.folder), row.run_id, lines, run))
+    def take_up(self, run_id: str) -> None:
+        """A run that is new, or found at start: see to its folder soon, so that a disk that is not plugged in
+        is told of before an image is made."""
+        self._to_open[run_id] = None
+        self._work.set()
 
     def end_run(self, run_id: str) -> None:
         """Nothing is left of this run: make its reports and end it."""
@@ -146,67 +145,126 @@ class Delivery:
         self._work.set()
         if self._task is not None:
             await self._task
+        for timer in self._resting.values():
+            timer.cancel()
 
     async def _run(self) -> None:
-        troubled = False
         while not self._stopping:
             await self._work.wait()
             self._work.clear()
-            try:
-                while not self._stopping and await self._deliver():
-                    pass
-                while not self._stopping and self._to_end:
-                    await self._end(next(iter(self._to_end)))
-                if troubled:
-                    troubled = False
-                    self._listener.trouble("")
-            except StoreError as error:
-                # A full disk, a folder that is gone: nothing is lost, it is all still pending. Try again later.
-                troubled = True
-                self._listener.trouble(str(error))
-                asyncio.get_running_loop().call_later(RETRY_INTERVAL, self._work.set)
+            aside = set(self._resting)
+            with self._trouble_with(_DATABASE, aside):
+                await self._round(aside)
+            self._problems = {run_id: text for run_id, text in self._problems.items() if run_id in aside}
+            self._listener.trouble(next(iter(self._problems.values()), ""))
+
+    async def _round(self, aside: set[str]) -> None:
+        """Do all there is to do for the runs that are not put aside."""
+        for run_id in [run_id for run_id in self._to_open if run_id not in aside]:
+            with self._trouble_with(run_id, aside):
+                await self._open(run_id)
+                del self._to_open[run_id]
+        while not self._stopping and await self._deliver(aside):
+            pass
+        for run_id in [run_id for run_id in self._to_end if run_id not in aside]:
+            if not self._stopping:
+                with self._trouble_with(run_id, aside):
+                    await self._end(run_id)
+
+    @contextlib.contextmanager
+    def _trouble_with(self, run_id: str, aside: set[str]) -> Iterator[None]:
+        """A full disk, a folder that is gone: nothing is lost, it is all still pending. Put the run aside and
+        try again later; other runs go on."""
+        try:
+            yield
+        except Exception as error:  # whatever one image brings must not stop the others
+            self._put_aside(run_id, aside, error)
+
+    def _put_aside(self, run_id: str, aside: set[str], error: BaseException) -> None:
+        if isinstance(error, StoreError):
+            text = str(error)
+        else:
+            text = f"run {run_id}: cannot be saved: {error}; the kernel's log has the details"
+            log.error("%s", text, exc_info=error, extra={"run_id": run_id})
+        aside.add(run_id)
+        self._problems[run_id] = text
+        # Opened again at the next try: lines of the manifest that were not followed by their commit go then.
+        self._runs.pop(run_id, None)
+        if run_id not in self._resting:
+            loop = asyncio.get_running_loop()
+            self._resting[run_id] = loop.call_later(RETRY_INTERVAL, self._rested, run_id)
+
+    def _rested(self, run_id: str) -> None:
+        del self._resting[run_id]
+        self._work.set()
+
+    async def _open(self, run_id: str) -> _OpenRun:
+        """The run, its folder taken up if that was not done before. By the delivery's own task alone: the
+        manifest is rebuilt there. Raises StoreError."""
+        if run_id not in self._runs:
+            row = await self._database.read_async(partial(runs.get, run_id=run_id))
+            lines = await self._database.read_async(lambda connection: outputs.manifest(connection, run_id))
+            run = {"run_id": run_id, "created_at": row.created_at, "jobs": row.total, **json.loads(row.request)}
+            folder = await self._in_thread(RunFolder.reopen, Path(row.folder), run_id, lines, run)
+            request = json.loads(row.request)
+            started = datetime.fromisoformat(row.created_at).astimezone()
+            self._runs[run_id] = _OpenRun(folder, parse_pattern(request["file_name"]), started, request)
+        return self._runs[run_id]
 
     # --- images ---------------------------------------------------------------------------------------------
 
-    async def _deliver(self) -> bool:
+    async def _deliver(self, aside: set[str]) -> bool:
         """Deliver a batch; return whether there was one."""
-        batch = await self._database.read_async(lambda connection: outputs.pending(connection, limit=BATCH))
+        batch = await self._database.read_async(
+            lambda connection: outputs.pending(connection, limit=BATCH, without_runs=aside)
+        )
         if not batch:
             return False
-        for run_id in {output.run_id for output in batch} - self._runs.keys():
-            await self.reopen(await self._database.read_async(partial(runs.get, run_id=run_id)))
+        for run_id in {output.run_id for output in batch}:
+            with self._trouble_with(run_id, aside):
+                await self._open(run_id)
+        batch = [output for output in batch if output.run_id not in aside]
         # Files of one batch are written side by side: their syncs overlap.
         results = await asyncio.gather(
             *(self._in_thread(self._write, output) for output in batch), return_exceptions=True
         )
         delivered = [result for result in results if isinstance(result, _Delivered)]
-        if delivered:
-            await self._in_thread(self._note, delivered)
-            at = meta.timestamp(self._clock)
-            saved = [item.saved for item in delivered]
-            await self._database.write_async(lambda connection: outputs.mark_saved(connection, saved, at))
-            crash_point("kernel.output.after_commit")
-            for item in delivered:
-                self._listener.image_saved(
-                    pb.SavedImage(
-                        run_id=item.run_id,
-                        job_id=item.saved.job_id,
-                        path=item.saved.path,
-                        image_sha256=item.image_sha256,
-                    )
-                )
-                if self._host.listens("image_saved"):
-                    self._threads.submit(self._host.image_saved, item.manifest)
-        for result in results:
+        try:
+            await self._commit(delivered)
+        except Exception as error:  # as in _trouble_with
+            for run_id in {item.run_id for item in delivered}:
+                self._put_aside(run_id, aside, error)
+        for output, result in zip(batch, results, strict=True):
             if isinstance(result, BaseException):
-                raise result
+                self._put_aside(output.run_id, aside, result)
         return True
+
+    async def _commit(self, delivered: Sequence[_Delivered]) -> None:
+        """Note images whose files are written, call them saved, and tell."""
+        if not delivered:
+            return
+        await self._in_thread(self._note, delivered)
+        at = meta.timestamp(self._clock)
+        saved = [item.saved for item in delivered]
+        await self._database.write_async(lambda connection: outputs.mark_saved(connection, saved, at))
+        crash_point("kernel.output.after_commit")
+        for item in delivered:
+            self._listener.image_saved(
+                pb.SavedImage(
+                    run_id=item.run_id,
+                    job_id=item.saved.job_id,
+                    path=item.saved.path,
+                    image_sha256=item.image_sha256,
+                )
+            )
+            if self._host.listens("image_saved"):
+                self._threads.submit(self._host.image_saved, item.manifest)
 
     def _write(self, output: PendingOutput) -> _Delivered:
         """One image, with its metadata, to its folder. In a thread."""
         run = self._runs[output.run_id]
         spec = JobSpec.from_json(json.loads(output.spec))
-        report = json.loads(output.report) if output.report else {}
+        report = _report(output)
         image_sha256 = output.artifact.tags.get("pixel_sha256", "")
         extra: dict[str, JsonValue] = self._host.describe_image(spec, report)
         pairs = describe(
@@ -284,18 +342,25 @@ class Delivery:
     # --- the end of a run -----------------------------------------------------------------------------------
 
     async def _end(self, run_id: str) -> None:
-        run = self._runs.get(run_id)
-        files: list[str] = []
-        lines = await self._database.read_async(lambda connection: outputs.manifest(connection, run_id))
-        if run is not None and lines:
+        row: runs.RunRow | None = await self._database.read_async(partial(runs.get, run_id=run_id))
+        if row is not None and row.complete and not row.ended_at:
+            run = await self._open(run_id)
+            lines = await self._database.read_async(lambda connection: outputs.manifest(connection, run_id))
             files = await self._in_thread(self._reports, run, [json.loads(line) for line in lines])
-        at = meta.timestamp(self._clock)
-        row = await self._database.write_async(lambda connection: runs.end_run(connection, run_id, files, at))
-        if row is not None and run is not None:
-            await self._in_thread(run.folder.write_run_json, _run_json(row, run.request))
-            del self._runs[run_id]
-        del self._to_end[run_id]
-        self._listener.run_ended(row, run_id)
+            at = meta.timestamp(self._clock)
+            # The file first, as with images: a crash in between and all of this is done again.
+            ended = replace(row, state=row.end_state, files=tuple(files), ended_at=at)
+            await self._in_thread(run.folder.write_run_json, _run_json(ended, run.request))
+            row = await self._database.write_async(
+                lambda connection: runs.end_run(connection, run_id, files, at)
+            )
+        # No await from here on: a retry whose commit came after ours opens the run again after this.
+        self._to_end.pop(run_id, None)
+        if row is not None and row.ended_at:
+            self._runs.pop(run_id, None)
+            self._listener.run_ended(row, run_id)
+        else:
+            self._listener.run_ended(None, run_id)
 
     def _reports(self, run: _OpenRun, manifest: Sequence[dict[str, JsonValue]]) -> list[str]:
         """Make the run's reports; return their paths. In a thread. A report that fails costs only itself."""
@@ -327,6 +392,31 @@ class Delivery:
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+
+def _report(output: PendingOutput) -> dict[str, JsonValue]:
+    """What the worker told. An image that is made is never lost for its label: a report that is none is left
+    out."""
+    try:
+        report = json.loads(output.report or b"{}")
+        if not isinstance(report, dict):
+            raise ValueError("no JSON object")
+    except ValueError as error:
+        log.error("the report of job %s is left out: %s", output.job_id, error, extra={"job_id": output.job_id})
+        return {}
+    return report
+
+
+def _told(output: PendingOutput) -> dict[str, JsonValue]:
+    """What the worker told about the image. One that cannot be read costs the label, not the image."""
+    try:
+        report = json.loads(output.report or b"{}")
+        if isinstance(report, dict):
+            return report
+    except ValueError:
+        pass
+    log.error("node %s told nothing readable", output.node_name, extra={"job_id": output.job_id})
+    return {}
 
 
 def _timings(report: dict[str, JsonValue], run_time: float) -> dict[str, float]:

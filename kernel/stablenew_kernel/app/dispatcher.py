@@ -17,7 +17,7 @@ import grpc
 
 from stablenew_api.clock import Clock
 from stablenew_api.faults import crash_point
-from stablenew_kernel.domain.coordinator import Coordinator
+from stablenew_kernel.domain.coordinator import Coordinator, InvalidTransition
 from stablenew_kernel.domain.link import (
     RECORDS,
     AckFacts,
@@ -41,6 +41,7 @@ from stablenew_kernel.domain.link import (
 from stablenew_kernel.hub.link import AgentLink
 from stablenew_kernel.store import jobs, meta
 from stablenew_kernel.store.database import Connection, Database
+from stablenew_kernel.store.errors import StoreError
 from stablenew_kernel.store.records import commit
 from stablenew_proto.v1 import agent_link_pb2 as pb
 
@@ -68,9 +69,16 @@ class Listener(Protocol):
 
 
 @dataclass(slots=True)
+class _Change:
+    function: Callable[[Connection], Any]
+    then: Callable[[Any], object]
+    future: asyncio.Future[Any]
+
+
+@dataclass(slots=True)
 class _Batch:
     records: list[Record] = field(default_factory=list)
-    changes: list[tuple[Callable[[Connection], Any], asyncio.Future[Any]]] = field(default_factory=list)
+    changes: list[_Change] = field(default_factory=list)
     sends: list[Effect] = field(default_factory=list)
 
 
@@ -88,6 +96,8 @@ class Dispatcher:
         """What gathers."""
         self._committing = False
         self._stopped = False
+        self._previews = False
+        """Whether somebody looks at previews."""
         self._ticker: asyncio.Task[None] | None = None
 
     # --- life -----------------------------------------------------------------------------------------------
@@ -145,6 +155,7 @@ class Dispatcher:
 
     def watch_previews(self, wanted: bool) -> None:
         """Tell every node whether somebody looks at previews."""
+        self._previews = wanted
         for link in self._sessions.values():
             link.send_watch(wanted)
 
@@ -154,7 +165,12 @@ class Dispatcher:
         """Take in one event."""
         if self._stopped:
             return
-        effects = self.coordinator.handle(event, self._clock.monotonic())
+        try:
+            effects = self.coordinator.handle(event, self._clock.monotonic())
+        except InvalidTransition as error:
+            log.exception("a rule of the life cycle was broken; beginning anew from what is on disk")
+            self._fail(error)
+            return
         if effects:
             batch = self._gathering()
             for effect in effects:
@@ -163,13 +179,20 @@ class Dispatcher:
                 else:
                     batch.sends.append(effect)
 
-    def change(self, function: Callable[[Connection], T]) -> asyncio.Future[T]:
+    def change(
+        self, function: Callable[[Connection], T], then: Callable[[T], object] = lambda _: None
+    ) -> asyncio.Future[T]:
         """Let ``function`` change the store in the very commit of what was fed last, behind its records.
 
-        The future has the result once that is committed and carried out.
+        The future has the result once that is committed and carried out; StoreError if it cannot be.
+        ``then`` gets it a step earlier, before whatever was committed behind it is heard of: what memory takes
+        over from the store, it takes over there.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._gathering().changes.append((function, future))
+        if self._stopped:
+            future.set_exception(_not_now())
+        else:
+            self._gathering().changes.append(_Change(function, then, future))
         return future
 
     def _gathering(self) -> _Batch:
@@ -181,7 +204,10 @@ class Dispatcher:
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, None
-        if batch is None or self._stopped:
+        if batch is None:
+            return
+        if self._stopped:
+            _refuse(batch, _not_now())
             return
         if not batch.records and not batch.changes:
             self._release(batch, [])
@@ -192,7 +218,7 @@ class Dispatcher:
 
         def write(connection: Connection) -> list[Any]:
             commit(connection, batch.records, at)
-            return [function(connection) for function, _ in batch.changes]
+            return [change.function(connection) for change in batch.changes]
 
         self._committing = True
         future = self._database.write_async(write)
@@ -203,8 +229,7 @@ class Dispatcher:
         if done.cancelled():
             return
         if error := done.exception():
-            for _, future in batch.changes:
-                future.set_exception(error)
+            _refuse(batch, error)
             self._fail(error)
             return
         if _has_outcome(batch.records):
@@ -217,11 +242,13 @@ class Dispatcher:
         transitions = [record for record in batch.records if isinstance(record, Transition)]
         if transitions:
             self._listener.committed(transitions)
+        for change, result in zip(batch.changes, results, strict=True):
+            change.then(result)
         for effect in batch.sends:
             self._carry_out(effect)
-        for (_, future), result in zip(batch.changes, results, strict=True):
-            if not future.done():
-                future.set_result(result)
+        for change, result in zip(batch.changes, results, strict=True):
+            if not change.future.done():  # whoever asked may be gone
+                change.future.set_result(result)
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -239,6 +266,8 @@ class Dispatcher:
                 if link := self._links.get(conn_id):
                     self._sessions[link.node_id] = link
                     link.send_welcome(effect.drop, effect.report_interval, effect.session_ttl)
+                    if self._previews:
+                        link.send_watch(True)
                     self._listener.node_changed(link.node_id)
             case RefuseHello(conn_id=conn_id):
                 if link := self._links.get(conn_id):
@@ -284,8 +313,24 @@ class Dispatcher:
 
     def _fail(self, error: BaseException) -> None:
         """Memory is ahead of the disk now: take in nothing more, so that nothing more is promised."""
+        if self._stopped:
+            return
         self._stopped = True
+        if self._batch is not None:
+            _refuse(self._batch, error)
+            self._batch = None
         self._listener.store_failed(error)
+
+
+def _refuse(batch: _Batch, error: BaseException) -> None:
+    """Tell whoever waits for a change that it was not made."""
+    for change in batch.changes:
+        if not change.future.done():
+            change.future.set_exception(error)
+
+
+def _not_now() -> StoreError:
+    return StoreError("the kernel is stopping, or cannot write its database now; try again in a moment")
 
 
 def _has_outcome(records: Sequence[Record]) -> bool:

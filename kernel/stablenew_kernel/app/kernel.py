@@ -130,8 +130,8 @@ class Kernel:
         core.board.set_totals(queue.counts)
         self.nodes.restore({row.known.node_id: row.info for row in rows})
         for row in open_runs:
-            await core.open_folder(row)
             core.board.put(row)
+            core.delivery.take_up(row.run_id)
         self._start_note = _start_note(clean, queue, len(restored.jobs))
         if self._start_note:
             log.info("%s", self._start_note)
@@ -158,11 +158,15 @@ class Kernel:
         if self._mending is not None:
             self._mending.cancel()
         else:
-            await self._core.dispatcher.settled()
+            try:
+                await self._core.dispatcher.settled()
+            except StoreError as error:  # agents tell again what was not committed
+                self._core.set_problem("database", str(error))
         await self._core.dispatcher.stop(
             grpc.StatusCode.UNAVAILABLE, "the kernel is stopping; dial again later"
         )
         await self._core.delivery.stop()
+        self._core.bulletin.end()
         await self._core.in_thread(self._learning.close)
 
     # --- what happened (listener of dispatcher and delivery) ------------------------------------------------
@@ -218,14 +222,12 @@ class Kernel:
             self._core.bulletin.run(run_message(row))
 
     def trouble(self, text: str) -> None:
-        """Something cannot be written (or can again: empty). Nothing is lost; it is tried again."""
-        if text and text != self._core.problem:
-            log.error("%s", text)
-        self._core.problem = text
+        """An output folder cannot be written (or can again: empty)."""
+        self._core.set_problem("delivery", text)
 
     def store_failed(self, error: BaseException) -> None:
         """The database refused a commit: stop everything that would promise more, and mend."""
-        self.trouble(str(error))
+        self._core.set_problem("database", str(error))
         if self._mending is None:
             self._mending = asyncio.create_task(self._mend(), name="mend")
 
@@ -243,14 +245,15 @@ class Kernel:
                 )
                 restored = await self._restore(clean=True)
             except StoreError as error:
-                self.trouble(str(error))
+                core.set_problem("database", str(error))
                 continue
             break
         log.info("the database can be written again")
         self._mending = None
-        self.trouble("")
+        core.set_problem("database", "")
         core.dispatcher = self._new_dispatcher()
         core.dispatcher.start(restored)
+        core.dispatcher.watch_previews(core.bulletin.previews_wanted)
         core.delivery.wake()
 
     # --- what clients ask besides runs, queue and nodes -----------------------------------------------------
@@ -281,7 +284,9 @@ class Kernel:
                 lambda connection: jobs.locate_run(connection, watcher.run_id)
             )
             watcher.run_id = run_id
-            row = await core.database.read_async(lambda connection: runs.get(connection, run_id))
+            # On the writer, whose answers come in the order of the commits: what the reader says may be older
+            # than an end of the run that was told before this watcher is known.
+            row = await core.database.write_async(lambda connection: runs.get(connection, run_id))
         # No await from here on: what happens next is told to the watcher, what happened before is in here.
         live = [run for run in core.board if watcher.concerns(run.row.run_id)]
         found = [run.to_proto() for run in live] or ([run_message(row)] if row else [])
@@ -290,11 +295,7 @@ class Kernel:
         return pb.WatchResponse(
             snapshot=True,
             runs=found,
-            progress=[
-                running
-                for running in self.nodes.running.values()
-                if watcher.wants_progress and watcher.concerns(running.run_id)
-            ],
+            progress=watcher.progress_of(self.nodes.running.values()),
             nodes=[] if watcher.run_id else self.nodes.messages(),
             queue=core.queue(),
         )

@@ -17,6 +17,8 @@ AGENT_MODULE = "stablenew_agent.main"
 LOST_AFTER = 120
 """Seconds after which an agent that we left behind (kill -9) gives up waiting for the next kernel."""
 
+RESTART_DELAY = 1.0
+"""Seconds before an agent that ended is started again; twice as long each time, unless it ran for a while."""
 
 _NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # exists on Windows only
 
@@ -53,7 +55,7 @@ class LocalAgent:
         self._task = asyncio.create_task(self._supervise(), name="local-agent")
 
     async def _supervise(self) -> None:
-        delay = 1.0
+        delay = RESTART_DELAY
         while True:
             loop = asyncio.get_running_loop()
             begun = loop.time()
@@ -67,7 +69,7 @@ class LocalAgent:
                 start_new_session=sys.platform != "win32",
             )
             code = await self._process.wait()
-            delay = 1.0 if loop.time() - begun > 60 else min(30.0, delay * 2)
+            delay = RESTART_DELAY if loop.time() - begun > 60 else min(30.0, delay * 2)
             log.warning("the local agent ended with code %d; starting it again in %.0f s", code, delay)
             await asyncio.sleep(delay)
 

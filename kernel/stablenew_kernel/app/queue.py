@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -100,7 +99,7 @@ class QueueDesk:
         )
         changed = await self._change(
             lambda connection: jobs.cancel_queued(connection, selection, at=core.now(), reason=reason),
-            core.dispatcher.change,
+            behind_fed=True,
         )
         ended = max(changed.changed, core.board.totals["cancelled"] - before)
         return replace(changed, changed=ended), active
@@ -123,11 +122,14 @@ class QueueDesk:
     async def _change(
         self,
         function: Callable[[Connection], jobs.Changed],
-        write: Callable[[Callable[[Connection], _Changes]], asyncio.Future[_Changes]] | None = None,
+        *,
+        behind_fed: bool = False,
     ) -> jobs.Changed:
-        """Change jobs in the store (through ``write``) and take the new counts over.
+        """Change jobs in the store (``behind_fed``: in the commit of what was just fed to the dispatcher) and
+        take the new counts over.
 
-        Commits come back in the order they were asked for, so the counts are those of this very moment.
+        Commits come back in the order they were asked for, so the counts are those of this very moment: no
+        await between a commit's return and the taking over.
         """
 
         def change(connection: Connection) -> _Changes:
@@ -135,19 +137,24 @@ class QueueDesk:
             rows = [runs.get(connection, run_id) for run_id in changed.run_ids]
             return changed, rows, meta.queue_state(connection).counts
 
-        changed, rows, counts = await (write or self._core.database.write_async)(change)
-        self._core.board.set_totals(counts)
-        for row in rows:
-            if row.ended_at:
-                self._core.board.remove(row.run_id)
-                self._core.bulletin.run(run_message(row))
-                continue
-            if not self._core.delivery.knows(row.run_id):
-                await self._core.open_folder(row)
-            self._core.board.put(row)
-            self._core.settle(row.run_id)
-        self._core.tell_queue()
-        return changed
+        def take_over(changes: _Changes) -> None:
+            _, rows, counts = changes
+            self._core.board.set_totals(counts)
+            for row in rows:
+                if row.ended_at:
+                    self._core.board.remove(row.run_id)
+                    self._core.bulletin.run(run_message(row))
+                else:
+                    self._core.board.put(row)
+                    self._core.settle(row.run_id)
+            self._core.tell_queue()
+
+        if behind_fed:
+            changes = await self._core.dispatcher.change(change, take_over)
+        else:
+            changes = await self._core.database.write_async(change)
+            take_over(changes)
+        return changes[0]
 
     async def set_paused(self, paused: bool, reason: str) -> pb.QueueSummary:
         """Pause or resume the queue."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from importlib.metadata import version
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from stablenew_api.errors import UserError
 from stablenew_api.faults import crash_point
@@ -12,6 +15,7 @@ from stablenew_api.ids import uuid7
 from stablenew_api.jobs import canonical_json
 from stablenew_kernel.app.board import run_message
 from stablenew_kernel.app.core import Core
+from stablenew_kernel.app.delivery import VERSION
 from stablenew_kernel.app.planning import Planner
 from stablenew_kernel.domain.link import QueueChanged, QueuedJob
 from stablenew_kernel.domain.naming import DEFAULT_PATTERN, parse_pattern, run_folder
@@ -24,6 +28,16 @@ from stablenew_proto.v1 import kernel_pb2 as pb
 
 PREVIEW_BATCH = 100
 """Planned jobs in one message of a dry run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    plan: Plan
+    run_id: str
+    started: datetime
+    request: bytes
+    """Canonical JSON: what was asked for."""
+    folder: RunFolder
 
 
 class RunDesk:
@@ -54,7 +68,6 @@ class RunDesk:
 
     async def submit(self, run: pb.RunRequest) -> pb.SubmitRunResponse:
         """Plan and queue; returns after the commit."""
-        plan = await self._core.in_thread(self._planner.plan, run)
         asked = {
             "pack": run.pack_path or run.pack_name,
             "preset": run.preset_name or run.preset,
@@ -64,48 +77,49 @@ class RunDesk:
             "count": run.count if run.HasField("count") else None,
             "reports": list(run.reports),
         }
-        run_id, folder = await self._queue_plan(plan, asked, run.out_dir, run.priority, list(run.reports))
-        return pb.SubmitRunResponse(run_id=run_id, summary=_summary(plan, folder))
+        return pb.SubmitRunResponse(
+            **await self._queue(partial(self._planner.plan, run), asked, run.out_dir, run.priority)
+        )
 
     async def replay(self, request: pb.ReplayRequest) -> pb.ReplayResponse:
         """Queue a stored job again, unchanged."""
-        plan = await self._core.in_thread(self._planner.replay, request.spec_json, request.source_name)
+        plan = partial(self._planner.replay, request.spec_json, request.source_name)
         asked = {"replay": request.source_name, "reports": []}
-        run_id, folder = await self._queue_plan(plan, asked, request.out_dir, 0, [])
-        return pb.ReplayResponse(run_id=run_id, summary=_summary(plan, folder))
+        return pb.ReplayResponse(**await self._queue(plan, asked, request.out_dir, 0))
 
-    async def _queue_plan(
-        self, plan: Plan, asked: Mapping[str, object], out_dir: str, priority: int, reports: list[str]
-    ) -> tuple[str, str]:
-        if not plan.jobs:
+    def _prepare(self, plan: Callable[[], Plan], asked: Mapping[str, Any], out_dir: str) -> _Prepared:
+        """Plan, check all that can be wrong, make the folder. In a thread, in one go: a person waits."""
+        planned = plan()
+        if not planned.jobs:
             raise UserError("nothing to do: the plan is empty")
-        for report in reports:
+        for report in asked["reports"]:
             self._core.host.report(report)
-        pattern = plan.filename_pattern or self._core.settings.file_name or DEFAULT_PATTERN
+        pattern = planned.filename_pattern or self._core.settings.file_name or DEFAULT_PATTERN
         parse_pattern(pattern)
         started = self._core.clock.now()
         run_id = uuid7(started)
         request = {
             **asked,
-            "name": plan.name,
-            "line": plan.line,
-            "plan_seed": plan.plan_seed,
+            "name": planned.name,
+            "line": planned.line,
+            "plan_seed": planned.plan_seed,
             "file_name": pattern,
-            "version": version("stablenew"),
+            "version": VERSION,
         }
-        folder = await self._core.in_thread(
-            RunFolder.create,
-            self._out_dir(out_dir),
-            run_folder(started.astimezone(), plan.name),
-            {
-                "run_id": run_id,
-                "created_at": meta.timestamp(self._core.clock),
-                "jobs": len(plan.jobs),
-                **request,
-            },
+        folder = RunFolder.create(
+            self._out_dir(out_dir), run_folder(started.astimezone(), planned.name), run_id
         )
-        new = runs.NewRun(run_id, plan.name, str(folder.path), priority, canonical_json(request))
-        at = meta.timestamp(self._core.clock)
+        return _Prepared(planned, run_id, started, canonical_json(request), folder)
+
+    async def _queue(
+        self, plan: Callable[[], Plan], asked: Mapping[str, Any], out_dir: str, priority: int
+    ) -> dict[str, Any]:
+        """Plan and queue; what Submit and Replay answer, after the commit."""
+        core = self._core
+        ready = await core.in_thread(self._prepare, plan, asked, out_dir)
+        run_id, folder = ready.run_id, ready.folder
+        new = runs.NewRun(run_id, ready.plan.name, str(folder.path), priority, ready.request)
+        at = core.now()
         added: list[QueuedJob] = []
 
         def insert(connection: Connection) -> tuple[runs.RunRow, dict[str, int]]:
@@ -115,25 +129,25 @@ class RunDesk:
             jobs.insert_jobs(
                 connection,
                 run_id,
-                (jobs.NewJob.of(uuid7(started), job.index, job.spec) for job in plan.jobs),
+                (jobs.NewJob.of(uuid7(ready.started), job.index, job.spec) for job in ready.plan.jobs),
                 at=at,
                 on_insert=added.append,
             )
             return runs.get(connection, run_id), meta.queue_state(connection).counts
 
         try:
-            row, counts = await self._core.database.write_async(insert)
+            row, counts = await core.database.write_async(insert)
         except BaseException:
-            await self._core.in_thread(folder.discard)
+            await core.in_thread(folder.discard)
             raise
         crash_point("kernel.submit.after_commit")
-        self._core.delivery.add(row, folder)
-        self._core.board.put(row)
-        self._core.board.set_totals(counts)
-        self._core.dispatcher.feed(QueueChanged(tuple(added) if len(added) == len(plan.jobs) else ()))
-        self._core.bulletin.run(run_message(row))
-        self._core.tell_queue()
-        return run_id, str(folder.path)
+        core.delivery.take_up(run_id)
+        core.board.put(row)
+        core.board.set_totals(counts)
+        core.dispatcher.feed(QueueChanged(tuple(added) if len(added) == len(ready.plan.jobs) else ()))
+        core.bulletin.run(run_message(row))
+        core.tell_queue()
+        return {"run_id": run_id, "summary": _summary(ready.plan, str(folder.path))}
 
     def _out_dir(self, asked: str) -> Path:
         if asked and not Path(asked).is_absolute():

@@ -22,6 +22,7 @@ from stablenew_api.datafolder import DataFolder, KernelInfo
 from stablenew_api.errors import StableNewError, UserError
 from stablenew_api.host import PluginHost
 from stablenew_api.jsonlog import log_to_file
+from stablenew_api.memory import collect_rarely
 from stablenew_kernel.app.kernel import Kernel
 from stablenew_kernel.app.local_agent import LocalAgent
 from stablenew_kernel.domain.settings import Settings, parse_settings_toml
@@ -88,6 +89,8 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
         left = await database.write_async(meta.begin)
         host = PluginHost.load(role="kernel", plugin_folder=data.plugins, disabled=settings.disabled_plugins)
         token = secrets.token_urlsafe(32)
+        server = make_server(token)
+        port = _bind(server, settings.port, left.port)
         artifacts = ArtifactStore(data.artifacts)
         kernel = Kernel(
             data=data,
@@ -99,7 +102,6 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
             rng=Random(secrets.randbits(128)),  # noqa: S311  seeds of images, no secrets
             threads=threads,
         )
-        server = make_server(token)
         agent_link_pb2_grpc.add_AgentLinkServiceServicer_to_server(
             AgentLinkServicer(lambda: kernel.dispatcher), server
         )
@@ -107,7 +109,6 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
             ArtifactStoreServicer(artifacts, threads), server
         )
         kernel_pb2_grpc.add_KernelServiceServicer_to_server(KernelServicer(kernel), server)
-        port = _bind(server, settings.port, left.port)
         info = KernelInfo(
             f"127.0.0.1:{port}",
             token,
@@ -126,6 +127,7 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
             )
             local.start()
         host.started("kernel")
+        collect_rarely()
         log.info("serving at %s", info.address)
         if announce:
             _say({"address": info.address, "pid": info.pid})

@@ -140,7 +140,7 @@ class Coordinator:
             return f"{lease.state} on {lease.node_name}"
         ahead = next((i for i, job_id in enumerate(self._ledger.window.jobs) if job_id == job.job_id), None)
         return people.explain(
-            job, self._ledger.nodes.values(), self._ledger.paused, self._ledger.settings.prefetch, ahead
+            job, self._ledger.nodes.values(), self._ledger.paused, self._ledger.settings, ahead
         )
 
     def preview(self, jobs: Sequence[QueuedJob]) -> list[Preview]:
@@ -336,6 +336,7 @@ class Coordinator:
         state = outcome.state
         if state is LeaseState.SUCCEEDED:
             # Also if a cancel is on its way: the image is there, and the node's word is the truth.
+            node.took(outcome.run_time)
             self._ledger.end(lease, JobState.DONE, who, "done", outcome=outcome)
         elif state is LeaseState.CANCELLED or state is LeaseState.REJECTED:
             if lease.cancel_requested:

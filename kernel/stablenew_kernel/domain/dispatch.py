@@ -23,12 +23,12 @@ class Dispatcher:
 
     def run(self) -> None:
         """Hand out what can be handed out. Runs after every event, so it looks at nothing it does not need."""
-        prefetch = self._ledger.settings.prefetch
+        settings = self._ledger.settings
         free: dict[str, int] = {}
         if not self._ledger.paused:
             for node in self._ledger.nodes.values():
                 if node.accepting:
-                    capacity = node.capacity(prefetch)
+                    capacity = node.capacity(settings)
                     if capacity > 0:
                         free[node.node_id] = capacity
         hungry = self._hand_out(free) if free else []

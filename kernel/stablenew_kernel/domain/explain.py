@@ -6,13 +6,18 @@ from collections.abc import Collection, Iterable, Sequence
 
 from stablenew_api.scheduler import NodeView, Scheduler
 from stablenew_kernel.domain.assigning import assign, candidates
-from stablenew_kernel.domain.link import Preview, QueuedJob
+from stablenew_kernel.domain.link import LinkSettings, Preview, QueuedJob
 from stablenew_kernel.domain.matching import Matcher, why_not
 from stablenew_kernel.domain.sessions import Node
 from stablenew_kernel.domain.window import Waiting
 
+NOTHING_FREE = LinkSettings(prefetch=0, max_prefetch=0)
+"""For a dry run: what waits behind running jobs is waiting."""
 
-def explain(job: QueuedJob, nodes: Iterable[Node], paused: bool, prefetch: int, ahead: int | None) -> str:
+
+def explain(
+    job: QueuedJob, nodes: Iterable[Node], paused: bool, settings: LinkSettings, ahead: int | None
+) -> str:
     """One line. ``ahead``: jobs before it in the window; None: it is further back."""
     if paused:
         return "the queue is paused"
@@ -31,7 +36,7 @@ def explain(job: QueuedJob, nodes: Iterable[Node], paused: bool, prefetch: int, 
             away.append(_why_away(node))
         else:
             slots = node.facts.slots
-            if node.capacity(prefetch) > 0:
+            if node.capacity(settings) > 0:
                 return _place(ahead, f"{node.name} is next to take one")
             busy.append(f"{node.name} is busy ({min(len(node.leases), slots)} of {slots})")
     if busy:
@@ -111,5 +116,5 @@ def preview(
                 clock[node_id] = min(later)
     for job in jobs:
         if job.job_id not in answers:
-            answers[job.job_id] = Preview(job.job_id, "", explain(job, nodes, False, 0, None))
+            answers[job.job_id] = Preview(job.job_id, "", explain(job, nodes, False, NOTHING_FREE, None))
     return [answers[job.job_id] for job in jobs]

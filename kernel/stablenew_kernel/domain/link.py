@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stablenew_api.jobs import Failure, JobState, Needs
-from stablenew_api.leases import Cancel, Fact, HeldLease, LeaseKey, Offer, Outcome
+from stablenew_api.leases import MAX_PREFETCH, Cancel, Fact, HeldLease, LeaseKey, Offer, Outcome
 
 # --- settings -------------------------------------------------------------------------------------------------
 
@@ -46,6 +46,11 @@ class LinkSettings:
     prefetch: int = 1
     """Leases a node may hold beyond its slots, so that the GPU never waits for us. More would only be taken
     back."""
+    prefetch_seconds: float = 0.05
+    """Of work a slot that a node may hold beyond its slots, where one job is less than that. Jobs that take no
+    time would otherwise wait for the wire; an image of some seconds is never held back by this."""
+    max_prefetch: int = MAX_PREFETCH
+    """The most of them; agents give back what is above it."""
     window: int = 256
     """Queued jobs kept in memory."""
     lookahead: int = 32

@@ -8,7 +8,7 @@ from stablenew_api.jobs import JobState
 from stablenew_api.leases import LeaseKey
 from stablenew_api.scheduler import NodeView
 from stablenew_kernel.domain.lifecycle import Step
-from stablenew_kernel.domain.link import ActiveJob, NodeFacts, NodeGauges, NodeStatus, QueuedJob
+from stablenew_kernel.domain.link import ActiveJob, LinkSettings, NodeFacts, NodeGauges, NodeStatus, QueuedJob
 
 STORY_LENGTH = 10
 """Steps kept of an active job, for InvalidTransition: a lease has five at most, so its cause is among them."""
@@ -102,6 +102,7 @@ class Node:
         "facts",
         "gauges",
         "held_back",
+        "job_seconds",
         "last_heard",
         "leases",
         "name",
@@ -125,6 +126,8 @@ class Node:
         """It gave a lease back unasked: our idea of its free slots is wrong until its next report. Without
         this, offer and rejection would chase each other at the speed of the wire."""
         self.vram_total = 0
+        self.job_seconds = 0.0
+        """How long its jobs took of late, a moving average; 0: not known."""
         self.leases: dict[str, Lease] = {}
         """By job id, oldest first. Offers in flight are among them, so they count against the slots."""
 
@@ -133,9 +136,22 @@ class Node:
         """Whether it may get offers."""
         return self.connected and not self.draining and not self.held_back and self.gauges.state == "ready"
 
-    def capacity(self, prefetch: int) -> int:
+    def prefetch(self, settings: LinkSettings) -> int:
+        """Leases it may hold beyond its slots: one, or as many of its short jobs as make a little work."""
+        if self.facts is None or not self.job_seconds:
+            return settings.prefetch
+        wanted = settings.prefetch_seconds * self.facts.slots / self.job_seconds
+        return max(settings.prefetch, int(min(wanted, settings.max_prefetch)))
+
+    def took(self, seconds: float) -> None:
+        """A job succeeded there in so many seconds; 0: it did not tell."""
+        if seconds > 0:
+            before = self.job_seconds
+            self.job_seconds = seconds if not before else before + 0.2 * (seconds - before)
+
+    def capacity(self, settings: LinkSettings) -> int:
         """Leases it can take now, the prefetch included."""
-        return self.facts.slots + prefetch - len(self.leases) if self.facts else 0
+        return self.facts.slots + self.prefetch(settings) - len(self.leases) if self.facts else 0
 
     def idle_slots(self) -> int:
         """Slots with nothing to run."""

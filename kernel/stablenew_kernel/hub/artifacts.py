@@ -27,6 +27,7 @@ CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (DigestMismatch, grpc.StatusCode.DATA_LOSS),  # start again at offset 0
     (UploadConflict, grpc.StatusCode.ABORTED),  # ask QueryUpload where to go on
     (StoreError, grpc.StatusCode.UNAVAILABLE),  # disk full and the like: try again later
+    (OSError, grpc.StatusCode.UNAVAILABLE),  # the disk fails while a file is read
 )
 """What the agent is told for each of our exceptions, and so what it does."""
 
@@ -74,6 +75,8 @@ class ArtifactStoreServicer(artifact_store_pb2_grpc.ArtifactStoreServiceServicer
     async def Download(self, request: pb.DownloadRequest, context: Any) -> AsyncIterator[pb.DownloadResponse]:
         """Send a file, from ``offset`` on."""
         sha256, _ = await _checked(context, _digest(request.digest))
+        if request.offset < 0:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"offset {request.offset} is negative")
         file = await self._run(context, self._store.open, sha256)
         try:
             await self._run(context, file.seek, request.offset)

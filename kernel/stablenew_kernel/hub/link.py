@@ -71,6 +71,9 @@ class AgentLink:
         self.epoch = hello.epoch
         self.info = hello.node
         self.protocol_minor = min(hello.protocol_minor, PROTOCOL_MINOR)
+        self.at_work = 0
+        """Offers not answered by a fact. While there are others, a frame may wait for its fellows; a node that
+        has nothing to do is told at once."""
         self.welcomed = False
         self.report = pb.NodeReport()
         """The latest one."""
@@ -102,6 +105,7 @@ class AgentLink:
 
     def send_offer(self, offer: Offer) -> None:
         """Run this."""
+        self.at_work += 1
         self._frame.offers.append(wire.offer_to_proto(offer))
         self._wake()
 
@@ -139,7 +143,7 @@ class AgentLink:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LAZY):
                         await self._urgent.wait()
-            if (delay := pace.delay(clock())) > 0:
+            if self.at_work > len(self._frame.offers) and (delay := pace.delay(clock())) > 0:
                 await asyncio.sleep(delay)
             self._due.clear()
             self._urgent.clear()
@@ -167,12 +171,15 @@ class AgentLinkServicer(agent_link_pb2_grpc.AgentLinkServiceServicer):
         writer = asyncio.ensure_future(link.pump(context))
         try:
             await asyncio.wait((reader, writer, link.ended), return_when=asyncio.FIRST_COMPLETED)
-            await _settle(reader)
-            await _settle(writer)
         finally:
+            # Also when gRPC cancels this very call because the agent is gone: no task may outlive its stream.
+            reader.cancel()
+            writer.cancel()
             if link.welcomed:  # a refused stream must not end the session that it failed to displace
                 port.feed(Disconnected(link.node_id, link.epoch, link.orderly))
             port.disconnected(link)
+        for task in (reader, writer):
+            await _settle(task)
         if link.ended.done():
             code, text = link.ended.result()
             await context.abort(code, text)
@@ -206,6 +213,7 @@ class AgentLinkServicer(agent_link_pb2_grpc.AgentLinkServiceServicer):
             )
             while isinstance(frame := await context.read(), pb.ConnectRequest):
                 if frame.facts:
+                    link.at_work = max(0, link.at_work - len(frame.facts))
                     facts = tuple([wire.fact_from_proto(fact) for fact in frame.facts])
                     port.feed(FactsReceived(node_id, epoch, facts))
                 for progress in frame.progress:
@@ -222,8 +230,7 @@ class AgentLinkServicer(agent_link_pb2_grpc.AgentLinkServiceServicer):
 
 
 async def _settle(task: asyncio.Future[None]) -> None:
-    """Cancel a task of a stream that ends. A broken stream is no news here; any other exception is."""
-    task.cancel()
+    """Wait for a task that was told to end. A broken stream is no news here; any other exception is."""
     with contextlib.suppress(asyncio.CancelledError, grpc.RpcError, grpc.aio.UsageError):
         await task
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -67,7 +68,7 @@ def _deny(handler: Any) -> Any:
 
 
 def make_server(token: str) -> grpc.aio.Server:
-    """A server that checks tokens. Servicers are added before :func:`bind`."""
+    """A server that checks tokens. Servicers are added before it starts."""
     return grpc.aio.server(interceptors=[TokenInterceptor(token)], options=SERVER_OPTIONS)
 
 
@@ -79,6 +80,10 @@ def bind(server: grpc.aio.Server, port: int) -> int:
     """
     if port:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            # As gRPC does. Otherwise our own connections of a moment ago, in TIME_WAIT, would make a kernel
+            # that is started again believe its port taken. On Windows the option means to share: never wanted.
+            if sys.platform != "win32":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Protocol, TypeVar
@@ -90,11 +91,11 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
 
     async def SubmitRun(self, request: pb.SubmitRunRequest, context: Any) -> pb.SubmitRunResponse:
         """Plan and queue."""
-        return await _answer(context, self._kernel.runs.submit(request.run))
+        return await _finish(context, self._kernel.runs.submit(request.run))
 
     async def Replay(self, request: pb.ReplayRequest, context: Any) -> pb.ReplayResponse:
         """Queue a stored job again."""
-        return await _answer(context, self._kernel.runs.replay(request))
+        return await _finish(context, self._kernel.runs.replay(request))
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
         """The state now, then what changes."""
@@ -106,6 +107,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
                 yield message
         finally:
             self._kernel.unwatch(watcher)
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "the kernel has stopped")
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
         """Runs, newest first."""
@@ -121,13 +123,13 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
 
     async def ChangeJobs(self, request: pb.ChangeJobsRequest, context: Any) -> pb.ChangeJobsResponse:
         """Cancel, retry, move or clear."""
-        return await _answer(context, self._kernel.queue.change_jobs(request))
+        return await _finish(context, self._kernel.queue.change_jobs(request))
 
     async def SetQueuePaused(
         self, request: pb.SetQueuePausedRequest, context: Any
     ) -> pb.SetQueuePausedResponse:
         """Pause or resume."""
-        queue = await _answer(context, self._kernel.queue.set_paused(request.paused, request.reason))
+        queue = await _finish(context, self._kernel.queue.set_paused(request.paused, request.reason))
         return pb.SetQueuePausedResponse(queue=queue)
 
     async def ListNodes(self, request: pb.ListNodesRequest, context: Any) -> pb.ListNodesResponse:
@@ -136,7 +138,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
 
     async def DrainNode(self, request: pb.DrainNodeRequest, context: Any) -> pb.DrainNodeResponse:
         """No more work for a node, or work again."""
-        node = await _answer(
+        node = await _finish(
             context, self._kernel.nodes.drain_node(request.node, request.draining, request.reason)
         )
         return pb.DrainNodeResponse(node=node)
@@ -147,12 +149,18 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
 
     async def RateImage(self, request: pb.RateImageRequest, context: Any) -> pb.RateImageResponse:
         """Rate an image by its pixels."""
-        return await _answer(context, self._kernel.rate(request))
+        return await _finish(context, self._kernel.rate(request))
 
     async def StopKernel(self, request: pb.StopKernelRequest, context: Any) -> pb.StopKernelResponse:
         """Agree to stop; the stop itself comes after the answer."""
         self._kernel.request_stop(wait_for_running=request.wait_for_running)
         return pb.StopKernelResponse()
+
+
+def _finish(context: Any, result: Awaitable[T]) -> Awaitable[T]:
+    """:func:`_answer` for what changes something. A client that hangs up must not stop it half-way: what is
+    committed must also be taken over in memory."""
+    return _answer(context, asyncio.shield(result))
 
 
 async def _answer(context: Any, result: Awaitable[T]) -> T:

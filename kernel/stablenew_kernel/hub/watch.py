@@ -7,7 +7,7 @@ job ended, a run ended, an image was saved) goes out at once; counts and progres
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from stablenew_proto.v1 import kernel_pb2 as pb
 
@@ -32,6 +32,7 @@ class Watcher:
         self._nodes: dict[str, pb.Node] = {}
         self._images: list[pb.SavedImage] = []
         self._queue: pb.QueueSummary | None = None
+        self._ended = False
         self._news = asyncio.Event()
         self._urgent = asyncio.Event()
 
@@ -55,12 +56,19 @@ class Watcher:
 
     def put_progress(self, running: pb.RunningJob) -> None:
         """A running job moved on."""
-        if self.wants_progress and self.concerns(running.run_id):
-            if running.progress.preview_jpeg and not self.wants_previews:
-                running = pb.RunningJob.FromString(running.SerializeToString())
-                running.progress.ClearField("preview_jpeg")
-            self._progress[running.job_id] = running
+        for wanted in self.progress_of([running]):
+            self._progress[wanted.job_id] = wanted
             self._wake(urgent=False)
+
+    def progress_of(self, running: Iterable[pb.RunningJob]) -> list[pb.RunningJob]:
+        """Those that this reader wants to see, without previews if it wants none."""
+        if not self.wants_progress:
+            return []
+        return [
+            _without_preview(job) if job.progress.preview_jpeg and not self.wants_previews else job
+            for job in running
+            if self.concerns(job.run_id)
+        ]
 
     def drop_progress(self, job_id: str) -> None:
         """That job does not run any more."""
@@ -89,11 +97,19 @@ class Watcher:
         if urgent:
             self._urgent.set()
 
+    def end(self) -> None:
+        """The kernel stops: tell what is left, and that is all."""
+        self._ended = True
+        self._wake(urgent=True)
+
     async def messages(self) -> AsyncIterator[pb.WatchResponse]:
-        """What changed since the last message, for ever."""
+        """What changed since the last message, until :meth:`end`."""
         while True:
             await self._news.wait()
+            ended = self._ended
             yield self._take()
+            if ended:
+                return
             if not self._urgent.is_set():
                 try:
                     async with asyncio.timeout(CALM):
@@ -117,3 +133,11 @@ class Watcher:
         self._images.clear()
         self._queue = None
         return message
+
+
+def _without_preview(running: pb.RunningJob) -> pb.RunningJob:
+    """A copy: others may want the preview."""
+    copy = pb.RunningJob()
+    copy.CopyFrom(running)
+    copy.progress.ClearField("preview_jpeg")
+    return copy

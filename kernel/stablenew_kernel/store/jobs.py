@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from stablenew_api.errors import UserError
-from stablenew_api.jobs import Artifact, Failure, FailureKind, JobSpec, JobState, Needs, canonical_json
+from stablenew_api.jobs import Artifact, Failure, FailureKind, JobSpec, JobState, Needs
 from stablenew_kernel.domain.link import ActiveJob, QueuedJob, RecordCancel, Transition
 from stablenew_kernel.store import outputs, tally
 from stablenew_kernel.store.errors import Conflict, NotFound
@@ -258,7 +258,7 @@ def apply(connection: sqlite3.Connection, transitions: Sequence[Transition], at:
                 # The last failure stays to be seen while the job waits and runs again; success wipes it out.
                 failure is not None or t.to_state in (JobState.DONE, JobState.CANCELLED),
                 failure,
-                None if outcome is None else canonical_json(dict(outcome.report)),
+                None if outcome is None else outcome.report,
                 None if outcome is None else outcome.run_time,
                 None if outcome is None else outcome.peak_vram_bytes,
                 at,

@@ -105,14 +105,20 @@ _JOIN = (
 
 
 def pending(
-    connection: sqlite3.Connection, *, limit: int = 100, job_ids: Iterable[str] | None = None
+    connection: sqlite3.Connection,
+    *,
+    limit: int = 100,
+    job_ids: Iterable[str] | None = None,
+    without_runs: Iterable[str] = (),
 ) -> list[PendingOutput]:
-    """Images to be saved, in order of submission: of these jobs, or the first ``limit`` of all."""
+    """Images to be saved, in order of submission: of these jobs, or the first ``limit`` of all runs but those
+    of ``without_runs``."""
     if job_ids is None:
         cursor = connection.execute(
-            f"{_PENDING} FROM output {_JOIN} WHERE output.state = 'pending'"
+            f"{_PENDING} FROM output {_JOIN} WHERE output.state = 'pending'"  # noqa: S608
+            " AND run.run_id NOT IN (SELECT value FROM json_each(?))"
             " ORDER BY output.job_seq, output.idx LIMIT ?",
-            (limit,),
+            (json.dumps(list(without_runs)), limit),
         )
     else:
         cursor = connection.execute(

@@ -35,44 +35,27 @@ class RunFolder:
         self._lock = threading.Lock()
 
     @staticmethod
-    def create(parent: Path, name: str, run: Mapping[str, JsonValue]) -> RunFolder:
-        """Make a new folder ``parent/name`` (``name-2``, ... if taken) with ``run`` as its ``run.json``.
+    def create(parent: Path, name: str, run_id: str) -> RunFolder:
+        """Make a new folder ``parent/name`` (``name-2``, ... if taken).
 
-        ``run`` has a ``run_id``: a folder whose ``run.json`` has the same one is this run's, made before a
-        crash, and is taken. Not synced to disk: the database knows the run and :meth:`reopen` makes good what a
-        power loss took, so a person who presses the button waits for no sync. Raises StoreError: read-only,
-        full, no such place.
+        Empty: ``run.json`` comes with :meth:`reopen`, off the path of the person who waits for an answer.
+        Raises StoreError: read-only, full, no such place.
         """
-        run_id = str(run["run_id"])
         base = safe_name(name)
         try:
             parent.mkdir(parents=True, exist_ok=True)
             for candidate in _candidates(base):
-                path = parent / candidate
-                try:
-                    path.mkdir()
-                except FileExistsError:
-                    if _run_id(path) == run_id:
-                        return RunFolder(path, run_id)
-                    # An empty folder is taken too: a crash right after mkdir leaves one.
-                    if not path.is_dir() or any(path.iterdir()):
-                        continue
-                try:
-                    write_new(path / RUN_JSON, _pretty(run), durable=False)
-                except FileExistsError:  # another kernel had the same thought about the same empty folder
-                    continue
-                except OSError:
-                    with contextlib.suppress(OSError):
-                        path.rmdir()
-                    raise
-                return RunFolder(path, run_id)
+                with contextlib.suppress(FileExistsError):
+                    (parent / candidate).mkdir()
+                    return RunFolder(parent / candidate, run_id)
         except OSError as error:
             raise os_error(error, parent / base) from error
         raise AssertionError("unreachable: the candidates never end")
 
     @staticmethod
     def reopen(path: Path, run_id: str, manifest: Iterable[bytes], run: Mapping[str, JsonValue]) -> RunFolder:
-        """Take up the run's folder again after a kernel start; make it anew, with ``run``, if it was removed.
+        """Take up a run's folder, new or after a kernel start, with ``run`` as its ``run.json``; make it anew
+        if it was removed.
 
         ``manifest``: the lines that the database has (:func:`stablenew_kernel.store.outputs.manifest`).
         ``manifest.jsonl`` is rebuilt from them if it differs: a crash between a line and its commit leaves one
@@ -89,11 +72,9 @@ class RunFolder:
         return folder
 
     def discard(self) -> None:
-        """Remove the folder of a run that was not queued after all, if nothing but ``run.json`` is in it."""
+        """Remove the folder of a run that was not queued after all, if it is empty."""
         with contextlib.suppress(OSError):
-            if {entry.name for entry in self.path.iterdir()} <= {RUN_JSON}:
-                (self.path / RUN_JSON).unlink(missing_ok=True)
-                self.path.rmdir()
+            self.path.rmdir()
 
     def save_image(self, name: str, data: bytes) -> Path:
         """Write ``data`` as ``name``, synced, and return its path.

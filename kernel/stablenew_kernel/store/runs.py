@@ -60,6 +60,11 @@ class RunRow:
         """Whether nothing is left to do: all jobs final, all images saved."""
         return not (self.queued or self.active or self.saving)
 
+    @property
+    def end_state(self) -> str:
+        """The state in which it ends, once it is complete."""
+        return "cancelled" if self.cancel_requested and self.cancelled else "done"
+
 
 def insert_run(connection: sqlite3.Connection, run: NewRun, at: str) -> None:
     """Add a run with no jobs yet."""
@@ -110,7 +115,7 @@ def end_run(connection: sqlite3.Connection, run_id: str, files: Sequence[str], a
     connection.execute(
         "UPDATE run SET state = ?, files = ?, ended_at = ? WHERE run_id = ?",
         (
-            "cancelled" if run.cancel_requested and run.cancelled else "done",
+            run.end_state,
             json.dumps(list(files), ensure_ascii=False),
             at,
             run_id,

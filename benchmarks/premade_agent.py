@@ -1,0 +1,11 @@
+"""A real agent whose workers take no time to make a picture: :mod:`benchmarks.premade_worker`. Same options."""
+
+from __future__ import annotations
+
+import sys
+
+from stablenew_agent import main, pool
+
+if __name__ == "__main__":
+    pool.WORKER_COMMAND = (sys.executable, "-m", "benchmarks.premade_worker")
+    main.main()
