@@ -81,6 +81,7 @@ class Kernel:
         self._start_note = ""
         self._mending: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
+        self._stopping = False
         self._idle = asyncio.Event()
         self._wait_for_running = False
 
@@ -155,13 +156,14 @@ class Kernel:
 
     async def stop(self) -> None:
         """Commit what is decided, end all streams, finish the files that are being written."""
+        try:
+            await self._core.dispatcher.settled()
+        except StoreError as error:  # agents tell again what was not committed
+            self._core.set_problem("database", str(error))
+        self._stopping = True
         if self._mending is not None:
             self._mending.cancel()
-        else:
-            try:
-                await self._core.dispatcher.settled()
-            except StoreError as error:  # agents tell again what was not committed
-                self._core.set_problem("database", str(error))
+            await asyncio.wait([self._mending])
         await self._core.dispatcher.stop(
             grpc.StatusCode.UNAVAILABLE, "the kernel is stopping; dial again later"
         )
@@ -228,7 +230,7 @@ class Kernel:
     def store_failed(self, error: BaseException) -> None:
         """The database refused a commit: stop everything that would promise more, and mend."""
         self._core.set_problem("database", str(error))
-        if self._mending is None:
+        if self._mending is None and not self._stopping:
             self._mending = asyncio.create_task(self._mend(), name="mend")
 
     async def _mend(self) -> None:

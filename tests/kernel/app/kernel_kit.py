@@ -380,10 +380,10 @@ class FakeAgent:
     async def made(self, number: int = 0) -> Outcome:
         """The outcome of a job that made image ``number``, which is in the store."""
         data, pixels = png(number)
-        loop = asyncio.get_running_loop()
         sha256 = hashlib.sha256(data).hexdigest()
         if self._house.artifacts.path(sha256) is None:
-            await loop.run_in_executor(None, self._house.artifacts.put, data)
+            # On the loop: two agents that put the same image side by side would supersede each other.
+            self._house.artifacts.put(data)
         artifact = Artifact("image.png", "image/png", sha256, len(data), {"pixel_sha256": pixels})
         return Outcome(LeaseState.SUCCEEDED, (artifact,), run_time=0.5)
 
@@ -411,7 +411,8 @@ class FakeAgent:
         if self._task is not None:
             self._call.cancel()
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            [end] = await asyncio.gather(self._task, return_exceptions=True)
+            assert end is None or isinstance(end, asyncio.CancelledError), f"{self.node_id} died: {end!r}"
         await self._channel.close()
 
 

@@ -11,10 +11,11 @@ from kernel_kit import FakeAgent, eventually, held_commits, kernel_on, key_of, r
 
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.leases import HeldLease, LeaseKey, LeaseState
+from stablenew_client.pace import LAZY
 from stablenew_kernel.hub import link as link_module
 from stablenew_kernel.hub.link import AgentLink
 from stablenew_proto.v1 import agent_link_pb2 as pb
-from stablenew_proto.v1 import kernel_pb2
+from stablenew_proto.v1 import agent_link_pb2_grpc, kernel_pb2
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_an_agent_that_says_nothing_is_let_go(data: DataFolder, monkeypatch: pyt
         async with kernel_on(data) as house:
             agent = FakeAgent(house, "n1")
             house.agents.append(agent)
-            agent._call = link_module.agent_link_pb2_grpc.AgentLinkServiceStub(agent._channel).Connect()
+            agent._call = agent_link_pb2_grpc.AgentLinkServiceStub(agent._channel).Connect()
             agent._task = asyncio.create_task(agent._listen())
             await agent.ended.wait()
             assert agent.code is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -137,7 +138,7 @@ def test_acks_alone_are_lazy_but_arrive(data: DataFolder) -> None:
         await eventually(lambda: context.frames, "the ack")
         [(at, frame)] = context.frames
         assert frame.acked_fact_id == 7, "an ack never falls back"
-        assert at - begun >= link_module.LAZY * 0.9
+        assert at - begun >= LAZY * 0.9
         link.send_ack(9)
         await asyncio.sleep(0)
         link.send_drain(True)
