@@ -79,7 +79,7 @@ def main() -> int:
                         "tags": {"width": str(width), "height": str(height), "pixel_sha256": sha256},
                     }
                 ],
-                "report": {"stages": [{"name": "noop", "version": "1.0", "seconds": 0.0, "info": {}}]},
+                "report": '{"stages":[{"name":"noop","version":"1.0","seconds":0.0,"info":{}}]}',
                 "run_time": 0.0,
                 "peak_vram": 0,
                 "model": "",

@@ -47,6 +47,9 @@ BATCH = 16
 RETRY_INTERVAL = 5.0
 """Seconds between attempts when a folder cannot be written."""
 
+TAKE_UP_DELAY = 0.1
+"""Seconds until the folder of a new run is seen to, if no image comes first."""
+
 VERSION = version("stablenew")
 
 _DATABASE = ""
@@ -121,7 +124,8 @@ class Delivery:
         """A run that is new, or found at start: see to its folder soon, so that a disk that is not plugged in
         is told of before an image is made."""
         self._to_open[run_id] = None
-        self._work.set()
+        # Not at once: whoever submitted one small job waits for it now, and nobody for this.
+        asyncio.get_running_loop().call_later(TAKE_UP_DELAY, self._work.set)
 
     def end_run(self, run_id: str) -> None:
         """Nothing is left of this run: make its reports and end it."""

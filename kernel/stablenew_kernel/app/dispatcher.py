@@ -1,8 +1,13 @@
 """The shell around the coordinator: effects are committed first and carried out afterwards, in order.
 
 Effects gather in a *batch*. Its records go to the writer thread in one function; when they are committed, its
-sends go out. So nothing is acknowledged and no lease is offered before it is on disk, and the loop never waits
-for the disk: while one batch is being synced, the next one gathers, and the busier the house, the fuller it is.
+sends go out. So nothing is acknowledged before it is on disk, and the loop never waits for the disk: while one
+batch is being synced, the next one gathers, and the busier the house, the fuller it is.
+
+Offers alone do not wait: they promise nothing. The race: a kernel that dies before the lease is on disk finds
+the job queued when it starts again, and does not know the lease that the agent lists; the agent is told to drop
+it. Should the same attempt be offered once more, then only a word of the node that holds it now counts, and
+equal jobs give equal bytes.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import grpc
 
 from stablenew_api.clock import Clock
 from stablenew_api.faults import crash_point
+from stablenew_api.jobs import JobState
 from stablenew_kernel.domain.coordinator import Coordinator, InvalidTransition
 from stablenew_kernel.domain.link import (
     RECORDS,
@@ -176,6 +182,8 @@ class Dispatcher:
             for effect in effects:
                 if isinstance(effect, RECORDS):
                     batch.records.append(effect)  # type: ignore[arg-type]
+                elif isinstance(effect, SendOffer):
+                    self._offer(effect, batch)
                 else:
                     batch.sends.append(effect)
 
@@ -201,6 +209,13 @@ class Dispatcher:
             if not self._committing:
                 asyncio.get_running_loop().call_soon(self._flush)
         return self._batch
+
+    def _offer(self, effect: SendOffer, batch: _Batch) -> None:
+        """At once if the node was welcomed; behind its welcome otherwise."""
+        if link := self._session(effect.node_id, effect.epoch):
+            link.send_offer(effect.offer)
+        else:
+            batch.sends.append(effect)
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, None
@@ -232,6 +247,8 @@ class Dispatcher:
             _refuse(batch, error)
             self._fail(error)
             return
+        if _has_lease(batch.records):
+            crash_point("kernel.lease.after_commit")
         if _has_outcome(batch.records):
             crash_point("kernel.result.after_commit")
         self._release(batch, done.result())
@@ -254,7 +271,6 @@ class Dispatcher:
         match effect:
             case SendOffer(node_id, epoch, offer):
                 if link := self._session(node_id, epoch):
-                    crash_point("kernel.lease.after_commit")
                     link.send_offer(offer)
             case AckFacts(node_id, epoch, up_to):
                 if link := self._session(node_id, epoch):
@@ -335,3 +351,7 @@ def _not_now() -> StoreError:
 
 def _has_outcome(records: Sequence[Record]) -> bool:
     return any(isinstance(record, Transition) and record.outcome is not None for record in records)
+
+
+def _has_lease(records: Sequence[Record]) -> bool:
+    return any(isinstance(record, Transition) and record.to_state is JobState.LEASED for record in records)

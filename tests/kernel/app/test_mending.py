@@ -177,7 +177,7 @@ def test_a_stop_while_the_disk_is_full_comes_to_an_end(data: DataFolder) -> None
                 disk = FullDisk(house.database)
                 agent = await house.agent(epoch=1 + mending)
                 run_id = await house.submit(1)
-                [offer] = await agent.offered(1)
+                [offer, *_] = await agent.offered(1)
                 await house.kernel.dispatcher.settled()
                 if mending:
                     disk.full = True
