@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         rounds=(5, 1, "rounds"),
         latencies=(100, 5, "jobs a round of the latency figure"),
         agents=(2, 2, "agent processes"),
-        slots=(1, 1, "slots an agent"),
+        slots=(4, 1, "slots an agent"),
     )
     made.add_argument("--peers", default=",".join(PEERS), help="which to compare with; empty: none")
     made.add_argument("--peer-python", default=sys.executable, help="interpreter (3.11 or later) that has them")

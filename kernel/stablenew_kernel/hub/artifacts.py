@@ -6,14 +6,21 @@ Files are read, written, hashed and synced in a small pool of threads: the loop 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import grpc
 
 from stablenew_client.wire import WireError, digest_from_proto, digest_to_proto
-from stablenew_kernel.store.artifacts import ArtifactNotFound, ArtifactStore, DigestMismatch, UploadConflict
+from stablenew_kernel.store.artifacts import (
+    ArtifactNotFound,
+    ArtifactStore,
+    DigestMismatch,
+    Upload,
+    UploadConflict,
+)
 from stablenew_kernel.store.errors import StoreError
 from stablenew_proto.options import CHUNK_BYTES
 from stablenew_proto.v1 import artifact_store_pb2 as pb
@@ -30,6 +37,10 @@ CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (OSError, grpc.StatusCode.UNAVAILABLE),  # the disk fails while a file is read
 )
 """What the agent is told for each of our exceptions, and so what it does."""
+
+
+GATHER = 4
+"""Pieces (of 256 KiB) written in one go: each hop to a thread costs more than the piece."""
 
 
 class ArtifactStoreServicer(artifact_store_pb2_grpc.ArtifactStoreServiceServicer):
@@ -54,21 +65,28 @@ class ArtifactStoreServicer(artifact_store_pb2_grpc.ArtifactStoreServiceServicer
     async def Upload(
         self, request_iterator: AsyncIterator[pb.UploadRequest], context: Any
     ) -> pb.UploadResponse:
-        """Take a file in. Chunks that have arrived by the time the disk is ready are written together."""
+        """Take a file in."""
         first = await context.read()
         if not isinstance(first, pb.UploadRequest):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "an upload begins with its digest")
         sha256, size = await _checked(context, _digest(first.digest))
-        upload = await self._run(context, self._store.begin, sha256, size)
+        upload = await self._begin(context, sha256, size)
+        pieces: list[pb.UploadRequest] = []
         try:
             message: Any = first
             while isinstance(message, pb.UploadRequest) and not upload.complete:
-                if message.data:
-                    await self._run(context, upload.append, message.offset, message.data)
+                pieces.append(message)
+                if len(pieces) >= GATHER:
+                    await self._run(context, _append, upload, pieces)
+                    pieces.clear()
                 message = await context.read()
-            if not upload.complete and upload.committed == size:
-                await self._run(context, upload.finish)
+            await self._run(context, _finish, upload, pieces)
             return pb.UploadResponse(committed_size=upload.committed, complete=upload.complete)
+        except asyncio.CancelledError:
+            # The link was cut. What has arrived need not be sent again, unless a newer upload took over.
+            with contextlib.suppress(UploadConflict, StoreError):
+                _append(upload, pieces)
+            raise
         finally:
             upload.close()
 
@@ -85,6 +103,16 @@ class ArtifactStoreServicer(artifact_store_pb2_grpc.ArtifactStoreServiceServicer
         finally:
             file.close()
 
+    async def _begin(self, context: Any, sha256: str, size: int) -> Upload:
+        """Open an upload. The race: a link that is cut while the file is being opened in its thread."""
+        loop = asyncio.get_running_loop()
+        opening = loop.run_in_executor(self._threads, self._store.begin, sha256, size)
+        try:
+            return await _checked(context, asyncio.shield(opening))
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close)
+            raise
+
     async def _digests(self, request: pb.FindMissingRequest) -> list[tuple[str, int]]:
         return [digest_from_proto(digest) for digest in request.digests]
 
@@ -92,6 +120,26 @@ class ArtifactStoreServicer(artifact_store_pb2_grpc.ArtifactStoreServiceServicer
         """Call ``function`` in a thread; end the call with the right code if it raises one of ours."""
         loop = asyncio.get_running_loop()
         return await _checked(context, loop.run_in_executor(self._threads, function, *arguments))
+
+
+def _close(opened: asyncio.Future[Upload]) -> None:
+    """Nobody is left to use it."""
+    if not opened.cancelled() and opened.exception() is None:
+        opened.result().close()
+
+
+def _append(upload: Upload, pieces: Iterable[pb.UploadRequest]) -> None:
+    for piece in pieces:
+        if piece.data:
+            upload.append(piece.offset, piece.data)
+
+
+def _finish(upload: Upload, pieces: Iterable[pb.UploadRequest]) -> None:
+    """Take the last pieces, and put the file in its place if that was all of it."""
+    if not upload.complete:
+        _append(upload, pieces)
+        if upload.committed == upload.size:
+            upload.finish()
 
 
 async def _digest(message: Any) -> tuple[str, int]:
