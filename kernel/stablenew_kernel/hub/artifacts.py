@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 import grpc
 
 from stablenew_client.wire import WireError, digest_from_proto, digest_to_proto
+from stablenew_kernel.store import artifacts
 from stablenew_kernel.store.artifacts import (
     ArtifactNotFound,
     ArtifactStore,
     DigestMismatch,
-    Upload,
     UploadConflict,
 )
 from stablenew_kernel.store.errors import StoreError
@@ -103,7 +103,7 @@ class ArtifactStoreServicer(artifact_store_pb2_grpc.ArtifactStoreServiceServicer
         finally:
             file.close()
 
-    async def _begin(self, context: Any, sha256: str, size: int) -> Upload:
+    async def _begin(self, context: Any, sha256: str, size: int) -> artifacts.Upload:
         """Open an upload. The race: a link that is cut while the file is being opened in its thread."""
         loop = asyncio.get_running_loop()
         opening = loop.run_in_executor(self._threads, self._store.begin, sha256, size)
@@ -122,19 +122,19 @@ class ArtifactStoreServicer(artifact_store_pb2_grpc.ArtifactStoreServiceServicer
         return await _checked(context, loop.run_in_executor(self._threads, function, *arguments))
 
 
-def _close(opened: asyncio.Future[Upload]) -> None:
+def _close(opened: asyncio.Future[artifacts.Upload]) -> None:
     """Nobody is left to use it."""
     if not opened.cancelled() and opened.exception() is None:
         opened.result().close()
 
 
-def _append(upload: Upload, pieces: Iterable[pb.UploadRequest]) -> None:
+def _append(upload: artifacts.Upload, pieces: Iterable[pb.UploadRequest]) -> None:
     for piece in pieces:
         if piece.data:
             upload.append(piece.offset, piece.data)
 
 
-def _finish(upload: Upload, pieces: Iterable[pb.UploadRequest]) -> None:
+def _finish(upload: artifacts.Upload, pieces: Iterable[pb.UploadRequest]) -> None:
     """Take the last pieces, and put the file in its place if that was all of it."""
     if not upload.complete:
         _append(upload, pieces)
