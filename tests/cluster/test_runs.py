@@ -216,3 +216,20 @@ def test_the_local_agent_comes_with_the_kernel_and_goes_with_it(house: House) ->
     assert house.kernel.wait(20) == 0
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
+
+
+def test_the_stage_of_a_third_party_runs_through_the_agent(house: House) -> None:
+    """`plugins/example`, installed from its folder: listed, planned, run, and told of in the image."""
+    client = house.start_kernel()
+    house.start_agent("a")
+    house.wait_online(client, 1)
+    listed = {plugin.name: plugin for plugin in client.plugins()}
+    assert listed["film_grain"].distribution == "stablenew-film-grain"
+    assert listed["film_grain"].state == "active"
+    plain = house.wait_run(client.submit(house.request(pack=b"dunes")).run_id)
+    grainy = house.wait_run(client.submit(house.request("film_grain.enabled=true", pack=b"dunes")).run_id)
+    (line,) = (Path(grainy.out_dir) / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    assert "film_grain" in json.loads(line)["stages"]
+    with Image.open(Path(grainy.out_dir) / json.loads(line)["file"]) as image:
+        assert "film_grain" in image.text["parameters"]  # type: ignore[attr-defined]
+    assert images_of(plain) != images_of(grainy)
