@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
+import grpc.experimental
 
 from stablenew_api.datafolder import DataFolder, KernelInfo
 from stablenew_api.errors import KernelUnavailable, StableNewError, UserError
@@ -29,6 +30,10 @@ _USER_CODES = frozenset(
 """Codes whose text tells the person what to mend."""
 
 
+_ONE_THREAD = (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1)
+"""Who iterates over a stream waits for the socket itself, not for a thread that does: a hand-over less."""
+
+
 class KernelClient:
     """A connection to one kernel.
 
@@ -39,7 +44,7 @@ class KernelClient:
 
     def __init__(self, info: KernelInfo) -> None:
         self.info = info
-        self._channel = grpc.insecure_channel(info.address, options=CHANNEL_OPTIONS)
+        self._channel = grpc.insecure_channel(info.address, options=(*CHANNEL_OPTIONS, _ONE_THREAD))
         self._stub = kernel_pb2_grpc.KernelServiceStub(self._channel)
         self._metadata = (("authorization", f"Bearer {info.token}"),)
 

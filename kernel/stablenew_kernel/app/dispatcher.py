@@ -7,7 +7,8 @@ batch is being synced, the next one gathers, and the busier the house, the fulle
 Offers alone do not wait: they promise nothing. The race: a kernel that dies before the lease is on disk finds
 the job queued when it starts again, and does not know the lease that the agent lists; the agent is told to drop
 it. Should the same attempt be offered once more, then only a word of the node that holds it now counts, and
-equal jobs give equal bytes.
+equal jobs give equal bytes. The same holds for jobs that are being queued (see ``RunDesk``): they
+are offered while their own commit is still being synced, and whoever queued them is answered behind it.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ from stablenew_proto.v1 import agent_link_pb2 as pb
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+LEASES_WAIT = 0.004
+"""Seconds that leases alone may wait for their commit. Nobody is told anything by it, and a job that takes no
+time has its result by then: one commit does for both."""
+
 TICK = 1.0
 """Seconds between Tick events: the resolution of every time-out of the link."""
 
@@ -86,6 +91,10 @@ class _Batch:
     records: list[Record] = field(default_factory=list)
     changes: list[_Change] = field(default_factory=list)
     sends: list[Effect] = field(default_factory=list)
+    timer: asyncio.Handle | None = None
+    """When it is to be committed; None while another one is."""
+    urgent: bool = False
+    """Whether it has more than leases."""
 
 
 class Dispatcher:
@@ -175,7 +184,7 @@ class Dispatcher:
             effects = self.coordinator.handle(event, self._clock.monotonic())
         except InvalidTransition as error:
             log.exception("a rule of the life cycle was broken; beginning anew from what is on disk")
-            self._fail(error)
+            self.fail(error)
             return
         if effects:
             batch = self._gathering()
@@ -186,6 +195,7 @@ class Dispatcher:
                     self._offer(effect, batch)
                 else:
                     batch.sends.append(effect)
+            self._plan_flush(batch, urgent=bool(batch.sends) or not _only_leases(effects))
 
     def change(
         self, function: Callable[[Connection], T], then: Callable[[T], object] = lambda _: None
@@ -200,15 +210,28 @@ class Dispatcher:
         if self._stopped:
             future.set_exception(_not_now())
         else:
-            self._gathering().changes.append(_Change(function, then, future))
+            batch = self._gathering()
+            batch.changes.append(_Change(function, then, future))
+            self._plan_flush(batch, urgent=True)
         return future
 
     def _gathering(self) -> _Batch:
         if self._batch is None:
             self._batch = _Batch()
-            if not self._committing:
-                asyncio.get_running_loop().call_soon(self._flush)
         return self._batch
+
+    def _plan_flush(self, batch: _Batch, *, urgent: bool) -> None:
+        """Have ``batch`` committed: soon, or a little later if it can wait for its fellows."""
+        hurries_already, batch.urgent = batch.urgent, batch.urgent or urgent
+        if self._committing or (batch.timer is not None and (hurries_already or not urgent)):
+            return
+        if batch.timer is not None:
+            batch.timer.cancel()
+        loop = asyncio.get_running_loop()
+        if batch.urgent:
+            batch.timer = loop.call_soon(self._flush)
+        else:
+            batch.timer = loop.call_later(LEASES_WAIT, self._flush)
 
     def _offer(self, effect: SendOffer, batch: _Batch) -> None:
         """At once if the node was welcomed; behind its welcome otherwise."""
@@ -245,14 +268,15 @@ class Dispatcher:
             return
         if error := done.exception():
             _refuse(batch, error)
-            self._fail(error)
+            self.fail(error)
             return
         if _has_lease(batch.records):
             crash_point("kernel.lease.after_commit")
         if _has_outcome(batch.records):
             crash_point("kernel.result.after_commit")
         self._release(batch, done.result())
-        self._flush()
+        if self._batch is not None and not self._committing:
+            self._plan_flush(self._batch, urgent=False)
 
     def _release(self, batch: _Batch, results: list[Any]) -> None:
         """Carry out a batch that is on disk."""
@@ -319,7 +343,7 @@ class Dispatcher:
             if self._stopped or done.cancelled():
                 return
             if error := done.exception():
-                self._fail(error)
+                self.fail(error)
                 return
             found = done.result()
             more = len(found) > wanted.limit
@@ -327,8 +351,9 @@ class Dispatcher:
 
         future.add_done_callback(filled)
 
-    def _fail(self, error: BaseException) -> None:
-        """Memory is ahead of the disk now: take in nothing more, so that nothing more is promised."""
+    def fail(self, error: BaseException) -> None:
+        """A commit failed, and memory is ahead of the disk now: take in nothing more, so that nothing more is
+        promised, and have the kernel begin anew from the disk."""
         if self._stopped:
             return
         self._stopped = True
@@ -347,6 +372,14 @@ def _refuse(batch: _Batch, error: BaseException) -> None:
 
 def _not_now() -> StoreError:
     return StoreError("the kernel is stopping, or cannot write its database now; try again in a moment")
+
+
+def _only_leases(effects: Sequence[Effect]) -> bool:
+    """Whether all that is to be written is that offers were made."""
+    return all(
+        isinstance(effect, SendOffer) or (isinstance(effect, Transition) and effect.to_state is JobState.LEASED)
+        for effect in effects
+    )
 
 
 def _has_outcome(records: Sequence[Record]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,7 +89,7 @@ class RunDesk:
         return pb.ReplayResponse(**await self._queue(plan, asked, request.out_dir, 0))
 
     def _prepare(self, plan: Callable[[], Plan], asked: Mapping[str, Any], out_dir: str) -> _Prepared:
-        """Plan, check all that can be wrong, make the folder. In a thread, in one go: a person waits."""
+        """Plan, check all that can be wrong, make the folder."""
         planned = plan()
         if not planned.jobs:
             raise UserError("nothing to do: the plan is empty")
@@ -118,25 +119,8 @@ class RunDesk:
         core = self._core
         ready = await core.in_thread(self._prepare, plan, asked, out_dir)
         run_id, folder = ready.run_id, ready.folder
-        new = runs.NewRun(run_id, ready.plan.name, str(folder.path), priority, ready.request)
-        at = core.now()
-        added: list[QueuedJob] = []
-
-        def insert(connection: Connection) -> tuple[runs.RunRow, dict[str, int]]:
-            crash_point("kernel.submit.before_commit")
-            added.clear()
-            runs.insert_run(connection, new, at)
-            jobs.insert_jobs(
-                connection,
-                run_id,
-                (jobs.NewJob.of(uuid7(ready.started), job.index, job.spec) for job in ready.plan.jobs),
-                at=at,
-                on_insert=added.append,
-            )
-            return runs.get(connection, run_id), meta.queue_state(connection).counts
-
         try:
-            row, counts = await core.database.write_async(insert)
+            row, counts = await self._insert(ready, priority)
         except BaseException:
             await core.in_thread(folder.discard)
             raise
@@ -144,10 +128,45 @@ class RunDesk:
         core.delivery.take_up(run_id)
         core.board.put(row)
         core.board.set_totals(counts)
-        core.dispatcher.feed(QueueChanged(tuple(added) if len(added) == len(ready.plan.jobs) else ()))
         core.bulletin.run(run_message(row))
         core.tell_queue()
         return {"run_id": run_id, "summary": _summary(ready.plan, str(folder.path))}
+
+    def _insert(self, ready: _Prepared, priority: int) -> asyncio.Future[tuple[runs.RunRow, dict[str, int]]]:
+        """Write a run and its jobs. The dispatcher knows the jobs, and may offer them, while their commit is
+        still being synced; the future resolves after it."""
+        core, loop = self._core, asyncio.get_running_loop()
+        new = runs.NewRun(ready.run_id, ready.plan.name, str(ready.folder.path), priority, ready.request)
+        at = core.now()
+        added: list[QueuedJob] = []
+        offered = False
+
+        def insert(connection: Connection) -> tuple[runs.RunRow, dict[str, int]]:
+            crash_point("kernel.submit.before_commit")
+            runs.insert_run(connection, new, at)
+            jobs.insert_jobs(
+                connection,
+                ready.run_id,
+                (jobs.NewJob.of(uuid7(ready.started), job.index, job.spec) for job in ready.plan.jobs),
+                at=at,
+                on_insert=added.append,
+            )
+            found = runs.get(connection, ready.run_id), meta.queue_state(connection).counts
+            loop.call_soon_threadsafe(offer)  # last: what is left to do here is to wait for the disk
+            return found
+
+        def offer() -> None:
+            nonlocal offered
+            offered = True
+            core.dispatcher.feed(QueueChanged(tuple(added) if len(added) == len(ready.plan.jobs) else ()))
+
+        def ended(done: asyncio.Future[tuple[runs.RunRow, dict[str, int]]]) -> None:
+            if offered and not done.cancelled() and (error := done.exception()):
+                core.dispatcher.fail(error)
+
+        future = core.database.write_async(insert)
+        future.add_done_callback(ended)
+        return future
 
     def _out_dir(self, asked: str) -> Path:
         if asked and not Path(asked).is_absolute():

@@ -43,6 +43,7 @@ def test_a_full_disk_in_the_middle_of_a_run(data: DataFolder) -> None:
             run_id = await house.submit(6)
             [one, two, three] = await agent.offered(3)
             made = await agent.made()
+            await house.kernel.dispatcher.settled()  # the leases are on disk
             disk.full = True
             await agent.tell((key_of(one.lease), made))
             await agent.ended.wait()
