@@ -145,10 +145,12 @@ class Cluster:
         folder: str | os.PathLike[str] | None = None,
         agent_module: str = "stablenew_agent.main",
         agent_options: Sequence[str] = (),
+        far: bool = False,
     ) -> None:
+        """``far``: the agents are not told that the kernel is on their machine."""
         self.data = DataFolder(Path(tempfile.mkdtemp(prefix="stablenew-bench-", dir=folder)))
         self._count, self._slots = agents, slots
-        self._agent_module, self._agent_options = agent_module, agent_options
+        self._agent_module, self._agent_options, self._far = agent_module, agent_options, far
         self._kernel: subprocess.Popen[bytes] | None = None
         self._agents: list[subprocess.Popen[bytes]] = []
         self._client: KernelClient | None = None
@@ -201,6 +203,8 @@ class Cluster:
             name = f"agent{number}"
             with self._log(name).open("wb") as log:
                 command = [sys.executable, "-m", self._agent_module, "--data", root, "--name", name]
+                if self._far:
+                    command += ["--kernel", answer["address"]]
                 self._agents.append(
                     subprocess.Popen(
                         [*command, "--slots", str(self._slots), *self._agent_options],

@@ -76,9 +76,9 @@ class AgentOptions:
     """The kernel's host:port, asked before each dial; None while nobody knows."""
     where: str
     """Where the address comes from, for people: ``127.0.0.1:7787`` or a path."""
-    same_machine: bool
-    """Whether the kernel is on this machine for certain. An address on loopback does not prove it: an SSH
-    tunnel ends there too."""
+    shared: Path | None
+    """The folder of the agents, if the kernel has the same one: it is on this machine then. None: not known.
+    (An address on loopback does not prove it: an SSH tunnel ends there too.)"""
     setup: WorkerSetup
     probes: tuple[Probe, ...] = ()
     exit_after_lost: float | None = None
@@ -102,9 +102,9 @@ class Agent:
         self._session = s.AgentSession(options.slots, MAX_PREFETCH, facts, next_fact_id=outbox.next_fact_id)
         self._messages: dict[int, pb.Fact] = {fact.fact_id: wire.fact_to_proto(fact) for fact in facts}
         self._pool = WorkerPool(options.slots, options.setup, self)
-        self._transfer = Transfer(options.address, rng, options.same_machine)
+        self._transfer = Transfer(options.address, rng, options.shared)
         self._telemetry = Telemetry(options.probes, options.state, self._gpus_changed)
-        self._backoff = Backoff.for_peer(rng, options.same_machine)
+        self._backoff = Backoff.for_peer(rng, options.shared is not None)
 
         self._events: deque[s.Event] = deque()
         self._handling = False
@@ -553,7 +553,7 @@ class Agent:
             agent_version=self._options.setup.version,
             os=operating_system(),
             slots=self._options.slots,
-            loopback=self._options.same_machine,
+            loopback=self._options.shared is not None,
             gpus=wire.gpus_to_proto(self._telemetry.latest.gpus),
         )
         inventory = self._inventory

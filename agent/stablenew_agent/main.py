@@ -141,7 +141,7 @@ def command(
                         state=where,
                         address=(lambda: address) if address else address_from(folder.kernel_json),
                         where=address or str(folder.kernel_json),
-                        same_machine=address is None,
+                        shared=folder.agents if address is None else None,
                         setup=WorkerSetup(
                             backend=backend,
                             options=options,

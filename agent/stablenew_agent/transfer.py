@@ -1,6 +1,9 @@
 """Bulk bytes between agent and kernel, by content, on a channel of their own: a cancel never waits behind an
 image.
 
+To a kernel on this machine a file is handed over as it is: no byte is sent, and it is not written twice. If the
+kernel does not take it, it is uploaded as to any other.
+
 An upload goes straight to ``Upload`` at offset 0: in the usual case nothing of the file is there, and a kernel
 that has it all ends the call early. Only when that is refused or cut off does ``QueryUpload`` say where to go
 on.
@@ -62,11 +65,12 @@ class TransferError(StableNewError):
 class Transfer:
     """Uploads and downloads of one agent. All methods run on the loop; cancel them to stop them."""
 
-    def __init__(self, address: Callable[[], str | None], rng: random.Random, loopback: bool) -> None:
-        """``address`` gives the kernel's host:port, or None while it is not known."""
+    def __init__(self, address: Callable[[], str | None], rng: random.Random, shared: Path | None) -> None:
+        """``address`` gives the kernel's host:port, or None while it is not known. Files below ``shared`` are
+        where the kernel can take them."""
         self._address = address
         self._rng = rng
-        self._loopback = loopback
+        self._shared = shared
         self._channel: grpc.aio.Channel | None = None
         self._channel_address = ""
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -90,7 +94,7 @@ class Transfer:
             self._channel = None
 
     async def _persist(self, attempt: Callable[[bool], Awaitable[None]]) -> None:
-        backoff = Backoff.for_peer(self._rng, self._loopback)
+        backoff = Backoff.for_peer(self._rng, self._shared is not None)
         loop = asyncio.get_running_loop()
         retry = damaged = False
         while True:
@@ -128,12 +132,30 @@ class Transfer:
             if kept.complete:
                 return
             offset = min(kept.committed_size, artifact.size)
+        elif await self._hand_over(stub, file, digest):
+            return
         answer = await stub.Upload(_chunks(file.path, digest, offset), timeout=_deadline(artifact.size))
         if not answer.complete:
             raise TransferError(
                 f"the kernel kept {answer.committed_size} of {artifact.size} bytes of {artifact.name} and "
                 "calls that all of it; update the older side"
             )
+
+    async def _hand_over(
+        self,
+        stub: artifact_store_pb2_grpc.ArtifactStoreServiceAsyncStub,
+        file: OutputFile,
+        digest: common.Digest,
+    ) -> bool:
+        if self._shared is None or not file.path.is_relative_to(self._shared):
+            return False
+        request = pb.HandOverRequest(digest=digest, path=file.path.relative_to(self._shared).as_posix())
+        try:
+            return (await stub.HandOver(request, timeout=_deadline(file.artifact.size))).taken
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:  # an older kernel
+                return False
+            raise
 
     async def _download(self, artifact: Artifact, path: Path, retry: bool) -> None:
         stub = self._stub()

@@ -95,9 +95,14 @@ class DataFolder:
         """Structured logs, JSON lines."""
         return self.root / "logs"
 
+    @property
+    def agents(self) -> Path:
+        """State of the agents on this machine, a folder each."""
+        return self.root / "agents"
+
     def agent(self, name: str) -> Path:
         """State of the agent called ``name``: node id, epoch, outbox, files in the making."""
-        return self.root / "agents" / name
+        return self.agents / name
 
     def create(self) -> None:
         """Make the folder. Raises UserError, naming the folder, if that is not possible."""

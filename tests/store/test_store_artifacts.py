@@ -229,3 +229,61 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreError, match=r"file.*a file stands where a folder is needed"):
         ArtifactStore(tmp_path / "file" / "artifacts").put(b"x")
+
+
+@pytest.fixture
+def neighbours(tmp_path: Path) -> ArtifactStore:
+    """A store that may take over files of agents; one of them lies there."""
+    (tmp_path / "agents" / "a").mkdir(parents=True)
+    (tmp_path / "agents" / "a" / "one.png").write_bytes(DATA)
+    (tmp_path / "secret.txt").write_bytes(DATA)
+    return ArtifactStore(tmp_path / "artifacts", tmp_path / "agents")
+
+
+def test_a_file_on_this_machine_is_taken_over(neighbours: ArtifactStore, tmp_path: Path) -> None:
+    source = tmp_path / "agents" / "a" / "one.png"
+    inode = source.stat().st_ino
+    assert neighbours.take_over(digest(DATA), len(DATA), "a/one.png")
+    assert neighbours.read(digest(DATA)) == DATA
+    path = neighbours.path(digest(DATA))
+    assert path is not None
+    assert path.stat().st_ino == inode, "moved, not copied"
+    assert not source.exists()
+    source.write_bytes(DATA)  # once more: made again after a crash
+    assert neighbours.take_over(digest(DATA), len(DATA), "a/one.png")
+
+
+def test_a_file_that_is_not_what_it_should_be_is_left_alone(neighbours: ArtifactStore, tmp_path: Path) -> None:
+    for sha256, size in ((digest(b"other"), len(DATA)), (digest(DATA), len(DATA) - 1)):
+        with pytest.raises(DigestMismatch, match=r"a/one\.png: not the"):
+            neighbours.take_over(sha256, size, "a/one.png")
+    assert (tmp_path / "agents" / "a" / "one.png").read_bytes() == DATA
+    assert neighbours.path(digest(DATA)) is None
+
+
+def test_what_cannot_be_taken_over_is_to_be_uploaded(
+    neighbours: ArtifactStore, files: ArtifactStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert not neighbours.take_over(digest(DATA), len(DATA), "a/gone.png")
+    assert not files.take_over(digest(DATA), len(DATA), "a/one.png")  # knows no agents' folder
+
+    def refuse(source: Path, target: Path) -> Path:
+        raise OSError(errno.EXDEV, "another disk")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert not neighbours.take_over(digest(DATA), len(DATA), "a/one.png")
+    assert (tmp_path / "agents" / "a" / "one.png").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("path", ["../secret.txt", "a/../../secret.txt", "a/link", "a", ""])
+def test_nothing_outside_the_agents_folder_is_taken(
+    neighbours: ArtifactStore, tmp_path: Path, path: str
+) -> None:
+    try:
+        (tmp_path / "agents" / "a" / "link").symlink_to(tmp_path / "secret.txt")
+    except OSError:
+        pytest.skip("no symbolic links here")
+    for wanted in (path, str(tmp_path / "secret.txt")):
+        with pytest.raises(ValueError, match="no file of an agent"):
+            neighbours.take_over(digest(DATA), len(DATA), wanted)
+    assert (tmp_path / "secret.txt").read_bytes() == DATA

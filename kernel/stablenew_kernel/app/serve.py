@@ -91,7 +91,7 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
         token = secrets.token_urlsafe(32)
         server = make_server(token)
         port = _bind(server, settings.port, left.port)
-        artifacts = ArtifactStore(data.artifacts)
+        artifacts = ArtifactStore(data.artifacts, data.agents)
         kernel = Kernel(
             data=data,
             settings=settings,

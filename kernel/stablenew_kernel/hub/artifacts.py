@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (WireError, grpc.StatusCode.INVALID_ARGUMENT),
+    (ValueError, grpc.StatusCode.INVALID_ARGUMENT),
     (ArtifactNotFound, grpc.StatusCode.NOT_FOUND),
     (DigestMismatch, grpc.StatusCode.DATA_LOSS),  # start again at offset 0
     (UploadConflict, grpc.StatusCode.ABORTED),  # ask QueryUpload where to go on
@@ -90,6 +91,14 @@ class ArtifactStoreServicer(artifact_store_pb2_grpc.ArtifactStoreServiceServicer
         finally:
             upload.close()
 
+    async def HandOver(self, request: pb.HandOverRequest, context: Any) -> pb.HandOverResponse:
+        """Take over a file of an agent on this machine."""
+        sha256, size = await _checked(context, _digest(request.digest))
+        if not _is_loopback(context.peer()):
+            return pb.HandOverResponse(taken=False)
+        taken = await self._run(context, self._store.take_over, sha256, size, request.path)
+        return pb.HandOverResponse(taken=taken)
+
     async def Download(self, request: pb.DownloadRequest, context: Any) -> AsyncIterator[pb.DownloadResponse]:
         """Send a file, from ``offset`` on."""
         sha256, _ = await _checked(context, _digest(request.digest))
@@ -120,6 +129,11 @@ class ArtifactStoreServicer(artifact_store_pb2_grpc.ArtifactStoreServiceServicer
         """Call ``function`` in a thread; end the call with the right code if it raises one of ours."""
         loop = asyncio.get_running_loop()
         return await _checked(context, loop.run_in_executor(self._threads, function, *arguments))
+
+
+def _is_loopback(peer: str) -> bool:
+    """Whether gRPC's name of a peer, such as ``ipv4:127.0.0.1:5000``, is one on this machine."""
+    return peer.startswith(("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "unix:"))
 
 
 def _close(opened: asyncio.Future[artifacts.Upload]) -> None:

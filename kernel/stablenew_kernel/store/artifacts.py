@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 import threading
@@ -20,6 +21,8 @@ from typing import BinaryIO
 
 from stablenew_api.errors import StableNewError
 from stablenew_kernel.store.errors import StoreError, os_error
+
+log = logging.getLogger(__name__)
 
 HASH_BLOCK = 1 << 20
 """Bytes read at a time when a resumed partial is hashed again."""
@@ -46,9 +49,10 @@ class ArtifactNotFound(StableNewError):
 class ArtifactStore:
     """The folder of files by content. Thread-safe."""
 
-    def __init__(self, folder: Path) -> None:
-        """``folder`` is made when needed. Does no I/O."""
+    def __init__(self, folder: Path, agents: Path | None = None) -> None:
+        """``folder`` is made when needed. Files below ``agents`` may be taken over as they are. Does no I/O."""
         self.folder = folder
+        self._agents = agents
         self._partials = folder / "partial"
         self._lock = threading.Lock()
         self._uploads: dict[str, Upload] = {}
@@ -134,6 +138,33 @@ class ArtifactStore:
             self._uploads[sha256] = upload
         upload._open(older)
         return upload
+
+    def take_over(self, sha256: str, size: int, path: str) -> bool:
+        """Move a file of an agent on this machine into the store, checked and synced: no copy is made.
+
+        ``path`` is relative to the folder of the agents. False if the file is not there, or cannot be moved
+        (another disk, a file that is open on Windows): it has to be uploaded then, as from any other machine.
+        Raises DigestMismatch, with the file left where it is; ValueError for a path that leads elsewhere.
+        """
+        final = self._path(sha256)
+        if self._agents is None:
+            return False
+        try:
+            source = (self._agents / path).resolve(strict=True)
+            if not source.is_relative_to(self._agents.resolve()) or not source.is_file():
+                raise ValueError(f"{path}: no file of an agent")
+            with source.open("r+b", buffering=0) as file:
+                digest = hashlib.sha256()
+                while block := file.read(HASH_BLOCK):
+                    digest.update(block)
+                if file.tell() != size or digest.hexdigest() != sha256:
+                    raise DigestMismatch(f"{path}: not the {size} bytes with sha256 {sha256} that it should be")
+                os.fsync(file.fileno())
+            _move_into_place(source, final)
+        except OSError as error:
+            log.info("%s is uploaded instead of taken over: %s", path, error)
+            return False
+        return True
 
     def clean_partials(self, older_than_days: float = STALE_PARTIAL_DAYS, *, now: float | None = None) -> int:
         """Remove partial uploads that were not touched for that long; return how many. ``now`` is seconds
@@ -228,13 +259,7 @@ class Upload:
             try:
                 os.fsync(file.fileno())
                 file.close()  # Windows renames closed files only
-                new_folder = not final.parent.is_dir()
-                final.parent.mkdir(parents=True, exist_ok=True)
-                # Whoever was first, the content is the same.
-                partial.replace(final)
-                sync_folder(final.parent)
-                if new_folder:
-                    sync_folder(final.parent.parent)
+                _move_into_place(partial, final)
             except OSError as error:
                 raise os_error(error, final) from error
             self._complete = True
@@ -306,6 +331,16 @@ class Upload:
         with self._store._lock:
             if self._store._uploads.get(self.sha256) is self:
                 del self._store._uploads[self.sha256]
+
+
+def _move_into_place(source: Path, final: Path) -> None:
+    """Give a synced file its final name, for good. Raises OSError."""
+    new_folder = not final.parent.is_dir()
+    final.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(final)  # whoever was first, the content is the same
+    sync_folder(final.parent)
+    if new_folder:
+        sync_folder(final.parent.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from stablenew_proto.v1 import common_pb2 as stablenew__proto_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'stablenew_proto/v1/artifact_store.proto\x12\x12stablenew_proto.v1\x1a\x1fstablenew_proto/v1/common.proto\"A\n\x12\x46indMissingRequest\x12+\n\x07\x64igests\x18\x01 \x03(\x0b\x32\x1a.stablenew_proto.v1.Digest\"B\n\x13\x46indMissingResponse\x12+\n\x07missing\x18\x01 \x03(\x0b\x32\x1a.stablenew_proto.v1.Digest\"@\n\x12QueryUploadRequest\x12*\n\x06\x64igest\x18\x01 \x01(\x0b\x32\x1a.stablenew_proto.v1.Digest\"?\n\x13QueryUploadResponse\x12\x16\n\x0e\x63ommitted_size\x18\x01 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\"Y\n\rUploadRequest\x12*\n\x06\x64igest\x18\x01 \x01(\x0b\x32\x1a.stablenew_proto.v1.Digest\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\":\n\x0eUploadResponse\x12\x16\n\x0e\x63ommitted_size\x18\x01 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\"M\n\x0f\x44ownloadRequest\x12*\n\x06\x64igest\x18\x01 \x01(\x0b\x32\x1a.stablenew_proto.v1.Digest\x12\x0e\n\x06offset\x18\x02 \x01(\x03\" \n\x10\x44ownloadResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\x82\x03\n\x14\x41rtifactStoreService\x12^\n\x0b\x46indMissing\x12&.stablenew_proto.v1.FindMissingRequest\x1a\'.stablenew_proto.v1.FindMissingResponse\x12^\n\x0bQueryUpload\x12&.stablenew_proto.v1.QueryUploadRequest\x1a\'.stablenew_proto.v1.QueryUploadResponse\x12Q\n\x06Upload\x12!.stablenew_proto.v1.UploadRequest\x1a\".stablenew_proto.v1.UploadResponse(\x01\x12W\n\x08\x44ownload\x12#.stablenew_proto.v1.DownloadRequest\x1a$.stablenew_proto.v1.DownloadResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'stablenew_proto/v1/artifact_store.proto\x12\x12stablenew_proto.v1\x1a\x1fstablenew_proto/v1/common.proto\"A\n\x12\x46indMissingRequest\x12+\n\x07\x64igests\x18\x01 \x03(\x0b\x32\x1a.stablenew_proto.v1.Digest\"B\n\x13\x46indMissingResponse\x12+\n\x07missing\x18\x01 \x03(\x0b\x32\x1a.stablenew_proto.v1.Digest\"@\n\x12QueryUploadRequest\x12*\n\x06\x64igest\x18\x01 \x01(\x0b\x32\x1a.stablenew_proto.v1.Digest\"?\n\x13QueryUploadResponse\x12\x16\n\x0e\x63ommitted_size\x18\x01 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\"Y\n\rUploadRequest\x12*\n\x06\x64igest\x18\x01 \x01(\x0b\x32\x1a.stablenew_proto.v1.Digest\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\":\n\x0eUploadResponse\x12\x16\n\x0e\x63ommitted_size\x18\x01 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\"K\n\x0fHandOverRequest\x12*\n\x06\x64igest\x18\x01 \x01(\x0b\x32\x1a.stablenew_proto.v1.Digest\x12\x0c\n\x04path\x18\x02 \x01(\t\"!\n\x10HandOverResponse\x12\r\n\x05taken\x18\x01 \x01(\x08\"M\n\x0f\x44ownloadRequest\x12*\n\x06\x64igest\x18\x01 \x01(\x0b\x32\x1a.stablenew_proto.v1.Digest\x12\x0e\n\x06offset\x18\x02 \x01(\x03\" \n\x10\x44ownloadResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\xd9\x03\n\x14\x41rtifactStoreService\x12^\n\x0b\x46indMissing\x12&.stablenew_proto.v1.FindMissingRequest\x1a\'.stablenew_proto.v1.FindMissingResponse\x12^\n\x0bQueryUpload\x12&.stablenew_proto.v1.QueryUploadRequest\x1a\'.stablenew_proto.v1.QueryUploadResponse\x12Q\n\x06Upload\x12!.stablenew_proto.v1.UploadRequest\x1a\".stablenew_proto.v1.UploadResponse(\x01\x12U\n\x08HandOver\x12#.stablenew_proto.v1.HandOverRequest\x1a$.stablenew_proto.v1.HandOverResponse\x12W\n\x08\x44ownload\x12#.stablenew_proto.v1.DownloadRequest\x1a$.stablenew_proto.v1.DownloadResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,10 +44,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPLOADREQUEST']._serialized_end=451
   _globals['_UPLOADRESPONSE']._serialized_start=453
   _globals['_UPLOADRESPONSE']._serialized_end=511
-  _globals['_DOWNLOADREQUEST']._serialized_start=513
-  _globals['_DOWNLOADREQUEST']._serialized_end=590
-  _globals['_DOWNLOADRESPONSE']._serialized_start=592
-  _globals['_DOWNLOADRESPONSE']._serialized_end=624
-  _globals['_ARTIFACTSTORESERVICE']._serialized_start=627
-  _globals['_ARTIFACTSTORESERVICE']._serialized_end=1013
+  _globals['_HANDOVERREQUEST']._serialized_start=513
+  _globals['_HANDOVERREQUEST']._serialized_end=588
+  _globals['_HANDOVERRESPONSE']._serialized_start=590
+  _globals['_HANDOVERRESPONSE']._serialized_end=623
+  _globals['_DOWNLOADREQUEST']._serialized_start=625
+  _globals['_DOWNLOADREQUEST']._serialized_end=702
+  _globals['_DOWNLOADRESPONSE']._serialized_start=704
+  _globals['_DOWNLOADRESPONSE']._serialized_end=736
+  _globals['_ARTIFACTSTORESERVICE']._serialized_start=739
+  _globals['_ARTIFACTSTORESERVICE']._serialized_end=1212
 # @@protoc_insertion_point(module_scope)

@@ -51,6 +51,20 @@ class UploadResponse(_message.Message):
     complete: bool
     def __init__(self, committed_size: _Optional[int] = ..., complete: bool = ...) -> None: ...
 
+class HandOverRequest(_message.Message):
+    __slots__ = ("digest", "path")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    digest: _common_pb2.Digest
+    path: str
+    def __init__(self, digest: _Optional[_Union[_common_pb2.Digest, _Mapping]] = ..., path: _Optional[str] = ...) -> None: ...
+
+class HandOverResponse(_message.Message):
+    __slots__ = ("taken",)
+    TAKEN_FIELD_NUMBER: _ClassVar[int]
+    taken: bool
+    def __init__(self, taken: bool = ...) -> None: ...
+
 class DownloadRequest(_message.Message):
     __slots__ = ("digest", "offset")
     DIGEST_FIELD_NUMBER: _ClassVar[int]

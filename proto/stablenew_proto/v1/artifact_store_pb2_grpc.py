@@ -50,6 +50,11 @@ class ArtifactStoreServiceStub(object):
                 request_serializer=stablenew__proto_dot_v1_dot_artifact__store__pb2.UploadRequest.SerializeToString,
                 response_deserializer=stablenew__proto_dot_v1_dot_artifact__store__pb2.UploadResponse.FromString,
                 _registered_method=True)
+        self.HandOver = channel.unary_unary(
+                '/stablenew_proto.v1.ArtifactStoreService/HandOver',
+                request_serializer=stablenew__proto_dot_v1_dot_artifact__store__pb2.HandOverRequest.SerializeToString,
+                response_deserializer=stablenew__proto_dot_v1_dot_artifact__store__pb2.HandOverResponse.FromString,
+                _registered_method=True)
         self.Download = channel.unary_stream(
                 '/stablenew_proto.v1.ArtifactStoreService/Download',
                 request_serializer=stablenew__proto_dot_v1_dot_artifact__store__pb2.DownloadRequest.SerializeToString,
@@ -83,6 +88,14 @@ class ArtifactStoreServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def HandOver(self, request, context):
+        """For an agent on the kernel's own machine and data folder: the kernel takes the very file, checks it, and no
+        byte is sent. Not taken: upload it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Download(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -106,6 +119,11 @@ def add_ArtifactStoreServiceServicer_to_server(servicer, server):
                     servicer.Upload,
                     request_deserializer=stablenew__proto_dot_v1_dot_artifact__store__pb2.UploadRequest.FromString,
                     response_serializer=stablenew__proto_dot_v1_dot_artifact__store__pb2.UploadResponse.SerializeToString,
+            ),
+            'HandOver': grpc.unary_unary_rpc_method_handler(
+                    servicer.HandOver,
+                    request_deserializer=stablenew__proto_dot_v1_dot_artifact__store__pb2.HandOverRequest.FromString,
+                    response_serializer=stablenew__proto_dot_v1_dot_artifact__store__pb2.HandOverResponse.SerializeToString,
             ),
             'Download': grpc.unary_stream_rpc_method_handler(
                     servicer.Download,
@@ -195,6 +213,33 @@ class ArtifactStoreService(object):
             '/stablenew_proto.v1.ArtifactStoreService/Upload',
             stablenew__proto_dot_v1_dot_artifact__store__pb2.UploadRequest.SerializeToString,
             stablenew__proto_dot_v1_dot_artifact__store__pb2.UploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HandOver(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stablenew_proto.v1.ArtifactStoreService/HandOver',
+            stablenew__proto_dot_v1_dot_artifact__store__pb2.HandOverRequest.SerializeToString,
+            stablenew__proto_dot_v1_dot_artifact__store__pb2.HandOverResponse.FromString,
             options,
             channel_credentials,
             insecure,

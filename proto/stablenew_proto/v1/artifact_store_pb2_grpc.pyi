@@ -41,6 +41,10 @@ class ArtifactStoreServiceStub:
     """Resumable: start at committed_size. The digest is checked before the file counts. Uploading what exists
     already ends early, without error.
     """
+    HandOver: _grpc.UnaryUnaryMultiCallable[_artifact_store_pb2.HandOverRequest, _artifact_store_pb2.HandOverResponse]
+    """For an agent on the kernel's own machine and data folder: the kernel takes the very file, checks it, and no
+    byte is sent. Not taken: upload it.
+    """
     Download: _grpc.UnaryStreamMultiCallable[_artifact_store_pb2.DownloadRequest, _artifact_store_pb2.DownloadResponse]
 
 @_typing.type_check_only
@@ -55,6 +59,10 @@ class ArtifactStoreServiceAsyncStub(ArtifactStoreServiceStub):
     Upload: _aio.StreamUnaryMultiCallable[_artifact_store_pb2.UploadRequest, _artifact_store_pb2.UploadResponse]  # type: ignore[assignment]
     """Resumable: start at committed_size. The digest is checked before the file counts. Uploading what exists
     already ends early, without error.
+    """
+    HandOver: _aio.UnaryUnaryMultiCallable[_artifact_store_pb2.HandOverRequest, _artifact_store_pb2.HandOverResponse]  # type: ignore[assignment]
+    """For an agent on the kernel's own machine and data folder: the kernel takes the very file, checks it, and no
+    byte is sent. Not taken: upload it.
     """
     Download: _aio.UnaryStreamMultiCallable[_artifact_store_pb2.DownloadRequest, _artifact_store_pb2.DownloadResponse]  # type: ignore[assignment]
 
@@ -85,6 +93,16 @@ class ArtifactStoreServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_artifact_store_pb2.UploadResponse, _abc.Awaitable[_artifact_store_pb2.UploadResponse]]:
         """Resumable: start at committed_size. The digest is checked before the file counts. Uploading what exists
         already ends early, without error.
+        """
+
+    @_abc_1.abstractmethod
+    def HandOver(
+        self,
+        request: _artifact_store_pb2.HandOverRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_artifact_store_pb2.HandOverResponse, _abc.Awaitable[_artifact_store_pb2.HandOverResponse]]:
+        """For an agent on the kernel's own machine and data folder: the kernel takes the very file, checks it, and no
+        byte is sent. Not taken: upload it.
         """
 
     @_abc_1.abstractmethod

@@ -232,7 +232,7 @@ async def kernel_on(
     clock = SystemClock()
     database = Database.open(data.database, clock)
     threads = ThreadPoolExecutor(4, thread_name_prefix="kit-files")
-    artifacts = ArtifactStore(data.artifacts)
+    artifacts = ArtifactStore(data.artifacts, data.agents)
     kernel = Kernel(
         data=data,
         settings=settings or Settings(scheduler="queue_order"),

@@ -14,6 +14,7 @@ import pytest
 from kernel_kit import eventually, kernel_on, run
 
 from stablenew_api.datafolder import DataFolder
+from stablenew_kernel.hub.artifacts import _is_loopback
 from stablenew_kernel.store.artifacts import ArtifactStore, Upload
 from stablenew_kernel.store.errors import os_error
 from stablenew_proto.options import CHUNK_BYTES
@@ -201,3 +202,32 @@ def test_downloads_that_cannot_be(data: DataFolder, monkeypatch: pytest.MonkeyPa
             assert "Input/output error" in text
 
     run(main)
+
+
+def test_an_agent_on_this_machine_hands_its_file_over(data: DataFolder) -> None:
+    async def main() -> None:
+        async with store_on(data) as (stub, store):
+            folder = data.agent("near")
+            folder.mkdir(parents=True)
+            (folder / "one.png").write_bytes(DATA)
+            data.lock.write_bytes(b"")
+
+            async def hand_over(path: str) -> bool:
+                return bool((await stub.HandOver(pb.HandOverRequest(digest=digest(DATA), path=path))).taken)
+
+            assert not await hand_over("near/two.png")
+            code, text = await code_of(hand_over("../kernel.lock"))
+            assert code is grpc.StatusCode.INVALID_ARGUMENT, text
+            assert await hand_over("near/one.png")
+            assert store.read(digest(DATA).sha256.hex()) == DATA
+            assert not (folder / "one.png").exists()
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("peer", "near"),
+    [("ipv4:127.0.0.1:5", True), ("ipv6:[::1]:5", True), ("ipv4:192.168.0.7:5", False), ("", False)],
+)
+def test_only_a_peer_on_this_machine_can_hand_over(peer: str, near: bool) -> None:
+    assert _is_loopback(peer) is near
