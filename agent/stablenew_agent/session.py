@@ -16,7 +16,7 @@ Three races decide its shape:
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -241,7 +241,7 @@ class AgentSession:
         self._slots = slots
         self._prefetch = prefetch
         self._outbox = deque(outbox)
-        self._unacked = {fact.lease for fact in self._outbox}
+        self._unacked = Counter(fact.lease for fact in self._outbox)
         self._next_fact_id = next_fact_id
         self._leases: dict[LeaseKey, _Lease] = {}
         self._given = 0
@@ -372,9 +372,11 @@ class AgentSession:
             return
         for offer in event.offers:
             key = offer.lease
-            if key in self._leases or key in self._unacked:
+            if key in self._leases:
                 continue  # heard before
-            if self._draining or len(self._leases) >= self._slots + self._prefetch:
+            if self._unacked[key]:
+                self._say_again(key)
+            elif self._draining or len(self._leases) >= self._slots + self._prefetch:
                 why = "draining" if self._draining else "no free slot"
                 self._tell(key, Outcome(LeaseState.REJECTED, report=canonical_json({"why": why})))
             else:
@@ -399,8 +401,9 @@ class AgentSession:
             return
         before = len(self._outbox)
         while self._outbox and self._outbox[0].fact_id <= event.up_to:
-            self._unacked.discard(self._outbox.popleft().lease)
+            self._unacked[self._outbox.popleft().lease] -= 1
         if len(self._outbox) < before:
+            self._unacked = +self._unacked
             self._out.append(ForgetFacts(event.up_to))
 
     def _drain_asked(self, event: DrainAsked) -> None:
@@ -460,10 +463,17 @@ class AgentSession:
         fact = Fact(self._next_fact_id, key, outcome)
         self._next_fact_id += 1
         self._outbox.append(fact)
-        self._unacked.add(key)
+        self._unacked[key] += 1
         self._out.append(StoreFact(fact))
         if self._phase is _Phase.LINKED:
             self._out.append(SendFacts(self._epoch, (fact,)))
+
+    def _say_again(self, key: LeaseKey) -> None:
+        """Offered what has ended here: the kernel died before it noted the lease, threw our word away as a
+        stranger's, and now gives out the same attempt. The ack of that word may be on its way, and would take a
+        mere repetition with it: so it is said as a new fact."""
+        told = next(fact for fact in reversed(self._outbox) if fact.lease == key)
+        self._tell(key, told.outcome)
 
     def _drop(self, key: LeaseKey, why: str) -> None:
         lease = self._leases.pop(key, None)

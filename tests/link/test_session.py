@@ -192,7 +192,7 @@ LEASE_EVENTS: dict[str, Event] = {
 }
 LEASE_TABLE: dict[str, tuple[str, str, str, str, str]] = {
     #            absent      held                   given                  running                finished
-    "offered": ("StartJob", "-", "-", "-", "-"),
+    "offered": ("StartJob", "-", "-", "-", "StoreFact SendFacts"),
     "cancel": ("-", "StoreFact SendFacts", "CancelJob", "CancelJob", "-"),
     "take back": ("-", "StoreFact SendFacts", "-", "-", "-"),
     "started": ("-", "-", "", "-", "-"),
@@ -258,7 +258,7 @@ def test_a_restarted_agent_tells_what_its_disk_says() -> None:
     assert driver(Dialled(5)) == [SendHello(5, (HeldLease(ONE, LeaseState.SUCCEEDED),))]
     assert driver(Welcomed(5)) == [SendFacts(5, (fact,))]
     driver.epoch = 5
-    assert driver.offer(ONE) == []  # done before the crash: not done again
+    assert names(driver.offer(ONE)) == "StoreFact SendFacts"  # done before the crash: told again, not done
     driver.offer(TWO)
     stored, _ = driver(Finished(TWO, OK))
     assert stored == StoreFact(Fact(8, TWO, OK))
@@ -408,3 +408,27 @@ def test_never_more_workers_than_slots_and_fact_ids_grow(events: list[Event], sl
         assert len(workers) <= slots
         assert len(driver.session.live_leases()) <= slots + 1
     assert ids == sorted(set(ids))
+
+
+# --- the same attempt, offered again --------------------------------------------------------------------------
+
+
+def test_what_has_ended_here_and_is_offered_again_is_told_again_under_a_new_number() -> None:
+    """The kernel died before it noted the lease: it acks our fact as a stranger's, and offers the very same
+    attempt. The ack of the first fact must not take the second one with it."""
+    driver = Driver().link()
+    driver.offer(ONE)
+    driver(Finished(ONE, OK))
+    driver(Disconnected(1))
+    driver.epoch += 1
+    driver(Dialled(2))
+    driver(Welcomed(2, (ONE,)))
+    again = driver.offer(ONE)
+    assert [effect for effect in again if isinstance(effect, StoreFact)] == [StoreFact(Fact(2, ONE, OK))]
+    assert [effect for effect in again if isinstance(effect, SendFacts)] == [SendFacts(2, (Fact(2, ONE, OK),))]
+    assert not any(isinstance(effect, StartJob) for effect in again), "it is done"
+    driver(Acked(2, 1))
+    assert driver.session.held_leases() == (HeldLease(ONE, LeaseState.SUCCEEDED),)
+    driver(Acked(2, 2))
+    assert driver.session.held_leases() == ()
+    assert "StartJob" in names(driver.offer(ONE)), "all is acked: this is news"
