@@ -261,7 +261,7 @@ def test_a_restarted_agent_tells_what_its_disk_says() -> None:
     assert names(driver.offer(ONE)) == "StoreFact SendFacts"  # done before the crash: told again, not done
     driver.offer(TWO)
     stored, _ = driver(Finished(TWO, OK))
-    assert stored == StoreFact(Fact(8, TWO, OK))
+    assert stored == StoreFact(Fact(9, TWO, OK))
 
 
 def test_a_fact_between_hello_and_welcome_is_told_once() -> None:
