@@ -2,9 +2,9 @@
 
 Ours: kernel and agents as always; only the workers are replaced by ones that write a ready picture, so that the
 transfer is what is measured (``transfer.with_generation`` has the real worker, which also draws noise and packs
-it as PNG). An agent on the kernel's own machine hands its files over; ``transfer.streamed`` has agents that
-do not know where they are, and send every byte. Two times are taken of each run: when the last image is committed to the
-kernel's store, and when the last one also stands in the run's folder with its metadata.
+it as PNG). An agent on the kernel's own machine hands its files over; ``transfer.streamed`` has agents that do
+not know where they are, and send every byte. Two times are taken of each run: when the last image is committed
+to the kernel's store, and when the last one also stands in the run's folder with its metadata.
 
 Theirs: a process that receives the same bytes on as many TCP connections, checks the sha256, writes the file,
 syncs it and answers; no queue, no database. And a plain copy of files, synced, on one thread.
