@@ -9,12 +9,10 @@ dry run, the count, the preview and the run cannot differ. Tools for writing one
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import ClassVar
-
-from stablenew_api.jobs import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +34,13 @@ class Turn:
     """The image that is asked for, counted in each way that a strategy may need."""
 
     plan_seed: int
-    """0 to 2**53 - 1. All that is drawn must follow from it."""
+    """0 to 2**64 - 1. All that is drawn must follow from it."""
     row: int
     """Number of the row in its pack, from 1."""
     combination: int
     """Which of the row's :meth:`Randomizer.size` combinations of this strategy, from 0."""
     image: int
     """Image of the row, from 0: over all its combinations and repeats."""
-    row_use: int
-    """Rows of the run that came before this one."""
-    image_use: int
-    """Images of the run that came before this one."""
-
-
-Memory = Mapping[str, JsonValue]
-"""What a strategy keeps between runs, by slot id; JSON. Empty when nothing is kept yet."""
 
 
 class Randomizer(ABC):
@@ -61,8 +51,6 @@ class Randomizer(ABC):
     title: ClassVar[str]
     description: ClassVar[str] = ""
     """One plain sentence: what a person sees happen."""
-    remembers: ClassVar[bool] = False
-    """Whether :meth:`remember` is called once a run, and its result kept. Never after a dry run."""
 
     def size(self, slots: Sequence[Slot]) -> int:
         """How many combinations of ``slots`` each row is to be made in; 1 unless the strategy multiplies the
@@ -70,11 +58,5 @@ class Randomizer(ABC):
         return 1
 
     @abstractmethod
-    def pick(self, slots: Sequence[Slot], turn: Turn, memory: Memory) -> Sequence[int]:
+    def pick(self, slots: Sequence[Slot], turn: Turn) -> Sequence[int]:
         """The option of each of ``slots``, in their order; ``0 <= option < slot.size``."""
-
-    def remember(self, slots: Sequence[Slot], turns: Sequence[Turn], memory: Memory) -> Memory:
-        """The memory after a run that made ``turns``, in order; ``memory`` is what :meth:`pick` was given.
-
-        ``turns`` is as long as the run and made when it is read: read no more of it than is needed."""
-        return memory

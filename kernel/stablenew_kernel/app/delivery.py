@@ -325,7 +325,7 @@ class Delivery:
             config={stage.name: stage.to_json() for stage in spec.stages},
             variant={
                 "template": spec.provenance.get("template", ""),
-                "choices": spec.provenance.get("choices", {}),
+                "choices": spec.provenance.get("choices", []),
             },
             image_sha256=image_sha256,
             node=output.node_name,

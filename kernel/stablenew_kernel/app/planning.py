@@ -45,9 +45,17 @@ class Planner:
             count=run.count if run.HasField("count") else None,
             seed=run.seed if run.HasField("seed") else None,
             run_timeout=self._settings.run_timeout,
+            limit=run.limit,
+            sample=run.sample,
         )
         filter_jobs = self._host.filter_jobs if self._host.listens("filter_jobs") else None
-        return plan_run(request, self._host.stages, rng=self._rng, filter_jobs=filter_jobs)
+        return plan_run(
+            request,
+            self._host.stages,
+            rng=self._rng,
+            randomizers=self._host.randomizers,
+            filter_jobs=filter_jobs,
+        )
 
     def replay(self, spec_json: bytes, source_name: str) -> Plan:
         """The one job that an image carries."""

@@ -281,7 +281,7 @@ def stablenew_chunk(
             "spec_sha256": spec.sha256,
             "spec": spec.to_json(),
             "template": spec.provenance.get("template", ""),
-            "choices": spec.provenance.get("choices", {}),
+            "choices": spec.provenance.get("choices", []),
             "node": node,
             "attempt": attempt,
             "worker_version": report.get("stablenew", ""),

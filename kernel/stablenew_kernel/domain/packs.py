@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from stablenew_api.errors import UserError
-from stablenew_kernel.domain.tokens import Finding, find_unsupported
+from stablenew_kernel.domain.randomizer.grammar import Finding, parse
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _NEGATIVE = re.compile(r"\s*neg:\s*", re.IGNORECASE)
@@ -41,6 +41,15 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of text taken from one line of the file."""
+
+    text: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One prompt of a pack, before any token rule."""
 
@@ -52,6 +61,8 @@ class Row:
     negative: str
     template: str
     """The row's lines as the file has them, comments left out."""
+    places: tuple[tuple[Piece, ...], tuple[Piece, ...]] = ((), ())
+    """Where the text of positive and negative comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +83,12 @@ class Pack:
         return stem if dot and stem and ending.lower() in ("txt", "tsv") else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A run of text taken from one line of the file."""
-
-    text: str
-    line: int
-    column: int
-
-
 def parse_pack(name: str, data: bytes) -> Pack:
     """Read a pack. ``name`` is its file name; ``.tsv`` chooses the tab-separated format.
 
     A byte order mark, Windows line ends and odd white space are fine. Raises UserError, with the line, for what
-    is no UTF-8 text, and for a pack without a single row. Rows that cannot be run (they use a token that this
-    version does not know) are listed in :attr:`Pack.problems`; planning refuses them.
+    is no UTF-8 text, and for a pack without a single row. Rows that cannot be run (a brace that is never
+    closed) are listed in :attr:`Pack.problems`; planning refuses them.
     """
     text = _decode(name, data)
     lines = _LINE_END.split(text)
@@ -96,8 +98,10 @@ def parse_pack(name: str, data: bytes) -> Pack:
     for pieces in _tsv_rows(lines) if tab_separated else _txt_rows(lines):
         number = len(rows) + 1
         positive, negative, template = pieces
-        rows.append(Row(number, template[0].line, _join(positive), _join(negative), _lines(template)))
-        for part in (positive, negative):
+        places = tuple(_texts(positive)), tuple(_texts(negative))
+        texts = _join(places[0]), _join(places[1])
+        rows.append(Row(number, template[0].line, *texts, _lines(template), places))
+        for part in places:
             problems.extend(_problems(number, part))
     if not rows:
         shape = "one prompt a line, a tab before its negative prompt" if tab_separated else "one prompt a block"
@@ -127,13 +131,13 @@ def _line_of(data: bytes, at: int) -> int:
     return before.count(b"\n") + before.count(b"\r") + 1
 
 
-_RowPieces = tuple[list[_Piece], list[_Piece], list[_Piece]]
+_RowPieces = tuple[list[Piece], list[Piece], list[Piece]]
 """Positive, negative, and the lines whole."""
 
 
-def _piece(line: str, number: int, start: int = 0) -> _Piece:
+def _piece(line: str, number: int, start: int = 0) -> Piece:
     rest = line[start:]
-    return _Piece(rest.strip(), number, start + len(rest) - len(rest.lstrip()) + 1)
+    return Piece(rest.strip(), number, start + len(rest) - len(rest.lstrip()) + 1)
 
 
 def _txt_rows(lines: Iterable[str]) -> Iterator[_RowPieces]:
@@ -147,7 +151,7 @@ def _txt_rows(lines: Iterable[str]) -> Iterator[_RowPieces]:
             negative = _NEGATIVE.match(line)
             piece = _piece(line, number, negative.end() if negative else 0)
             block[1 if negative else 0].append(piece)
-            block[2].append(_Piece(line, number, 1))
+            block[2].append(Piece(line, number, 1))
 
 
 def _tsv_rows(lines: Iterable[str]) -> Iterator[_RowPieces]:
@@ -157,26 +161,32 @@ def _tsv_rows(lines: Iterable[str]) -> Iterator[_RowPieces]:
         tab = line.find("\t")
         positive = _piece(line if tab < 0 else line[:tab], number)
         negative = [] if tab < 0 else [_piece(line, number, tab + 1)]
-        yield [positive], negative, [_Piece(line, number, 1)]
+        yield [positive], negative, [Piece(line, number, 1)]
 
 
-def _join(pieces: list[_Piece]) -> str:
-    return " ".join(piece.text for piece in pieces if piece.text)
+def _texts(pieces: list[Piece]) -> list[Piece]:
+    return [piece for piece in pieces if piece.text]
 
 
-def _lines(pieces: list[_Piece]) -> str:
+def _join(pieces: Sequence[Piece]) -> str:
+    return " ".join(piece.text for piece in pieces)
+
+
+def _lines(pieces: list[Piece]) -> str:
     return "\n".join(piece.text for piece in pieces)
 
 
-def _problems(row: int, pieces: list[_Piece]) -> Iterator[Problem]:
-    pieces = [piece for piece in pieces if piece.text]
-    findings: list[Finding] = find_unsupported(" ".join(piece.text for piece in pieces))
-    if not findings:
-        return
+def _problems(row: int, pieces: Sequence[Piece]) -> Iterator[Problem]:
+    yield from (
+        located(row, finding, pieces) for finding in parse(" ".join(piece.text for piece in pieces)).problems
+    )
+
+
+def located(row: int, finding: Finding, pieces: Sequence[Piece]) -> Problem:
+    """``finding``, whose place is in the joined ``pieces`` of ``row``, by line and column of the file."""
     starts = [0]
     for piece in pieces:
         starts.append(starts[-1] + len(piece.text) + 1)
-    for finding in findings:
-        index = bisect_right(starts, finding.at) - 1
-        piece = pieces[index]
-        yield Problem(piece.line, piece.column + finding.at - starts[index], finding.reason, finding.fix, row)
+    index = min(bisect_right(starts, finding.at) - 1, len(pieces) - 1)
+    piece = pieces[index]
+    return Problem(piece.line, piece.column + finding.at - starts[index], finding.reason, finding.fix, row)

@@ -108,6 +108,10 @@ class Pipeline:
     """Of the generating stage; -1: draw one a row."""
     filename_pattern: str
     """Empty: not set."""
+    randomization: Mapping[str, JsonValue]
+    """The section as the layers have it together; empty: none has it."""
+    randomization_source: str
+    """The highest layer that has it, for error texts."""
     warnings: tuple[str, ...]
 
 
@@ -201,6 +205,8 @@ def resolve_pipeline(
         pipeline.images_per_prompt * draw.batch_size * draw.batch_count,
         draw.seed,
         pipeline.filename_pattern,
+        settings.values.get("randomization", {}),
+        next((layer.source for layer in reversed(plain) if "randomization" in layer.values), ""),
         tuple(_warnings(plain, assignments, order, stages)),
     )
 
@@ -518,10 +524,7 @@ def _warnings(
             continue
         unknown = []
         for section, values in layer.values.items():
-            if section == "randomization":
-                if _randomizes(values):
-                    yield f"{layer.source}: randomization is on, which this version does not do yet; ignored"
-            elif section not in stages and section not in _NOT_STAGES:
+            if section not in stages and section not in _NOT_STAGES:
                 yield f"{layer.source}: section {section!r} belongs to no stage; ignored"
             elif section in order or section == "pipeline":
                 fields = _fields(section, stages)
@@ -547,10 +550,3 @@ _LISTED = 8
 def _idle(value: JsonValue) -> bool:
     """Whether a setting asks for nothing, so that ignoring it loses nothing."""
     return value in (None, False, 0, -1, "", "None", [], {})
-
-
-def _randomizes(values: Mapping[str, JsonValue]) -> bool:
-    parts = (values.get(name) for name in ("prompt_sr", "wildcards", "matrix"))
-    return bool(values.get("enabled")) and any(
-        isinstance(part, Mapping) and part.get("enabled") for part in parts
-    )

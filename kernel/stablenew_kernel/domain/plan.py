@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from random import Random
 from typing import overload
 
@@ -18,10 +20,15 @@ from pydantic import ValidationError
 
 from stablenew_api.errors import PluginError, UserError
 from stablenew_api.jobs import JobSpec, JsonValue, Needs, StageSpec, canonical_json
+from stablenew_api.randomizer import Randomizer
+from stablenew_api.shuffle import key_of, permute
 from stablenew_api.stage import Phase, Stage
-from stablenew_kernel.domain.packs import Pack, Problem, Row
+from stablenew_kernel.domain.packs import Pack, Problem, Row, located
 from stablenew_kernel.domain.pipeline import Pipeline, PlannedStage, near, resolve_pipeline
 from stablenew_kernel.domain.presets import Layer
+from stablenew_kernel.domain.randomizer.settings import parse_randomization
+from stablenew_kernel.domain.randomizer.space import SpaceError
+from stablenew_kernel.domain.randomizer.variants import RowVariants, Variants
 from stablenew_kernel.domain.rows import parse_rows
 from stablenew_kernel.domain.tokens import resolve
 
@@ -57,6 +64,10 @@ class PlanRequest:
     """-1 draws one; None: what preset and sidecar say, -1 by default."""
     run_timeout: float = 600.0
     """Seconds that a worker may spend on one image."""
+    limit: int = 0
+    """Only the first so many images; 0: all."""
+    sample: int = 0
+    """So many images drawn from the whole plan, none twice; 0: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,7 @@ def plan_run(
     stages: Mapping[str, type[Stage]],
     *,
     rng: Random,
+    randomizers: Mapping[str, type[Randomizer]] | None = None,
     filter_jobs: FilterJobs | None = None,
 ) -> Plan:
     """Plan a run. Depends on its arguments alone; ``rng`` gives one number, the plan seed.
@@ -115,17 +127,29 @@ def plan_run(
     images = pipeline.images_per_row if request.count is None else request.count
     if images < 1:
         raise UserError(f"--count {images}: must be 1 or more")
-    if len(numbers) * images > MAX_JOBS:
-        raise UserError(
-            f"{len(numbers)} rows x {images} images are more than {MAX_JOBS:,} jobs; run fewer rows or images"
-        )
     seed = pipeline.seed if request.seed is None else request.seed
     if not -1 <= seed < 2**64:
         raise UserError(f"--seed {seed}: must be -1 (draw one) or 0 to {2**64 - 1}")
-    plan_seed = rng.getrandbits(PLAN_SEED_BITS) if seed < 0 else 0  # nothing else is drawn yet
-    source = _Source(request, pipeline, images, seed, plan_seed)
-    jobs: Sequence[PlannedJob] = _Jobs(source, tuple(pack.rows[number - 1] for number in numbers))
-    line = _line(len(numbers), images)
+    plan_seed = rng.getrandbits(PLAN_SEED_BITS) if seed < 0 else 0
+    # With a fixed seed the picks follow from it, too: the same command gives the same images.
+    picks_seed = plan_seed or max(seed, 0)
+    randomization = parse_randomization(pipeline.randomization, pipeline.randomization_source)
+    variants = Variants(randomization, randomizers or {}, picks_seed, pipeline.randomization_source)
+    source = _Source(request, pipeline, images, seed, plan_seed, variants)
+    all_jobs = _Jobs(source, tuple(pack.rows[number - 1] for number in numbers))
+    places: Sequence[int] | None = None
+    if request.limit and request.limit < all_jobs.total:
+        places = range(request.limit)
+    if request.sample and request.sample < (all_jobs.total if places is None else len(places)):
+        _refuse_too_many(request.sample)
+        of = all_jobs.total if places is None else len(places)
+        key = key_of("sample", picks_seed)
+        places = sorted(permute(index, of, key) for index in range(request.sample))
+    _refuse_too_many(all_jobs.total if places is None else len(places))
+    jobs: Sequence[PlannedJob] = all_jobs if places is None else _Chosen(all_jobs, places)
+    line = all_jobs.line()
+    if places is not None:
+        line += f"; {len(places):,} of them {'drawn' if request.sample else 'from the first on'}"
     if filter_jobs is not None:
         planned = len(jobs)
         jobs = _filtered(jobs, filter_jobs)
@@ -187,6 +211,14 @@ def advance_seed(base: int, image: int) -> int:
     return (base + image) % (2**32 if base < 2**32 else 2**64)
 
 
+def _refuse_too_many(jobs: int) -> None:
+    if jobs > MAX_JOBS:
+        raise UserError(
+            f"{jobs:,} images are more than the {MAX_JOBS:,} jobs a run may have; run fewer rows or images, or "
+            "have some of them drawn, for example --sample 500"
+        )
+
+
 def refuse_problems(pack: Pack, rows: Sequence[int]) -> None:
     """Raise UserError if one of ``rows`` (numbers from 1) cannot be run; the text names row and line."""
     wanted = set(rows)
@@ -240,11 +272,20 @@ class _Source:
     """Makes any job of the plan from its row and image number."""
 
     def __init__(
-        self, request: PlanRequest, pipeline: Pipeline, images: int, seed: int, plan_seed: int
+        self,
+        request: PlanRequest,
+        pipeline: Pipeline,
+        images: int,
+        seed: int,
+        plan_seed: int,
+        variants: Variants,
     ) -> None:
         self.images = images
+        """Of each combination."""
+        self._pack = request.pack
         self._seed = seed
         self._plan_seed = plan_seed
+        self._variants = variants
         self._run_timeout = request.run_timeout
         self._stages = tuple(_stage_plan(planned) for planned in pipeline.stages)
         self._needs = Needs()
@@ -262,12 +303,43 @@ class _Source:
             "plan_seed": plan_seed,
         }
 
-    def jobs(self, row: Row, images: range) -> Iterator[JobSpec]:
-        """The jobs of ``row`` for image numbers ``images``."""
-        positive, negative = resolve(row.positive), resolve(row.negative)
-        prompts = [stage.prompts(positive, negative) for stage in self._stages]
+    def varied(self, row: Row) -> tuple[list[tuple[str, str]], RowVariants | None]:
+        """The prompts of the row's stages; and what varies in them, if anything does.
+
+        Raises UserError, with row, line and column, for what cannot be resolved."""
+        texts = self._variants.prepare(row.positive, row.negative)
+        prompts = [stage.prompts(*texts) for stage in self._stages]
+        if not any(sign in text for pair in prompts for text in pair for sign in ("{", "__", "[[")):
+            return [(resolve(positive), resolve(negative)) for positive, negative in prompts], None
+        try:
+            return prompts, self._variants.row(row.number, prompts)
+        except SpaceError as error:
+            raise UserError(f"pack {self._pack.name}, {self._where(row, prompts, error)}") from error
+
+    def _where(self, row: Row, prompts: Sequence[tuple[str, str]], error: SpaceError) -> str:
+        """What is wrong, with its place in the file, or else with the stage whose prompt it is."""
+        at, which = divmod(error.text, 2)
+        finding, text = error.finding, prompts[at][which]
+        own = (row.positive, row.negative)[which]
+        if text.startswith(own) and finding.at < len(own):
+            return str(located(row.number, finding, row.places[which]))
+        name = self._stages[at].planned.stage.name
+        return (
+            f"row {row.number}, line {row.line}, prompt of {name}, character {finding.at + 1}: "
+            f"{finding.reason}; {finding.fix}"
+        )
+
+    def jobs(self, row: Row, places: range | None = None) -> Iterator[JobSpec]:
+        """The jobs of ``row``, or those of its images at ``places``."""
+        prompts, varied = self.varied(row)
         base = draw_seed(self._plan_seed, row.number) if self._seed < 0 else self._seed
-        for image in images:
+        combinations = varied.combinations if varied is not None else 1
+        for image in range(combinations * self.images) if places is None else places:
+            choices: Sequence[Mapping[str, JsonValue]] = ()
+            if varied is not None:
+                variant = varied.variant(image, self.images)
+                prompts = list(zip(variant.texts[::2], variant.texts[1::2], strict=True))
+                choices = variant.choices
             seed = advance_seed(base, image)
             yield JobSpec(
                 tuple(
@@ -281,7 +353,7 @@ class _Source:
                     "row": row.number,
                     "line": row.line,
                     "template": row.template,
-                    "choices": {},
+                    "choices": [dict(choice) for choice in choices],
                     "image": image,
                     "base_seed": base,
                 },
@@ -289,14 +361,46 @@ class _Source:
 
 
 class _Jobs(Sequence[PlannedJob]):
-    """All jobs of a plan, row by row, made when asked for."""
+    """All jobs of a plan, row by row, made when asked for. ``len`` only while it is no more than MAX_JOBS."""
 
     def __init__(self, source: _Source, rows: tuple[Row, ...]) -> None:
         self._source = source
         self._rows = rows
+        self._fanned: set[tuple[tuple[str, int], ...]] = set()
+        self._drawn: dict[str, None] = {}
+        counts = []
+        for row in rows:
+            _, varied = source.varied(row)
+            counts.append(source.images * (varied.combinations if varied is not None else 1))
+            self._fanned.add(varied.fanned if varied is not None else ())
+            self._drawn.update(dict.fromkeys(varied.drawn if varied is not None else ()))
+        self._ends = list(accumulate(counts))
+        self.total = self._ends[-1] if counts else 0
+
+    def line(self) -> str:
+        """What varies, in plain words."""
+        rows, images = len(self._rows), self._source.images
+        factors = [_count(rows, "row")]
+        combinations = self.total // images
+        if combinations != rows:
+            (fanned,) = self._fanned if len(self._fanned) == 1 else ((),)
+            product = rows
+            for _, size in fanned:
+                product *= size
+            if product == combinations:
+                factors += [f"{size:,} {_short(slot)}" for slot, size in fanned]
+            else:
+                factors = [f"{combinations:,} combinations of {_count(rows, 'row')}"]
+        line = f"{' x '.join([*factors, _count(images, 'image')])} = {_count(self.total, 'image')}"
+        fans = {slot for fanned in self._fanned for slot, _ in fanned}
+        drawn = [_short(slot) for slot in self._drawn if slot not in fans]
+        if drawn:
+            more = f" and {len(drawn) - _LISTED} more" if len(drawn) > _LISTED else ""
+            line += f"; drawn for each image: {', '.join(drawn[:_LISTED])}{more}"
+        return line
 
     def __len__(self) -> int:
-        return len(self._rows) * self._source.images
+        return self.total
 
     @overload
     def __getitem__(self, index: int) -> PlannedJob: ...
@@ -304,18 +408,67 @@ class _Jobs(Sequence[PlannedJob]):
     def __getitem__(self, index: slice) -> Sequence[PlannedJob]: ...
     def __getitem__(self, index: int | slice) -> PlannedJob | Sequence[PlannedJob]:
         if isinstance(index, slice):
-            return tuple(self[place] for place in range(*index.indices(len(self))))
-        place = range(len(self))[index]
-        at, image = divmod(place, self._source.images)
-        (spec,) = self._source.jobs(self._rows[at], range(image, image + 1))
-        return PlannedJob(place, self._rows[at].number, spec)
+            return tuple(self.at(range(*index.indices(len(self)))))
+        place = index + self.total if index < 0 else index
+        if not 0 <= place < self.total:
+            raise IndexError(index)
+        return next(iter(self.at([place])))
 
     def __iter__(self) -> Iterator[PlannedJob]:
         index = 0
         for row in self._rows:
-            for spec in self._source.jobs(row, range(self._source.images)):
+            for spec in self._source.jobs(row):
                 yield PlannedJob(index, row.number, spec)
                 index += 1
+
+    def at(self, places: Iterable[int]) -> Iterator[PlannedJob]:
+        """The jobs at ``places``; those of one row that follow each other by one are made together."""
+        start, following = 0, 0
+        for place in places:
+            if following and place != start + following:
+                yield from self._run(start, following)
+                following = 0
+            if not following:
+                start = place
+            following += 1
+        if following:
+            yield from self._run(start, following)
+
+    def _run(self, start: int, count: int) -> Iterator[PlannedJob]:
+        while count:
+            at = bisect_right(self._ends, start)
+            first = self._ends[at - 1] if at else 0
+            here = min(count, self._ends[at] - start)
+            specs = self._source.jobs(self._rows[at], range(start - first, start - first + here))
+            for place, spec in enumerate(specs, start):
+                yield PlannedJob(place, self._rows[at].number, spec)
+            start, count = start + here, count - here
+
+
+class _Chosen(Sequence[PlannedJob]):
+    """Some jobs of a plan, numbered anew."""
+
+    def __init__(self, jobs: _Jobs, places: Sequence[int]) -> None:
+        self._jobs, self._places = jobs, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> PlannedJob: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[PlannedJob]: ...
+    def __getitem__(self, index: int | slice) -> PlannedJob | Sequence[PlannedJob]:
+        if isinstance(index, slice):
+            numbers = range(*index.indices(len(self)))
+            found = self._jobs.at(self._places[number] for number in numbers)
+            return tuple(replace(job, index=number) for number, job in zip(numbers, found, strict=True))
+        number = range(len(self))[index]
+        return replace(self._jobs[self._places[number]], index=number)
+
+    def __iter__(self) -> Iterator[PlannedJob]:
+        for number, job in enumerate(self._jobs.at(self._places)):
+            yield replace(job, index=number)
 
 
 def _filtered(jobs: Sequence[PlannedJob], filter_jobs: FilterJobs) -> Sequence[PlannedJob]:
@@ -333,11 +486,15 @@ def _row_of(spec: JobSpec) -> int:
 
 
 def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
-def _line(rows: int, images: int) -> str:
-    return f"{_count(rows, 'row')} x {_count(images, 'image')} = {_count(rows * images, 'image')}"
+_LISTED = 5
+_SHOWN = 20
+
+
+def _short(slot: str) -> str:
+    return slot if len(slot) <= _SHOWN else f"{slot[: _SHOWN - 1]}…"
 
 
 def _has_right_types(spec: JobSpec) -> bool:

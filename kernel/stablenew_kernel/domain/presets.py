@@ -65,9 +65,13 @@ def parse_settings(name: str, data: bytes) -> dict[str, JsonValue]:
     if not isinstance(values, dict):
         raise UserError(f"{name}: must be one JSON object of sections, not {_kind(values)}")
     if "preset_data" in values or "pack_data" in values:
-        values = values.get("preset_data", {})
-        if not isinstance(values, dict):
-            raise UserError(f"{name}: preset_data must be a JSON object of sections, not {_kind(values)}")
+        pack, settings = values.get("pack_data"), values.get("preset_data", {})
+        if not isinstance(settings, dict):
+            raise UserError(f"{name}: preset_data must be a JSON object of sections, not {_kind(settings)}")
+        if isinstance(pack, dict) and isinstance(matrix := pack.get("matrix"), dict):
+            own = {"enabled": bool(matrix.get("enabled", True)), "matrix": matrix}
+            return overlay(settings, {"randomization": own})
+        return settings
     return values
 
 

@@ -225,7 +225,7 @@ def test_the_chunk_holds_all_there_is_to_say() -> None:
         "spec_sha256": job.sha256,
         "spec": job.to_json(),
         "template": "a castle <embedding:x>\nneg: fog",
-        "choices": {},
+        "choices": [],
         "node": "attic",
         "attempt": 2,
         "worker_version": "0.1.0",

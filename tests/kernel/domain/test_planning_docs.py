@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
+from planning_stages import STAGES
 
 from stablenew_api.errors import UserError
 from stablenew_kernel.domain.naming import DEFAULT_PATTERN, FIELDS
 from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.pipeline import PipelineSettings
-from stablenew_kernel.domain.plan import refuse_problems
+from stablenew_kernel.domain.plan import PlanRequest, plan_run
 from stablenew_kernel.domain.settings import Settings, parse_settings_toml
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -61,5 +63,5 @@ def test_the_example_pack_is_two_rows() -> None:
 def test_the_error_about_a_slot_is_the_real_one() -> None:
     pack = parse_pack("mine.txt", b"a\n\n\n[[time]]\n")
     with pytest.raises(UserError) as error:
-        refuse_problems(pack, [2])
+        plan_run(PlanRequest(pack, rows="2"), STAGES, rng=Random(1))
     assert str(error.value) in page("packs-and-presets.md")
