@@ -273,7 +273,7 @@ def test_a_huge_space_is_counted_previewed_and_sampled() -> None:
         plan(rows)
     begun = time.process_time()
     made = plan(rows, sample=200)
-    assert made.line.startswith("1 row x 10 {!a0|a1|a2|a3|a4|a… x 10 {!b0")
+    assert made.line.startswith("1 row x 10 {!a0|a1|a2|a3|a4|a5… x 10 {!b0")
     assert made.line.endswith("x 1 image = 1,000,000,000,000 images; 200 of them drawn")
     assert len(set(prompts(made))) == len(made.jobs) == 200
     assert time.process_time() - begun < 2

@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 )
 @click.option("--count", type=click.IntRange(min=1), help="Images a row.")
 @click.option("--seed", type=click.IntRange(-1, 2**63 - 1), help="First seed; -1 draws one.")
-@click.option("--limit", type=click.IntRange(min=1), default=0, help="Only the first so many images.")
-@click.option(
-    "--sample", type=click.IntRange(min=1), default=0, help="So many images drawn from all there could be."
-)
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many images.")
+@click.option("--sample", type=click.IntRange(min=1), help="So many images drawn from all there could be.")
 @click.option("--out", type=click.Path(), default="", help="Folder in which the run's own folder is made.")
 @click.option("--priority", type=int, default=0, show_default=True, help="Higher runs first.")
 @click.option(
@@ -65,8 +63,8 @@ def make_request(
     sets: tuple[str, ...],
     count: int | None,
     seed: int | None,
-    limit: int,
-    sample: int,
+    limit: int | None,
+    sample: int | None,
     out: str,
     priority: int,
     reports: tuple[str, ...],
@@ -88,8 +86,8 @@ def make_request(
         sets=sets,
         count=count,
         seed=seed,
-        limit=limit,
-        sample=sample,
+        limit=limit or 0,
+        sample=sample or 0,
         out_dir=absolute(out),
         priority=priority,
         reports=reports,
