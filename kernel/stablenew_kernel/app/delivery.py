@@ -411,18 +411,6 @@ def _report(output: PendingOutput) -> dict[str, JsonValue]:
     return report
 
 
-def _told(output: PendingOutput) -> dict[str, JsonValue]:
-    """What the worker told about the image. One that cannot be read costs the label, not the image."""
-    try:
-        report = json.loads(output.report or b"{}")
-        if isinstance(report, dict):
-            return report
-    except ValueError:
-        pass
-    log.error("node %s told nothing readable", output.node_name, extra={"job_id": output.job_id})
-    return {}
-
-
 def _timings(report: dict[str, JsonValue], run_time: float) -> dict[str, float]:
     """Seconds by stage, and in all."""
     timings: dict[str, float] = {}
