@@ -279,10 +279,11 @@ def test_what_cannot_be_taken_over_is_to_be_uploaded(
 def test_nothing_outside_the_agents_folder_is_taken(
     neighbours: ArtifactStore, tmp_path: Path, path: str
 ) -> None:
-    try:
-        (tmp_path / "agents" / "a" / "link").symlink_to(tmp_path / "secret.txt")
-    except OSError:
-        pytest.skip("no symbolic links here")
+    if path == "a/link":
+        try:
+            (tmp_path / "agents" / "a" / "link").symlink_to(tmp_path / "secret.txt")
+        except OSError:  # Windows lets not everybody make one
+            pytest.skip("no symbolic links here")
     for wanted in (path, str(tmp_path / "secret.txt")):
         with pytest.raises(ValueError, match="no file of an agent"):
             neighbours.take_over(digest(DATA), len(DATA), wanted)

@@ -301,6 +301,7 @@ class Delivery:
             "row": spec.provenance.get("row", 0),
             "prompt": prompt,
             "negative_prompt": negative_prompt,
+            "choices": spec.provenance.get("choices", []),
             "seed": spec.stages[0].seed,
             "stages": [stage.name for stage in spec.stages],
             "width": int(output.artifact.tags.get("width", 0)),

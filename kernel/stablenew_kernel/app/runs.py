@@ -121,7 +121,7 @@ class RunDesk:
         run_id, folder = ready.run_id, ready.folder
         try:
             row, counts = await self._insert(ready, priority)
-        except BaseException:
+        except BaseException:  # a cancel, too: nobody is to find an empty folder of a run that is not there
             await core.in_thread(folder.discard)
             raise
         crash_point("kernel.submit.after_commit")

@@ -26,6 +26,7 @@ from stablenew_api.stage import Phase, Stage
 from stablenew_kernel.domain.packs import Pack, Problem, Row, located
 from stablenew_kernel.domain.pipeline import Pipeline, PlannedStage, near, resolve_pipeline
 from stablenew_kernel.domain.presets import Layer
+from stablenew_kernel.domain.randomizer.grammar import shorten
 from stablenew_kernel.domain.randomizer.settings import parse_randomization
 from stablenew_kernel.domain.randomizer.space import SpaceError
 from stablenew_kernel.domain.randomizer.variants import RowVariants, Variants
@@ -388,12 +389,12 @@ class _Jobs(Sequence[PlannedJob]):
             for _, size in fanned:
                 product *= size
             if product == combinations:
-                factors += [f"{size:,} {_short(slot)}" for slot, size in fanned]
+                factors += [f"{size:,} {shorten(slot, _SHOWN)}" for slot, size in fanned]
             else:
                 factors = [f"{combinations:,} combinations of {_count(rows, 'row')}"]
         line = f"{' x '.join([*factors, _count(images, 'image')])} = {_count(self.total, 'image')}"
         fans = {slot for fanned in self._fanned for slot, _ in fanned}
-        drawn = [_short(slot) for slot in self._drawn if slot not in fans]
+        drawn = [shorten(slot, _SHOWN) for slot in self._drawn if slot not in fans]
         if drawn:
             more = f" and {len(drawn) - _LISTED} more" if len(drawn) > _LISTED else ""
             line += f"; drawn for each image: {', '.join(drawn[:_LISTED])}{more}"
@@ -491,10 +492,7 @@ def _count(number: int, thing: str) -> str:
 
 _LISTED = 5
 _SHOWN = 20
-
-
-def _short(slot: str) -> str:
-    return slot if len(slot) <= _SHOWN else f"{slot[: _SHOWN - 1]}…"
+"""Characters of a slot in the line."""
 
 
 def _has_right_types(spec: JobSpec) -> bool:

@@ -86,6 +86,7 @@ def test_an_output_folder_that_breaks_during_a_run_and_is_mended(data: DataFolde
             ended = await house.ended(run_id)
             assert (ended.state, ended.done) == ("done", 3)
             assert sorted(line["index"] for line in manifest(ended)) == [0, 1, 2]
+            assert [line["choices"] for line in manifest(ended)] == [[], [], []], "nothing varied"
             assert {line["file"] for line in manifest(ended)} == images(folder)
             await eventually(lambda: not house.kernel._core.problem, "the problem cleared")
             assert len(learned(data)) == len(set(learned(data))) == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections import Counter
 from random import Random
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planning_stages import STAGES
 
-from stablenew_api.errors import UserError
+from stablenew_api.errors import PluginError, UserError
 from stablenew_api.randomizer import Slot, Turn
 from stablenew_api.shuffle import key_of, permute
 from stablenew_kernel.domain.packs import parse_pack
@@ -263,6 +264,10 @@ def test_problems_name_their_place() -> None:
         plan("{@a|b}")
     with pytest.raises(UserError, match=r"preset p\.json: randomization\.matrix\.limit: input should be"):
         plan("a", randomization={"matrix": {"limit": -1}})
+    with pytest.raises(
+        UserError, match=r"preset p\.json: randomization\.prompt_sr\.mode: 'x' is not one of fan"
+    ):
+        plan("a", randomization={"prompt_sr": {"mode": "x", "raw_text": "a => b"}})
     with pytest.raises(UserError, match="two slots are called 'A b'"):
         plan("a", randomization={"matrix": {"raw_text": "a_b: 1\nA b: 2"}})
 
@@ -311,3 +316,26 @@ def test_a_slot_more_or_elsewhere_changes_no_other_pick(order: list[str], kept: 
     whole = picks(["{a|b|c}", "{d|e}", "__w__", "{2$$h|i}"])
     for few, all_of_them in zip(picks(order[:kept]), whole, strict=True):
         assert few == {slot: all_of_them[slot] for slot in order[:kept]}
+
+
+@pytest.mark.parametrize(
+    ("size", "picks", "says"),
+    [
+        (0, [0], "size gave 0"),
+        (1, [2], "pick gave [2]"),
+        (1, [], "pick gave []"),
+        (1, None, "pick failed: TypeError"),
+        (None, [0], "size failed: ZeroDivisionError"),
+    ],
+)
+def test_a_strategy_that_breaks_its_contract_is_named(size: int | None, picks: Any, says: str) -> None:
+    class Broken(RandomPicks):
+        def size(self, slots: Any) -> int:
+            return 1 // 0 if size is None else size
+
+        def pick(self, slots: Any, turn: Turn) -> Any:
+            return picks
+
+    request = PlanRequest(parse_pack("p.txt", b"{a|b}"), seed=1)
+    with pytest.raises(PluginError, match=re.escape(f"randomizer random: {says}")):
+        list(plan_run(request, STAGES, rng=Random(1), randomizers={"random": Broken}).jobs)

@@ -28,7 +28,6 @@ _SPECIAL = re.compile(
 _COUNT = re.compile(r"\s*(?:(?P<only>\d{1,4})|(?P<low>\d{1,4})?\s*-\s*(?P<high>\d{1,4})?)\s*\$\$")
 _SEPARATOR = re.compile(r"([^{}|$]*)\$\$")
 _WEIGHT = re.compile(r"\s*(-?(?:\d+(?:\.\d*)?|\.\d+))\s*::")
-_SHOWN = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Wildcard:
 class Choice:
     """``{a|b}``: ``low`` to ``high`` of the options, joined with ``separator``."""
 
-    options: tuple[tuple[float, Sequence_], ...]
+    options: tuple[tuple[float, Nodes], ...]
     """Weight and content."""
     low: int
     high: int
@@ -80,7 +79,7 @@ class Choice:
 
 
 Node = str | SlotRef | Wildcard | Choice
-Sequence_ = tuple[Node, ...]
+Nodes = tuple[Node, ...]
 """Nodes one after the other; a text is as written, its escapes included."""
 
 
@@ -89,7 +88,7 @@ class Template:
     """A text taken apart."""
 
     text: str
-    nodes: Sequence_
+    nodes: Nodes
     problems: tuple[Finding, ...]
 
 
@@ -115,7 +114,7 @@ class _Parser:
         self.at = 0
         self.problems: list[Finding] = []
 
-    def sequence(self, depth: int) -> Sequence_:
+    def sequence(self, depth: int) -> Nodes:
         """Nodes up to the end, or inside a choice up to its next ``|`` or ``}``, which stay unread."""
         nodes: list[Node] = []
         plain = self.at
@@ -172,7 +171,7 @@ class _Parser:
             if between := _SEPARATOR.match(self.text, self.at):
                 separator = between[1]
                 self.at = between.end()
-        options: list[tuple[float, Sequence_]] = []
+        options: list[tuple[float, Nodes]] = []
         while True:
             weight = 1.0
             where = self.at
@@ -192,10 +191,10 @@ class _Parser:
                 break
         source = self.text[opening : self.at]
         if ranged and options == [(1.0, ())]:
-            self._wrong(opening, f"the choice {_short(source)} has no options", "write them behind the $$")
+            self._wrong(opening, f"the choice {shorten(source)} has no options", "write them behind the $$")
             return None
         if not any(weight > 0 for weight, _ in options):
-            self._wrong(opening, f"no option of {_short(source)} weighs more than 0", "give one a weight")
+            self._wrong(opening, f"no option of {shorten(source)} weighs more than 0", "give one a weight")
             return None
         high = len(options) if high < 0 else high
         if low > high:
@@ -209,7 +208,7 @@ class _Parser:
         self.problems.append(Finding(at, reason, fix))
 
 
-def references(nodes: Sequence_) -> Iterator[SlotRef | Wildcard]:
+def references(nodes: Nodes) -> Iterator[SlotRef | Wildcard]:
     """Slots and wildcards that ``nodes`` name, in order, nested ones too."""
     for node in nodes:
         if isinstance(node, SlotRef | Wildcard):
@@ -219,5 +218,6 @@ def references(nodes: Sequence_) -> Iterator[SlotRef | Wildcard]:
                 yield from references(inner)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+def shorten(text: str, length: int = 30) -> str:
+    """``text``, or its beginning and an ellipsis, in at most ``length`` characters."""
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
-from stablenew_kernel.domain.randomizer.grammar import normalize
+from stablenew_kernel.domain.randomizer.grammar import MODES, normalize
 from stablenew_kernel.domain.randomizer.space import Definitions
 
 _SYNONYMS = {"round_robin": "rotate"}
@@ -111,6 +111,9 @@ def parse_randomization(section: Mapping[str, JsonValue], source: str) -> Random
         field = ".".join(str(part) for part in ("randomization", *first["loc"]))
         raise UserError(f"{source}: {field}: {first['msg'][:1].lower()}{first['msg'][1:]}") from error
     matrix, wildcards, rules = read.matrix, read.wildcards, read.prompt_sr
+    if _mode(rules.mode) not in MODES.values():
+        known = ", ".join(sorted(MODES.values()))
+        raise UserError(f"{source}: randomization.prompt_sr.mode: {rules.mode!r} is not one of {known}")
     slots: dict[str, tuple[str, ...]] = {}
     slot_modes: dict[str, str] = {}
     for slot in matrix.slots or [

@@ -17,7 +17,7 @@ from stablenew_kernel.domain.randomizer.grammar import (
     Choice,
     Finding,
     Node,
-    Sequence_,
+    Nodes,
     SlotRef,
     Wildcard,
     normalize,
@@ -302,7 +302,7 @@ class Compiler:
                 self._slot(SlotRef(inner, node.at), "", slots, used)
         return slots[name]
 
-    def _row(self, nodes: Sequence_, stack: tuple[str, ...]) -> tuple[_Part, tuple[str, ...]]:
+    def _row(self, nodes: Nodes, stack: tuple[str, ...]) -> tuple[_Part, tuple[str, ...]]:
         found = [self._inner(node, stack) for node in nodes]
         needs = tuple(dict.fromkeys(name for _, names in found for name in names))
         return (found[0][0] if len(found) == 1 else _Row([part for part, _ in found])), needs

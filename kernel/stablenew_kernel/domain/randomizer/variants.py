@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stablenew_api.errors import PluginError, UserError
 from stablenew_api.jobs import JsonValue
 from stablenew_api.randomizer import Randomizer, Slot, Turn
+from stablenew_kernel.domain.randomizer.grammar import MODES
 from stablenew_kernel.domain.randomizer.settings import Randomization
 from stablenew_kernel.domain.randomizer.space import Compiler, Space, SpaceSlot
 
 JOINT = "matrix"
 """Id of the one slot that a matrix is when its mode is not fanout: the walk goes over its combinations."""
+
+
+_SIGNS = {mode: sign for sign, mode in MODES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +30,24 @@ class _Group:
     members: Mapping[str, tuple[SpaceSlot, ...]]
     """By joint slot, the slots it stands for; the others stand for themselves."""
 
+    def size(self) -> int:
+        """Combinations that the strategy asks for."""
+        try:
+            size = self.strategy.size(self.slots)
+        except Exception as error:  # a plugin's: whatever it raises, the plan ends with its name
+            raise PluginError(f"randomizer {self.mode}: size failed: {error!r}") from error
+        if type(size) is not int or size < 1:
+            raise PluginError(f"randomizer {self.mode}: size gave {size!r}, not 1 or more")
+        return size
+
     def picks(self, turn: Turn) -> dict[str, int]:
+        """The option of each slot."""
         try:
             chosen = self.strategy.pick(self.slots, turn)
             fits = len(chosen) == len(self.slots) and all(
                 0 <= option < slot.size for option, slot in zip(chosen, self.slots, strict=True)
             )
-        except Exception as error:
+        except Exception as error:  # as in size()
             raise PluginError(f"randomizer {self.mode}: pick failed: {error!r}") from error
         if not fits:
             raise PluginError(f"randomizer {self.mode}: pick gave {chosen!r}: no options of its slots")
@@ -61,9 +77,8 @@ class RowVariants:
     def __init__(self, row: int, space: Space, groups: Sequence[_Group], limit: int, plan_seed: int) -> None:
         """Use :class:`Variants`."""
         self._row, self._space, self._groups, self._plan_seed = row, space, groups, plan_seed
-        size = 1
-        for group in groups:
-            size *= group.strategy.size(group.slots)
+        sizes = [group.size() for group in groups]
+        size = math.prod(sizes)
         self.combinations = min(size, limit) if limit else size
         """Combinations the row is made in."""
         self._modes = {
@@ -72,7 +87,7 @@ class RowVariants:
             for joint in group.slots
             for slot in group.members.get(joint.id, (joint,))
         }
-        fanning = [group for group in groups if group.strategy.size(group.slots) > 1]
+        fanning = [group for group, own in zip(groups, sizes, strict=True) if own > 1]
         self.fanned = tuple((slot.id, slot.size) for group in fanning for slot in group.slots)
         """Slots that multiply the images, with their sizes."""
         self.drawn = tuple(
@@ -119,7 +134,7 @@ class Variants:
         """A row's texts as its stages get them: with the matrix' own prompt, rules written out as choices."""
         texts = [self._randomization.prompt(positive), negative]
         for search, replacements in self._randomization.rules:
-            sign = {"random": "~", "fanout": "!", "rotate": "@"}.get(self._randomization.modes["rule"], "")
+            sign = _SIGNS[self._randomization.modes["rule"]]
             choice = f"{{{sign}{'|'.join(replacements)}}}"
             texts = [text.replace(search, choice) for text in texts]
         return texts[0], texts[1]
@@ -145,9 +160,7 @@ class Variants:
         if joint:
             # By name: moving a slot about in the text changes no pick.
             members[JOINT] = tuple(sorted(joint, key=lambda slot: slot.id))
-            size = 1
-            for slot in joint:
-                size *= slot.part.size
+            size = math.prod(slot.part.size for slot in joint)
             wanted.setdefault(matrix, []).insert(0, Slot(JOINT, size, str))
         groups = [
             _Group(mode, self._strategy(mode), tuple(slots), members if JOINT in {s.id for s in slots} else {})
