@@ -16,6 +16,7 @@ from pluggy import HookspecMarker
 if TYPE_CHECKING:
     from stablenew_api.backend import Backend
     from stablenew_api.frontend import Frontend
+    from stablenew_api.importer import Importer
     from stablenew_api.jobs import JobSpec, JsonValue
     from stablenew_api.learning import LearningMode
     from stablenew_api.probe import Probe
@@ -45,6 +46,12 @@ def stablenew_backends() -> Sequence[type[Backend]]:
 @hookspec
 def stablenew_randomizers() -> Sequence[type[Randomizer]]:
     """Add randomizer strategies. Called at load, as :func:`stablenew_stages`."""
+    raise NotImplementedError
+
+
+@hookspec
+def stablenew_importers() -> Sequence[type[Importer]]:
+    """Add readers of other programs' files. Called at load, as :func:`stablenew_stages`."""
     raise NotImplementedError
 
 

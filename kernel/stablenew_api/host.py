@@ -36,6 +36,7 @@ from stablenew_api.jobs import JobSpec, JsonValue, canonical_json
 if TYPE_CHECKING:
     from stablenew_api.backend import Backend
     from stablenew_api.frontend import Frontend
+    from stablenew_api.importer import Importer
     from stablenew_api.learning import LearningMode
     from stablenew_api.probe import Probe
     from stablenew_api.randomizer import Randomizer
@@ -150,6 +151,7 @@ _KINDS = {
             ("name", "version", "title", "Config"),
         ),
         _Kind("randomizer", "stablenew_randomizers", "stablenew_api.randomizer", "Randomizer"),
+        _Kind("importer", "stablenew_importers", "stablenew_api.importer", "Importer"),
         _Kind("learning mode", "stablenew_learning_modes", "stablenew_api.learning", "LearningMode"),
         _Kind("scheduler", "stablenew_schedulers", "stablenew_api.scheduler", "Scheduler"),
         _Kind("probe", "stablenew_probes", "stablenew_api.probe", "Probe"),
@@ -288,6 +290,11 @@ class PluginHost:
     def randomizers(self) -> Mapping[str, type[Randomizer]]:
         """Randomizer strategies by name."""
         return MappingProxyType(self._classes["randomizer"])
+
+    @property
+    def importers(self) -> Mapping[str, type[Importer]]:
+        """Importers by name."""
+        return MappingProxyType(self._classes["importer"])
 
     @property
     def learning_modes(self) -> Mapping[str, type[LearningMode]]:

@@ -14,6 +14,7 @@ from stablenew_api import hookspecs, testing
 from stablenew_api.backend import Backend
 from stablenew_api.frontend import Frontend
 from stablenew_api.host import _HOOK_NAMES, _KINDS, PluginHost
+from stablenew_api.importer import Importer
 from stablenew_api.learning import LearningMode
 from stablenew_api.probe import Probe
 from stablenew_api.randomizer import Randomizer
@@ -30,7 +31,7 @@ HOOKS = [
     for name, function in vars(hookspecs).items()
     if inspect.isfunction(function) and name.startswith("stablenew_")
 ]
-INTERFACES = [Stage, Backend, Scheduler, Probe, Report, Randomizer, LearningMode, Frontend]
+INTERFACES = [Stage, Backend, Scheduler, Probe, Report, Randomizer, Importer, LearningMode, Frontend]
 METHODS = [
     (interface, name)
     for interface in INTERFACES

@@ -55,7 +55,7 @@ class QueueSummary(_message.Message):
     def __init__(self, paused: bool = ..., paused_reason: _Optional[str] = ..., queued: _Optional[int] = ..., active: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., cancelled: _Optional[int] = ...) -> None: ...
 
 class RunRequest(_message.Message):
-    __slots__ = ("pack_name", "pack", "sidecar", "sidecar_name", "preset", "preset_json", "preset_name", "rows", "sets", "count", "seed", "out_dir", "priority", "reports", "pack_path", "limit", "sample")
+    __slots__ = ("pack_name", "pack", "sidecar", "sidecar_name", "preset", "preset_json", "preset_name", "rows", "sets", "count", "seed", "out_dir", "priority", "reports", "pack_path", "limit", "sample", "wildcards", "like_last", "confirmed")
     PACK_NAME_FIELD_NUMBER: _ClassVar[int]
     PACK_FIELD_NUMBER: _ClassVar[int]
     SIDECAR_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +73,9 @@ class RunRequest(_message.Message):
     PACK_PATH_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    WILDCARDS_FIELD_NUMBER: _ClassVar[int]
+    LIKE_LAST_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_FIELD_NUMBER: _ClassVar[int]
     pack_name: str
     pack: bytes
     sidecar: bytes
@@ -90,13 +93,26 @@ class RunRequest(_message.Message):
     pack_path: str
     limit: int
     sample: int
-    def __init__(self, pack_name: _Optional[str] = ..., pack: _Optional[bytes] = ..., sidecar: _Optional[bytes] = ..., sidecar_name: _Optional[str] = ..., preset: _Optional[str] = ..., preset_json: _Optional[bytes] = ..., preset_name: _Optional[str] = ..., rows: _Optional[str] = ..., sets: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., seed: _Optional[int] = ..., out_dir: _Optional[str] = ..., priority: _Optional[int] = ..., reports: _Optional[_Iterable[str]] = ..., pack_path: _Optional[str] = ..., limit: _Optional[int] = ..., sample: _Optional[int] = ...) -> None: ...
+    wildcards: _containers.RepeatedCompositeFieldContainer[NamedFile]
+    like_last: bool
+    confirmed: bool
+    def __init__(self, pack_name: _Optional[str] = ..., pack: _Optional[bytes] = ..., sidecar: _Optional[bytes] = ..., sidecar_name: _Optional[str] = ..., preset: _Optional[str] = ..., preset_json: _Optional[bytes] = ..., preset_name: _Optional[str] = ..., rows: _Optional[str] = ..., sets: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., seed: _Optional[int] = ..., out_dir: _Optional[str] = ..., priority: _Optional[int] = ..., reports: _Optional[_Iterable[str]] = ..., pack_path: _Optional[str] = ..., limit: _Optional[int] = ..., sample: _Optional[int] = ..., wildcards: _Optional[_Iterable[_Union[NamedFile, _Mapping]]] = ..., like_last: bool = ..., confirmed: bool = ...) -> None: ...
+
+class NamedFile(_message.Message):
+    __slots__ = ("name", "content")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    content: bytes
+    def __init__(self, name: _Optional[str] = ..., content: _Optional[bytes] = ...) -> None: ...
 
 class PreviewRunRequest(_message.Message):
-    __slots__ = ("run",)
+    __slots__ = ("run", "show")
     RUN_FIELD_NUMBER: _ClassVar[int]
+    SHOW_FIELD_NUMBER: _ClassVar[int]
     run: RunRequest
-    def __init__(self, run: _Optional[_Union[RunRequest, _Mapping]] = ...) -> None: ...
+    show: int
+    def __init__(self, run: _Optional[_Union[RunRequest, _Mapping]] = ..., show: _Optional[int] = ...) -> None: ...
 
 class PreviewRunResponse(_message.Message):
     __slots__ = ("jobs", "summary")
@@ -131,16 +147,20 @@ class PlannedJob(_message.Message):
     def __init__(self, index: _Optional[int] = ..., row: _Optional[int] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., seed: _Optional[int] = ..., stages: _Optional[_Iterable[str]] = ..., node: _Optional[str] = ..., reason: _Optional[str] = ..., spec_sha256: _Optional[str] = ..., spec_json: _Optional[bytes] = ...) -> None: ...
 
 class PlanSummary(_message.Message):
-    __slots__ = ("jobs", "line", "warnings", "out_dir")
+    __slots__ = ("jobs", "line", "warnings", "out_dir", "seconds", "question")
     JOBS_FIELD_NUMBER: _ClassVar[int]
     LINE_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     OUT_DIR_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    QUESTION_FIELD_NUMBER: _ClassVar[int]
     jobs: int
     line: str
     warnings: _containers.RepeatedScalarFieldContainer[str]
     out_dir: str
-    def __init__(self, jobs: _Optional[int] = ..., line: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., out_dir: _Optional[str] = ...) -> None: ...
+    seconds: float
+    question: str
+    def __init__(self, jobs: _Optional[int] = ..., line: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., out_dir: _Optional[str] = ..., seconds: _Optional[float] = ..., question: _Optional[str] = ...) -> None: ...
 
 class SubmitRunRequest(_message.Message):
     __slots__ = ("run",)
@@ -157,14 +177,16 @@ class SubmitRunResponse(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., summary: _Optional[_Union[PlanSummary, _Mapping]] = ...) -> None: ...
 
 class ReplayRequest(_message.Message):
-    __slots__ = ("spec_json", "source_name", "out_dir")
+    __slots__ = ("spec_json", "source_name", "out_dir", "specs")
     SPEC_JSON_FIELD_NUMBER: _ClassVar[int]
     SOURCE_NAME_FIELD_NUMBER: _ClassVar[int]
     OUT_DIR_FIELD_NUMBER: _ClassVar[int]
+    SPECS_FIELD_NUMBER: _ClassVar[int]
     spec_json: bytes
     source_name: str
     out_dir: str
-    def __init__(self, spec_json: _Optional[bytes] = ..., source_name: _Optional[str] = ..., out_dir: _Optional[str] = ...) -> None: ...
+    specs: _containers.RepeatedCompositeFieldContainer[NamedFile]
+    def __init__(self, spec_json: _Optional[bytes] = ..., source_name: _Optional[str] = ..., out_dir: _Optional[str] = ..., specs: _Optional[_Iterable[_Union[NamedFile, _Mapping]]] = ...) -> None: ...
 
 class ReplayResponse(_message.Message):
     __slots__ = ("run_id", "summary")
