@@ -20,7 +20,7 @@ class Imported:
     notes: tuple[str, ...] = ()
     """What could not be taken over and why, a line each, with the place in the file."""
     settings: Mapping[str, JsonValue] | None = None
-    """Sections of settings, where the file is an image that tells how it was made; see docs/packs-and-presets.md."""
+    """Sections of settings, where the file is an image that tells how it was made."""
     prompt: str = ""
     negative_prompt: str = ""
 
