@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from json.decoder import scanstring
 from typing import Any, NoReturn
 
 from stablenew_api.errors import UserError
@@ -22,6 +21,7 @@ MAX_DEPTH = 64
 """Objects and lists inside each other: far more than settings have, far less than Python's stack."""
 
 _BOM = b"\xef\xbb\xbf"
+_TEXT = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SCALAR = re.compile(r'[^\s,:\[\]{}"]+')
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
@@ -261,7 +261,7 @@ def _value(text: str, at: int) -> _Node:
     node = _Node(at, at, [], [])
     sign = text[at]
     if sign == '"':
-        node.end = scanstring(text, at + 1)[1]
+        node.end = _TEXT.raw_decode(text, at)[1]
     elif sign in "[{":
         close = "]" if sign == "[" else "}"
         at = _skip(text, at + 1)
@@ -272,7 +272,7 @@ def _value(text: str, at: int) -> _Node:
                 item = _value(text, at)
                 node.items.append(item)
             else:
-                key, key_end = scanstring(text, at + 1)
+                key, key_end = _TEXT.raw_decode(text, at)
                 item = _value(text, _skip(text, _skip(text, key_end) + 1))
                 node.members.append(_Member(key, at, key_end, item))
             at = _skip(text, item.end)
@@ -302,7 +302,8 @@ def _object_at(file: JsonFile, path: Sequence[str]) -> Mapping[str, Any]:
             where = file.place(path[:depth])
             name = ".".join(path[:depth])
             raise UserError(f"{file.name}, {where}: {name} must be an object, not {kind_of(here)}")
-    return here
+    found: Mapping[str, Any] = here
+    return found
 
 
 def _put(text: str, path: Sequence[str], value: JsonValue) -> str:

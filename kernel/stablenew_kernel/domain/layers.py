@@ -162,9 +162,9 @@ def _known_names(section: str, known: Known) -> Iterable[tuple[tuple[str, ...], 
         yield names, False
 
 
-def first_name(section: str, key: str, known: Known) -> str:
-    """The name under which a setting is written; ``key`` itself where nothing knows it."""
-    return next((names[0] for names, _ in _known_names(section, known) if key in names), key)
+def names_of(section: str, key: str, known: Known) -> tuple[str, ...]:
+    """All names of a setting, the one that is written first; ``key`` alone where nothing knows it."""
+    return next((names for names, _ in _known_names(section, known) if key in names), (key,))
 
 
 def canonical(layer: Layer, known: Known) -> Plain:

@@ -34,12 +34,12 @@ from stablenew_kernel.domain.layers import (
     Setting,
     assigned,
     canonical,
-    first_name,
     loose,
+    names_of,
     unused,
 )
 from stablenew_kernel.domain.presets import AXIS, SET, Assignment, Layer, overlay, parse_set
-from stablenew_kernel.domain.profiles import Profile, Profiles
+from stablenew_kernel.domain.profiles import NO_PROFILES, Profile, Profiles
 from stablenew_kernel.domain.words import explain as explain
 from stablenew_kernel.domain.words import near as near
 
@@ -113,6 +113,12 @@ class GlobalNegative:
     """As one line; empty: there is none."""
     source: str = "presets/global_negative.txt"
     """The file, for people."""
+    problem: str = ""
+    """Why it cannot be read: an error for whoever asks for it."""
+
+
+NO_GLOBAL_NEGATIVE = GlobalNegative()
+"""Where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +196,9 @@ class Resolver:
 
     The seam for whatever varies settings within one plan (a model matrix, a slot of samplers): make one
     Resolver a plan and call ``resolve({"txt2img.model": "xl"})`` for each combination. An override lies above
-    ``--set`` and is called "axis" where its source is told. The profile is looked up anew for the model that comes out,
-    so each model of an axis gets its own. Files are parsed, and their layers brought into one form, in
-    ``__init__`` alone: a call costs a merge and the validation of the stages that run (well under a
+    ``--set`` and is called "axis" where its source is told. The profile is looked up anew for the model that
+    comes out, so each model of an axis gets its own. Files are parsed, and their layers brought into one form,
+    in ``__init__`` alone: a call costs a merge and the validation of the stages that run (well under a
     millisecond). Nothing that is handed in is changed, and equal overrides give equal results.
     """
 
@@ -202,14 +208,14 @@ class Resolver:
         sets: Sequence[str],
         stages: Mapping[str, type[Stage]],
         *,
-        profiles: Profiles | None = None,
-        global_negative: GlobalNegative | None = None,
+        profiles: Profiles = NO_PROFILES,
+        global_negative: GlobalNegative = NO_GLOBAL_NEGATIVE,
     ) -> None:
         """``layers``: lowest first; ``sets`` lie over them. Raises UserError naming source, place and field."""
         self._stages = stages
         self._known = known_settings(stages)
-        self._profiles = profiles or Profiles()
-        self._global_negative = global_negative or GlobalNegative()
+        self._profiles = profiles
+        self._global_negative = global_negative
         self._assignments = tuple(parse_set(text) for text in sets)
         plain = [canonical(layer, self._known) for layer in layers]
         self._on_off = {
@@ -314,6 +320,8 @@ class Resolver:
                 yield f"{SET} {names}: no effect, {name} is not enabled; add --set {name}.enabled=true"
         flags = settings.values.get("pipeline", {})
         asking = [name for name in order if flags.get(f"{GLOBAL_NEGATIVE}{name}")]
+        if asking and self._global_negative.problem:
+            raise UserError(self._global_negative.problem)
         if asking and not self._global_negative.text:
             yield (
                 f"pipeline.{GLOBAL_NEGATIVE}{asking[0]}: there is no global negative prompt; "
@@ -340,14 +348,14 @@ class Resolver:
             fields = self._known[name]
             found += [settings.setting(name, key, value, fields.get(key)) for key, value in values.items()]
         known = {setting.name for setting in found}
-        fields = self._known["pipeline"]
+        of_run = self._known["pipeline"]
         found += [
-            settings.setting("pipeline", key, value, fields.get(key), used=_is_read(key, self._stages))
+            settings.setting("pipeline", key, value, of_run.get(key), used=_is_read(key, self._stages))
             for key, value in pipeline.switches.items()
         ]
         known |= {setting.name for setting in found}
-        for section, values in settings.values.items():
-            for key, value in values.items():
+        for section, given in settings.values.items():
+            for key, value in given.items():
                 if f"{section}.{key}" not in known:
                     info = self._known.get(section, {}).get(key)
                     used = section == "randomization"
@@ -358,21 +366,26 @@ class Resolver:
             found.append(Setting("global_negative", text, source, title="Global negative prompt", used=used))
         return tuple(sorted(found, key=lambda setting: not setting.used))
 
+    @property
+    def known(self) -> Known:
+        """The settings of each section that something reads."""
+        return self._known
+
     def typed(self, assignment: Assignment) -> tuple[str, tuple[str, ...], JsonValue]:
         """Section, path and value that ``assignment`` would be in a file, under the first name of its setting.
 
         Sections and settings of stages that are not there yet are taken as they are. Raises UserError.
         """
         section, path = assignment.section, assignment.path
-        if section in NOT_YET or section in SECTIONS:
-            for names in NOT_YET.get(section, ()):
-                if path[0] in names:
-                    return section, (names[0], *path[1:]), loose(assignment.text)
+        if section in SECTIONS:
+            if any(path[0] in names for names in NOT_YET.get(section, ())):
+                key = names_of(section, path[0], self._known)[0]
+                return section, (key, *path[1:]), loose(assignment.text)
             if section not in self._stages and section != "pipeline":
                 return section, path, loose(assignment.text)
         layer = self._assigned(assignment)
         [(section, values)] = ((name, found) for name, found in layer.values.items() if found)
-        key = first_name(section, path[0], self._known)
+        key = names_of(section, path[0], self._known)[0]
         if key not in values:  # a switch, which may have moved to its place
             [(key, value)] = values.items()
             return section, (key,), value

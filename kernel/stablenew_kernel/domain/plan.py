@@ -11,7 +11,7 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from random import Random
 from typing import overload
@@ -25,6 +25,7 @@ from stablenew_api.shuffle import key_of, permute
 from stablenew_api.stage import Phase, Stage
 from stablenew_kernel.domain.packs import Pack, Problem, Row, located
 from stablenew_kernel.domain.pipeline import (
+    NO_GLOBAL_NEGATIVE,
     GlobalNegative,
     Pipeline,
     PlannedStage,
@@ -33,7 +34,7 @@ from stablenew_kernel.domain.pipeline import (
     used_settings,
 )
 from stablenew_kernel.domain.presets import Layer
-from stablenew_kernel.domain.profiles import Added, Profiles
+from stablenew_kernel.domain.profiles import NO_PROFILES, Added, Profiles
 from stablenew_kernel.domain.randomizer.grammar import shorten
 from stablenew_kernel.domain.randomizer.settings import parse_randomization
 from stablenew_kernel.domain.randomizer.space import SpaceError
@@ -65,9 +66,9 @@ class PlanRequest:
     sidecar_name: str = ""
     last_run: Mapping[str, JsonValue] | None = None
     """What the last run used, as :attr:`Plan.used` was then; None: it is not asked for."""
-    profiles: Profiles = Profiles()
+    profiles: Profiles = NO_PROFILES
     """Of models and LoRAs."""
-    global_negative: GlobalNegative = GlobalNegative()
+    global_negative: GlobalNegative = NO_GLOBAL_NEGATIVE
     rows: str = ""
     """``1-3,7``; empty: all."""
     sets: Sequence[str] = ()
@@ -110,8 +111,9 @@ class Plan:
     """All drawn seeds follow from it; 0 when nothing was drawn (a fixed seed, a replay)."""
     filename_pattern: str = ""
     """As the settings say; empty: they don't."""
-    used: Mapping[str, JsonValue] = field(default_factory=dict)
-    """The settings, for the record of the run: see :func:`~stablenew_kernel.domain.pipeline.used_settings`."""
+    used: Mapping[str, JsonValue] | None = None
+    """Its settings, for the record of the run: see
+    :func:`~stablenew_kernel.domain.pipeline.used_settings`. None for a replay, which has only a job."""
 
 
 def resolver_of(request: PlanRequest, stages: Mapping[str, type[Stage]]) -> Resolver:

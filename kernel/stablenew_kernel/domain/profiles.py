@@ -198,6 +198,10 @@ class Profiles:
         return _adjust(self, prompt, model)
 
 
+NO_PROFILES = Profiles()
+"""Of a data folder that has none."""
+
+
 def _has_hash(settings: ProfileSettings, digest: str) -> bool:
     own = [text.casefold() for text in (settings.sha256, settings.hash) if text]
     return any(text.startswith(digest) or digest.startswith(text) for text in own)
