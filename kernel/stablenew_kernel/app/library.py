@@ -195,12 +195,14 @@ def _text(path: Path | None) -> str:
     return str(path) if path is not None else ""
 
 
-def explanation(resolver: Resolver) -> pb.ExplainSettingsResponse:
+def explanation(
+    resolver: Resolver, count: int | None = None, seed: int | None = None
+) -> pb.ExplainSettingsResponse:
     """Every setting of a run, where it comes from and what lay under it. Raises UserError."""
     pipeline = resolver.resolve()
     return pb.ExplainSettingsResponse(
         stages=[planned.stage.name for planned in pipeline.stages],
-        settings=[_setting(setting) for setting in resolver.explain()],
+        settings=[_setting(setting) for setting in resolver.explain(count=count, seed=seed)],
         warnings=pipeline.warnings,
     )
 
@@ -257,5 +259,8 @@ class LibraryDesk:
 
     async def explain(self, request: pb.ExplainSettingsRequest) -> pb.ExplainSettingsResponse:
         """Where each setting of a run comes from."""
-        last = await last_run(self._core, request.run)
-        return await self._core.in_thread(lambda: explanation(self._planner.resolver(request.run, last)))
+        run = request.run
+        last = await last_run(self._core, run)
+        count = run.count if run.HasField("count") else None
+        seed = run.seed if run.HasField("seed") else None
+        return await self._core.in_thread(lambda: explanation(self._planner.resolver(run, last), count, seed))

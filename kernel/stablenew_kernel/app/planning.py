@@ -8,7 +8,7 @@ from random import Random
 
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JsonValue
-from stablenew_kernel.domain.packs import parse_pack
+from stablenew_kernel.domain.packs import Pack, parse_pack
 from stablenew_kernel.domain.pipeline import GlobalNegative, Resolver
 from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, replay_plan, resolver_of
 from stablenew_kernel.domain.presets import parse_settings
@@ -45,7 +45,7 @@ class Planner:
 
         Raises UserError or PluginError; nothing has been queued then.
         """
-        request = self._request(run, last_run)
+        request = self._request(run, last_run, parse_pack(run.pack_name, run.pack))
         filter_jobs = self._host.filter_jobs if self._host.listens("filter_jobs") else None
         return plan_run(
             request,
@@ -57,13 +57,14 @@ class Planner:
 
     def resolver(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> Resolver:
         """The settings of :meth:`plan`. The pack is not looked at. Raises UserError."""
-        return resolver_of(self._request(run, last_run), self._host.stages)
+        pack = Pack(run.pack_name, "", ())
+        return resolver_of(self._request(run, last_run, pack), self._host.stages)
 
-    def _request(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None) -> PlanRequest:
+    def _request(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None, pack: Pack) -> PlanRequest:
         preset_name, preset_json = self._preset(run)
         sidecar_name = run.sidecar_name or f"{Path(run.pack_name).stem}.json"
         return PlanRequest(
-            pack=parse_pack(run.pack_name, run.pack),
+            pack=pack,
             preset=parse_settings(preset_name, preset_json) if preset_name else None,
             preset_name=preset_name,
             sidecar=parse_settings(sidecar_name, run.sidecar) if run.sidecar else None,

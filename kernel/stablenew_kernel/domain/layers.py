@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
@@ -51,6 +51,11 @@ class Setting:
     """Whether a stage that runs reads it, or the plan."""
     below: tuple[tuple[str, JsonValue], ...] = ()
     """``(source, value)`` of each layer under it, the highest first."""
+
+    def under(self, value: JsonValue, source: str) -> Setting:
+        """With one more on top."""
+        below = ((self.source, self.value), *self.below)
+        return replace(self, value=value, source=source, place="", below=below)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,8 @@ class Merged:
             given.append((DEFAULT, to_jsonable_python(info.get_default(call_default_factory=True))))
         elif section == "pipeline" and key.endswith("_enabled"):
             given.append((DEFAULT, key == f"{DEFAULT_STAGE}_enabled"))
+        elif section == "pipeline" and key.startswith(GLOBAL_NEGATIVE):
+            given.append((DEFAULT, False))
         top = given[0][0] if given else DEFAULT
         place = layers[0].place(section, key) if layers else ""
         title = (info.title or key.replace("_", " ").capitalize()) if info is not None else ""

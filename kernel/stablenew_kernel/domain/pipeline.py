@@ -330,10 +330,17 @@ class Resolver:
 
     # --- where it comes from --------------------------------------------------------------------------------
 
-    def explain(self, overrides: Mapping[str, JsonValue] | None = None) -> tuple[Setting, ...]:
+    def explain(
+        self,
+        overrides: Mapping[str, JsonValue] | None = None,
+        *,
+        count: int | None = None,
+        seed: int | None = None,
+    ) -> tuple[Setting, ...]:
         """Every setting, where it comes from and what lay under it: first of the stages that run, in order,
         then of the run as a whole, then what has no effect. Read from the same resolution as :meth:`resolve`,
-        so the values are those of the jobs. Raises as :meth:`resolve`."""
+        so the values are those of the jobs; ``count`` and ``seed`` are those of the command line, which go
+        before them. Raises as :meth:`resolve`."""
         settings = self._settings(overrides or {})
         pipeline = self._resolve(settings)
         draw = dict(zip(("batch_size", "batch_count"), pipeline.batch, strict=True))
@@ -364,6 +371,16 @@ class Resolver:
             used = any(planned.negative for planned in pipeline.stages)
             text, source = self._global_negative.text, self._global_negative.source
             found.append(Setting("global_negative", text, source, title="Global negative prompt", used=used))
+        first = pipeline.stages[0].stage.name
+        batch = {f"{first}.batch_size": 1, f"{first}.batch_count": 1, "pipeline.images_per_prompt": count}
+        asked = {
+            **(batch if count is not None else {}),
+            **({f"{first}.seed": seed} if seed is not None else {}),
+        }
+        for at, setting in enumerate(found):
+            if setting.name in asked:
+                source = "--seed" if setting.name.endswith(".seed") else "--count"
+                found[at] = setting.under(asked[setting.name], source)
         return tuple(sorted(found, key=lambda setting: not setting.used))
 
     @property
