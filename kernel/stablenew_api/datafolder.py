@@ -81,6 +81,11 @@ class DataFolder:
         return self.root / "presets"
 
     @property
+    def profiles(self) -> Path:
+        """What is known about models and LoRAs, ``NAME.profile.json``."""
+        return self.root / "profiles"
+
+    @property
     def plugins(self) -> Path:
         """One-file plugins, ``NAME.py``."""
         return self.root / "plugins"

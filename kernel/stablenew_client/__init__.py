@@ -10,6 +10,7 @@
 """
 
 from stablenew_client.client import KernelClient, WatchStream
+from stablenew_client.library import LibraryClient
 from stablenew_client.plain import to_plain
 
-__all__ = ["KernelClient", "WatchStream", "to_plain"]
+__all__ = ["KernelClient", "LibraryClient", "WatchStream", "to_plain"]

@@ -12,6 +12,7 @@ import grpc.experimental
 from stablenew_api.datafolder import DataFolder, KernelInfo
 from stablenew_api.errors import KernelUnavailable, StableNewError, UserError
 from stablenew_client.launch import start_kernel
+from stablenew_client.library import LibraryClient
 from stablenew_proto.options import CHANNEL_OPTIONS
 from stablenew_proto.v1 import kernel_pb2 as pb
 from stablenew_proto.v1 import kernel_pb2_grpc
@@ -47,6 +48,7 @@ class KernelClient:
         self._channel = grpc.insecure_channel(info.address, options=(*CHANNEL_OPTIONS, _ONE_THREAD))
         self._stub = kernel_pb2_grpc.KernelServiceStub(self._channel)
         self._metadata = (("authorization", f"Bearer {info.token}"),)
+        self.library = LibraryClient(self._channel, self._call)
 
     @classmethod
     def connect(cls, data: DataFolder, timeout: float = 2.0) -> KernelClient:

@@ -23,6 +23,7 @@ from stablenew_kernel.app.board import RunBoard, run_message
 from stablenew_kernel.app.core import Core
 from stablenew_kernel.app.delivery import Delivery
 from stablenew_kernel.app.dispatcher import Dispatcher
+from stablenew_kernel.app.library import Library, LibraryDesk
 from stablenew_kernel.app.nodes import NodeDesk
 from stablenew_kernel.app.planning import Planner
 from stablenew_kernel.app.queue import QueueDesk
@@ -74,7 +75,9 @@ class Kernel:
             listener=self,
         )
         core.dispatcher = self._new_dispatcher()
-        self.runs = RunDesk(core, Planner(host, data.presets, settings, rng))
+        planner = Planner(host, data.presets, settings, rng, data.profiles)
+        self.runs = RunDesk(core, planner)
+        self.library = LibraryDesk(core, planner, Library(data, host, clock))
         self.queue = QueueDesk(core)
         self.nodes = NodeDesk(core)
         self._info: KernelInfo | None = None

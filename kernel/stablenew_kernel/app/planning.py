@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
-from stablenew_api.errors import UserError
 from stablenew_api.host import PluginHost
-from stablenew_kernel.domain.packs import parse_pack
-from stablenew_kernel.domain.pipeline import near
-from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, replay_plan
+from stablenew_api.jobs import JsonValue
+from stablenew_kernel.domain.packs import Pack, parse_pack
+from stablenew_kernel.domain.pipeline import GlobalNegative, Resolver
+from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, replay_plan, resolver_of
 from stablenew_kernel.domain.presets import parse_settings
+from stablenew_kernel.domain.profiles import NO_PROFILES
 from stablenew_kernel.domain.settings import Settings
+from stablenew_kernel.store.shelf import ProfileFolder, preset_shelf, profile_shelf
 from stablenew_proto.v1 import kernel_pb2 as pb
 
 SHIPPED = (
@@ -20,34 +23,29 @@ SHIPPED = (
 )
 """Where the presets that come with StableNew may lie."""
 
+GLOBAL_NEGATIVE_FILE = "global_negative.txt"
+"""Beside the presets."""
+
 
 class Planner:
-    """Plans runs. Blocking; call it in a thread. Thread-safe: it holds nothing that changes but ``rng``."""
+    """Plans runs. Blocking; call it in a thread. Thread-safe: nothing in it changes but ``rng`` and a cache."""
 
-    def __init__(self, host: PluginHost, presets: Path, settings: Settings, rng: Random) -> None:
+    def __init__(
+        self, host: PluginHost, presets: Path, settings: Settings, rng: Random, profiles: Path | None = None
+    ) -> None:
+        """``presets``, ``profiles``: the person's folders; None: there are no profiles."""
         self._host = host
-        self._presets = presets
+        self._presets = preset_shelf(presets, [place / "presets" for place in SHIPPED])
+        self._profiles = ProfileFolder(profile_shelf(profiles)) if profiles is not None else None
         self._settings = settings
         self._rng = rng
 
-    def plan(self, run: pb.RunRequest) -> Plan:
-        """The plan of ``run``. Raises UserError or PluginError; nothing has been queued then."""
-        preset_name, preset_json = self._preset(run)
-        sidecar_name = run.sidecar_name or f"{Path(run.pack_name).stem}.json"
-        request = PlanRequest(
-            pack=parse_pack(run.pack_name, run.pack),
-            preset=parse_settings(preset_name, preset_json) if preset_name else None,
-            preset_name=preset_name,
-            sidecar=parse_settings(sidecar_name, run.sidecar) if run.sidecar else None,
-            sidecar_name=sidecar_name if run.sidecar else "",
-            rows=run.rows,
-            sets=tuple(run.sets),
-            count=run.count if run.HasField("count") else None,
-            seed=run.seed if run.HasField("seed") else None,
-            run_timeout=self._settings.run_timeout,
-            limit=run.limit,
-            sample=run.sample,
-        )
+    def plan(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> Plan:
+        """The plan of ``run``. ``last_run``: the settings that it should be like, if it asks for that.
+
+        Raises UserError or PluginError; nothing has been queued then.
+        """
+        request = self._request(run, last_run, parse_pack(run.pack_name, run.pack))
         filter_jobs = self._host.filter_jobs if self._host.listens("filter_jobs") else None
         return plan_run(
             request,
@@ -55,6 +53,32 @@ class Planner:
             rng=self._rng,
             randomizers=self._host.randomizers,
             filter_jobs=filter_jobs,
+        )
+
+    def resolver(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> Resolver:
+        """The settings of :meth:`plan`. The pack is not looked at. Raises UserError."""
+        pack = Pack(run.pack_name, "", ())
+        return resolver_of(self._request(run, last_run, pack), self._host.stages)
+
+    def _request(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None, pack: Pack) -> PlanRequest:
+        preset_name, preset_json = self._preset(run)
+        sidecar_name = run.sidecar_name or f"{Path(run.pack_name).stem}.json"
+        return PlanRequest(
+            pack=pack,
+            preset=parse_settings(preset_name, preset_json) if preset_name else None,
+            preset_name=preset_name,
+            sidecar=parse_settings(sidecar_name, run.sidecar) if run.sidecar else None,
+            sidecar_name=sidecar_name if run.sidecar else "",
+            last_run=last_run,
+            profiles=self._profiles.profiles() if self._profiles is not None else NO_PROFILES,
+            global_negative=self._global_negative(),
+            rows=run.rows,
+            sets=tuple(run.sets),
+            count=run.count if run.HasField("count") else None,
+            seed=run.seed if run.HasField("seed") else None,
+            run_timeout=self._settings.run_timeout,
+            limit=run.limit,
+            sample=run.sample,
         )
 
     def replay(self, spec_json: bytes, source_name: str) -> Plan:
@@ -67,14 +91,20 @@ class Planner:
             return run.preset_name or "preset", run.preset_json
         if not run.preset:
             return "", b""
-        known: dict[str, Path] = {}
-        for folder in (*(place / "presets" for place in reversed(SHIPPED)), self._presets):
-            if folder.is_dir():
-                known.update({path.stem: path for path in sorted(folder.glob("*.json"))})
-        path = known.get(run.preset)
+        file = self._presets.find(run.preset)
+        return file.path.name, self._presets.read(file)
+
+    def _global_negative(self) -> GlobalNegative:
+        """The prompt in ``presets/global_negative.txt``: the person's, else one that came along."""
+        path = self._presets.beside(GLOBAL_NEGATIVE_FILE)
         if path is None:
-            raise UserError(f"no preset is called {run.preset!r}; {near(run.preset, known)}")
+            return GlobalNegative(source=str(self._presets.own / GLOBAL_NEGATIVE_FILE))
         try:
-            return path.name, path.read_bytes()
+            text = path.read_bytes().decode("utf-8-sig")
         except OSError as error:
-            raise UserError(f"preset {path}: {error.strerror}; check the file and its permissions") from error
+            problem = f"global negative prompt {path}: {error.strerror}; check the file and its permissions"
+            return GlobalNegative(source=str(path), problem=problem)
+        except UnicodeDecodeError:
+            problem = f"global negative prompt {path}: not UTF-8 text; save the file as UTF-8"
+            return GlobalNegative(source=str(path), problem=problem)
+        return GlobalNegative(" ".join(text.split()), str(path))

@@ -22,7 +22,7 @@ from stablenew_kernel.domain.link import QueueChanged, QueuedJob
 from stablenew_kernel.domain.naming import DEFAULT_PATTERN, parse_pattern, run_folder
 from stablenew_kernel.domain.plan import Plan, PlannedJob
 from stablenew_kernel.hub import views
-from stablenew_kernel.store import jobs, meta, runs
+from stablenew_kernel.store import jobs, meta, recall, runs
 from stablenew_kernel.store.database import Connection
 from stablenew_kernel.store.runfolder import RunFolder
 from stablenew_proto.v1 import kernel_pb2 as pb
@@ -50,7 +50,7 @@ class RunDesk:
 
     async def preview(self, run: pb.RunRequest) -> AsyncIterator[pb.PreviewRunResponse]:
         """The very jobs that :meth:`submit` would queue, with the node each would go to now."""
-        plan = await self._core.in_thread(self._planner.plan, run)
+        plan = await self._core.in_thread(self._planner.plan, run, await last_run(self._core, run))
         out_dir = self._out_dir(run.out_dir)
         for start in range(0, len(plan.jobs), PREVIEW_BATCH):
             batch = await self._core.in_thread(
@@ -77,10 +77,10 @@ class RunDesk:
             "seed": run.seed if run.HasField("seed") else None,
             "count": run.count if run.HasField("count") else None,
             "reports": list(run.reports),
+            "like_last": run.like_last,
         }
-        return pb.SubmitRunResponse(
-            **await self._queue(partial(self._planner.plan, run), asked, run.out_dir, run.priority)
-        )
+        plan = partial(self._planner.plan, run, await last_run(self._core, run))
+        return pb.SubmitRunResponse(**await self._queue(plan, asked, run.out_dir, run.priority))
 
     async def replay(self, request: pb.ReplayRequest) -> pb.ReplayResponse:
         """Queue a stored job again, unchanged."""
@@ -107,6 +107,8 @@ class RunDesk:
             "file_name": pattern,
             "version": VERSION,
         }
+        if planned.used is not None:
+            request[recall.SETTINGS] = planned.used
         folder = RunFolder.create(
             self._out_dir(out_dir), run_folder(started.astimezone(), planned.name), run_id
         )
@@ -182,6 +184,16 @@ class RunDesk:
                 for row in rows
             ]
         )
+
+
+async def last_run(core: Core, run: pb.RunRequest) -> Mapping[str, Any] | None:
+    """The settings of the last run, if ``run`` is to be like it. Raises UserError if there is none."""
+    if not run.like_last:
+        return None
+    settings = await core.database.read_async(recall.last_settings)
+    if settings is None:
+        raise UserError("no run of this data folder has settings to be like; leave --like-last out")
+    return settings
 
 
 def _queued(job: PlannedJob, job_id: str, run_id: str) -> QueuedJob:

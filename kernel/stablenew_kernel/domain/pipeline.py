@@ -6,38 +6,42 @@ The rule for which stages run: a layer turns a stage on or off with ``pipeline.<
 except txt2img, which runs unless another generating stage is on.
 
 The rule for order is data of the stages: ``phase`` and ``may_follow``.
+
+Which layer wins, lowest first: defaults of the stages, profile of the model, preset, sidecar, last run,
+``--set``, and on top an axis of the randomizer. :class:`Resolver` is the one place where they meet: the plan
+and the explanation of its settings both read what it resolved.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, field
 from itertools import pairwise
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
 from stablenew_api.stage import Phase, Stage, StageConfig
-from stablenew_kernel.domain.presets import Assignment, Layer, overlay, parse_set
-
-_M = TypeVar("_M", bound=BaseModel)
-
-SET = "--set"
-"""Source name of the top layer."""
-
-DEFAULT_STAGE = "txt2img"
-"""Runs when no other generating stage is on and nobody turned it off."""
-
-_NOT_STAGES = frozenset({"pipeline", "api", "video", "aesthetic", "randomization"})
-"""Sections of old files that belong to no stage plugin; no warning is due for them."""
+from stablenew_kernel.domain.keys import GLOBAL_NEGATIVE, NOT_YET, SECTIONS
+from stablenew_kernel.domain.layers import (
+    DEFAULT_STAGE,
+    Known,
+    Merged,
+    Plain,
+    Setting,
+    assigned,
+    canonical,
+    loose,
+    names_of,
+    unused,
+)
+from stablenew_kernel.domain.presets import AXIS, SET, Assignment, Layer, overlay, parse_set
+from stablenew_kernel.domain.profiles import NO_PROFILES, Profile, Profiles
+from stablenew_kernel.domain.words import explain as explain
+from stablenew_kernel.domain.words import near as near
 
 
 class PipelineSettings(BaseModel):
@@ -95,6 +99,26 @@ class PlannedStage:
     config: StageConfig
     seed: int
     """Base seed of this stage alone; -1: the image's, which is the only one that a generating stage has."""
+    negative: str = ""
+    """The global negative prompt, where it is added to this stage's."""
+    profile: Profile | None = None
+    """Of the model that draws this stage: its trigger words may be added to the prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalNegative:
+    """The prompt that is added to the negative prompt of each stage that asks for it."""
+
+    text: str = ""
+    """As one line; empty: there is none."""
+    source: str = "presets/global_negative.txt"
+    """The file, for people."""
+    problem: str = ""
+    """Why it cannot be read: an error for whoever asks for it."""
+
+
+NO_GLOBAL_NEGATIVE = GlobalNegative()
+"""Where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +137,12 @@ class Pipeline:
     randomization_source: str
     """The highest layer that has it, for error texts."""
     warnings: tuple[str, ...]
+    profile: Profile | None = None
+    """Of the model of txt2img, if it has one."""
+    switches: Mapping[str, JsonValue] = field(default_factory=dict)
+    """The section ``pipeline`` as a whole: every stage's ``<stage>_enabled``, and the rest as it came out."""
+    batch: tuple[int, int] = (1, 1)
+    """Batch size and count: both are in ``images_per_row``."""
 
 
 def sequence(
@@ -154,200 +184,284 @@ def _check_follows(before: type[Stage], after: type[Stage]) -> None:
         )
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """``did you mean X?`` or ``known: A, B``: help for a misspelt name."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    if close:
-        return f"did you mean {' or '.join(close)}?"
-    return f"known: {', '.join(known) or 'none'}"
-
-
 def resolve_pipeline(
     layers: Sequence[Layer], sets: Sequence[str], stages: Mapping[str, type[Stage]]
 ) -> Pipeline:
-    """Lay ``sets`` over ``layers`` (lowest first) over the stages' defaults, and validate what will run.
+    """:class:`Resolver`, asked once."""
+    return Resolver(layers, sets, stages).resolve()
 
-    Settings of stages that will not run are validated only where ``sets`` names them, so that an old preset
-    with a plugin's leftovers still loads. Raises UserError naming source, field, value and allowed range.
+
+class Resolver:
+    """Layers of settings, taken in once; :meth:`resolve` lays overrides on top and validates what will run.
+
+    The seam for whatever varies settings within one plan (a model matrix, a slot of samplers): make one
+    Resolver a plan and call ``resolve({"txt2img.model": "xl"})`` for each combination. An override lies above
+    ``--set`` and is called "axis" where its source is told. The profile is looked up anew for the model that
+    comes out, so each model of an axis gets its own. Files are parsed, and their layers brought into one form,
+    in ``__init__`` alone: a call costs a merge and the validation of the stages that run (well under a
+    millisecond). Nothing that is handed in is changed, and equal overrides give equal results.
     """
-    assignments = [parse_set(text) for text in sets]
-    plain = [_canonical(layer, stages) for layer in layers]
-    switches = {key for layer in plain for key in layer.values.get("pipeline", {}) if key.endswith("_enabled")}
-    for assignment in assignments:
-        plain.append(_canonical(Layer(SET, _assigned(assignment, stages, switches)), stages))
-    merged = overlay({}, *(layer.values for layer in plain))
-    origins = {
-        (section, key): layer.source
-        for layer in plain
-        for section, fields in layer.values.items()
-        for key in fields
-    }
-    settings = _Settings(merged, origins)
 
-    pipeline = settings.validate("pipeline", PipelineSettings)
-    enabled = _enabled(settings, pipeline.post_processors, stages)
-    order = sequence(stages, enabled, pipeline.post_processors)
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        sets: Sequence[str],
+        stages: Mapping[str, type[Stage]],
+        *,
+        profiles: Profiles = NO_PROFILES,
+        global_negative: GlobalNegative = NO_GLOBAL_NEGATIVE,
+    ) -> None:
+        """``layers``: lowest first; ``sets`` lie over them. Raises UserError naming source, place and field."""
+        self._stages = stages
+        self._known = known_settings(stages)
+        self._profiles = profiles
+        self._global_negative = global_negative
+        self._assignments = tuple(parse_set(text) for text in sets)
+        plain = [canonical(layer, self._known) for layer in layers]
+        self._on_off = {
+            key for layer in plain for key in layer.values.get("pipeline", {}) if key.endswith("_enabled")
+        }
+        for assignment in self._assignments:
+            plain.append(self._assigned(assignment))
+        self._layers = tuple(plain)
+        self._merged = overlay({}, *(layer.values for layer in plain))
+        self._warnings = tuple(unused(plain, self._merged, self._known))
+        self._of_profiles: dict[str, Plain] = {}
 
-    for name in {assignment.section for assignment in assignments} - {"pipeline"} - set(order):
-        settings.validate(name, stages[name].Config)
-    planned = [
-        PlannedStage(
-            stages[name],
-            settings.validate(name, stages[name].Config),
-            settings.validate(name, SeedSettings).seed if stages[name].phase is not Phase.GENERATE else -1,
-        )
-        for name in order
-    ]
-    draw = settings.validate(order[0], DrawSettings)
-    return Pipeline(
-        tuple(planned),
-        pipeline.images_per_prompt * draw.batch_size * draw.batch_count,
-        draw.seed,
-        pipeline.filename_pattern,
-        settings.values.get("randomization", {}),
-        next((layer.source for layer in reversed(plain) if "randomization" in layer.values), ""),
-        tuple(_warnings(plain, assignments, order, stages)),
-    )
+    def resolve(self, overrides: Mapping[str, JsonValue] | None = None) -> Pipeline:
+        """What runs, with ``overrides`` (``"section.field"`` to a value) on top.
 
+        Settings of stages that will not run are validated only where ``--set`` names them, so that an old
+        preset with a plugin's leftovers still loads. Raises UserError naming source, place, field and range.
+        """
+        return self._resolve(self._settings(overrides or {}))
 
-@dataclass(frozen=True, slots=True)
-class _Settings:
-    """Merged settings that remember where each field came from."""
+    def _settings(self, overrides: Mapping[str, JsonValue]) -> Merged:
+        """All layers as one, the profile of the model that comes out among them."""
+        over = [self._override(name, value) for name, value in overrides.items()]
+        layers = (*self._layers, *over)
+        merged = overlay(self._merged, *(layer.values for layer in over)) if over else self._merged
+        model = merged.get(DEFAULT_STAGE, {}).get("model")
+        profile = self._profiles.model(model) if isinstance(model, str) and model else None
+        if profile is None:
+            return Merged(merged, layers, None)
+        if profile.name not in self._of_profiles:
+            self._of_profiles[profile.name] = canonical(profile.layer, self._known)
+        below = self._of_profiles[profile.name]
+        return Merged(overlay(below.values, merged), (below, *layers), profile)
 
-    values: Mapping[str, Mapping[str, JsonValue]]
-    origins: Mapping[tuple[str, str], str]
+    def _override(self, name: str, value: JsonValue) -> Plain:
+        section, _, path = name.partition(".")
+        if not section or not path:
+            raise UserError(f"{AXIS} {name}: write SECTION.FIELD, for example txt2img.steps")
+        text = value if isinstance(value, str) else json.dumps(value)
+        assignment = Assignment(section, tuple(path.split(".")), text, AXIS)
+        return self._assigned(assignment)
 
-    def validate(self, section: str, model: type[_M]) -> _M:
-        """The section as ``model``. Raises UserError naming source, field, value and range."""
-        values = self.values.get(section, {})
-        if model.model_config.get("extra") != "allow":
-            values = {key: value for key, value in values.items() if key in model.model_fields}
-        try:
-            return model.model_validate(values)
-        except ValidationError as error:
-            self._refuse(section, model, error)
+    def _assigned(self, assignment: Assignment) -> Plain:
+        values = assigned(assignment, self._known, self._on_off)
+        return canonical(Layer(assignment.source, values), self._known)
 
-    def _refuse(self, section: str, model: type[BaseModel], error: ValidationError) -> NoReturn:
-        first = error.errors(include_url=False)[0]
-        path = [str(part) for part in first["loc"]]
-        field = _field_of(model, path[0]) if path else ""
-        source = self.origins.get((section, field), "") if field else ""
-        name = ".".join((section, field or "", *path[1:])).rstrip(".")
-        reason = explain(first, _info_at(model, [field, *path[1:]]))
-        raise UserError(
-            f"{source}{' ' if source == SET else ': ' if source else ''}{name}: {reason}"
-        ) from error
-
-
-def _field_of(model: type[BaseModel], key: str) -> str:
-    for name, info in model.model_fields.items():
-        if key in _names(name, info):
-            return name
-    return key
-
-
-def _info_at(model: type[BaseModel], path: Sequence[str]) -> FieldInfo | None:
-    """The field at ``path``, through nested models; None where there is no such field."""
-    info = model.model_fields.get(path[0]) if path else None
-    if info is None or len(path) == 1:
-        return info
-    for member in _members(info.annotation):
-        if isinstance(member, type) and issubclass(member, BaseModel):
-            return _info_at(member, path[1:])
-    return None
-
-
-def _names(name: str, info: FieldInfo) -> tuple[str, ...]:
-    """The field's name and its aliases, as written in files."""
-    aliases: list[str] = [name]
-    choices = (
-        info.validation_alias.choices
-        if isinstance(info.validation_alias, AliasChoices)
-        else [info.validation_alias]
-    )
-    aliases.extend(choice for choice in (*choices, info.alias) if isinstance(choice, str))
-    return tuple(dict.fromkeys(aliases))
-
-
-# --- layers in one form --------------------------------------------------------------------------------------
-
-
-def _fields(section: str, stages: Mapping[str, type[Stage]]) -> dict[str, FieldInfo]:
-    """Everything that may stand in a section: the stage's own fields first, then what the plan reads."""
-    if section == "pipeline":
-        return dict(PipelineSettings.model_fields)
-    if section not in stages:
-        return {}
-    stage = stages[section]
-    planned = DrawSettings if stage.phase is Phase.GENERATE else SeedSettings
-    return {**planned.model_fields, **stage.Config.model_fields}
-
-
-def _canonical(layer: Layer, stages: Mapping[str, type[Stage]]) -> Layer:
-    """The layer with each field under its first name, and every switch as ``pipeline.<stage>_enabled``.
-
-    Done before layers meet: else an old name in a high layer would lose against a new name in a low one.
-    """
-    sections: dict[str, dict[str, JsonValue]] = {}
-    switches: dict[str, bool] = {}
-    for section, values in layer.values.items():
-        if not isinstance(values, Mapping):
-            if section in stages or section == "pipeline":
-                raise UserError(
-                    f"{layer.source}: section {section} must be an object of settings, not {values!r}"
+    def _resolve(self, settings: Merged) -> Pipeline:
+        stages = self._stages
+        pipeline = settings.validate("pipeline", PipelineSettings)
+        enabled = _enabled(settings, pipeline.post_processors, stages)
+        order = sequence(stages, enabled, pipeline.post_processors)
+        for name in {assignment.section for assignment in self._assignments} - {"pipeline"} - set(order):
+            settings.validate(name, stages[name].Config)
+        section = settings.values.get("pipeline", {})
+        model = settings.values.get(DEFAULT_STAGE, {}).get("model", "")
+        planned = []
+        for name in order:
+            config = settings.validate(name, stages[name].Config)
+            generates = stages[name].phase is Phase.GENERATE
+            own_model = getattr(config, "model", "")
+            planned.append(
+                PlannedStage(
+                    stages[name],
+                    config,
+                    -1 if generates else settings.validate(name, SeedSettings).seed,
+                    self._global_negative.text if section.get(f"{GLOBAL_NEGATIVE}{name}") else "",
+                    settings.profile if stages[name].phase < Phase.POST and own_model in ("", model) else None,
                 )
-            continue
-        fields = dict(values)
-        if section == "pipeline":
-            for key in [key for key in fields if key.endswith("_enabled")]:
-                switches[key] = _switch(layer, section, key, fields.pop(key))
-        elif section not in _NOT_STAGES:
-            for key in (f"{section}_enabled", "enabled"):
-                if key in fields:
-                    on = _switch(layer, section, key, fields.pop(key))
-                    if not isinstance(_pipeline_of(layer).get(f"{section}_enabled"), bool):
-                        switches.setdefault(f"{section}_enabled", on)
-        for name, info in _fields(section, stages).items():
-            found = [key for key in _names(name, info) if key in fields]
-            if found:
-                value = fields[found[0]]
-                for key in found:
-                    del fields[key]
-                if value is not None or NoneType in _members(info.annotation):
-                    fields[name] = value
-        sections[section] = fields
-    pipeline = sections.get("pipeline", {})
-    listed = pipeline.get("post_processors", ())
-    if isinstance(listed, (list, tuple)):
-        for name in listed:
-            switches.setdefault(f"{name}_enabled", True)
-    if switches:
-        sections["pipeline"] = {**pipeline, **switches}
-    return Layer(layer.source, sections)
+            )
+        draw = settings.validate(order[0], DrawSettings)
+        return Pipeline(
+            tuple(planned),
+            pipeline.images_per_prompt * draw.batch_size * draw.batch_count,
+            draw.seed,
+            pipeline.filename_pattern,
+            settings.values.get("randomization", {}),
+            next((layer.source for layer in reversed(settings.layers) if "randomization" in layer.values), ""),
+            tuple(self._said(settings, order)),
+            settings.profile,
+            {
+                **{name: value for name, value in section.items() if name not in PipelineSettings.model_fields},
+                **{f"{name}_enabled": name in order for name in stages},
+                **pipeline.model_dump(mode="json"),
+            },
+            (draw.batch_size, draw.batch_count),
+        )
+
+    def _said(self, settings: Merged, order: Sequence[str]) -> Iterable[str]:
+        """Warnings: what is not used, and what is asked for in vain."""
+        yield from (text for section, text in self._warnings if section in ("", *order))
+        if (profile := settings.profile) is not None:
+            yield from profile.warnings
+            layer = self._of_profiles[profile.name]
+            found = unused([layer], settings.values, self._known)
+            yield from (text for section, text in found if section in ("", *order))
+        for name in dict.fromkeys(assignment.section for assignment in self._assignments):
+            if name == "pipeline" or name in order:
+                continue
+            named = [a for a in self._assignments if a.section == name and not a.path[0].endswith("enabled")]
+            if named:
+                names = ", ".join(assignment.name for assignment in named)
+                yield f"{SET} {names}: no effect, {name} is not enabled; add --set {name}.enabled=true"
+        flags = settings.values.get("pipeline", {})
+        asking = [name for name in order if flags.get(f"{GLOBAL_NEGATIVE}{name}")]
+        if asking and self._global_negative.problem:
+            raise UserError(self._global_negative.problem)
+        if asking and not self._global_negative.text:
+            yield (
+                f"pipeline.{GLOBAL_NEGATIVE}{asking[0]}: there is no global negative prompt; "
+                f"write one into {self._global_negative.source}"
+            )
+
+    # --- where it comes from --------------------------------------------------------------------------------
+
+    def explain(
+        self,
+        overrides: Mapping[str, JsonValue] | None = None,
+        *,
+        count: int | None = None,
+        seed: int | None = None,
+    ) -> tuple[Setting, ...]:
+        """Every setting, where it comes from and what lay under it: first of the stages that run, in order,
+        then of the run as a whole, then what has no effect. Read from the same resolution as :meth:`resolve`,
+        so the values are those of the jobs; ``count`` and ``seed`` are those of the command line, which go
+        before them. Raises as :meth:`resolve`."""
+        settings = self._settings(overrides or {})
+        pipeline = self._resolve(settings)
+        draw = dict(zip(("batch_size", "batch_count"), pipeline.batch, strict=True))
+        found: list[Setting] = []
+        for planned in pipeline.stages:
+            name = planned.stage.name
+            generates = planned.stage.phase is Phase.GENERATE
+            values = {
+                **({**draw, "seed": pipeline.seed} if generates else {"seed": planned.seed}),
+                **planned.config.model_dump(mode="json", by_alias=False),
+            }
+            fields = self._known[name]
+            found += [settings.setting(name, key, value, fields.get(key)) for key, value in values.items()]
+        known = {setting.name for setting in found}
+        of_run = self._known["pipeline"]
+        found += [
+            settings.setting("pipeline", key, value, of_run.get(key), used=_is_read(key, self._stages))
+            for key, value in pipeline.switches.items()
+        ]
+        known |= {setting.name for setting in found}
+        for section, given in settings.values.items():
+            for key, value in given.items():
+                if f"{section}.{key}" not in known:
+                    info = self._known.get(section, {}).get(key)
+                    used = section == "randomization"
+                    found.append(settings.setting(section, key, value, info, used=used))
+        if self._global_negative.text:
+            used = any(planned.negative for planned in pipeline.stages)
+            text, source = self._global_negative.text, self._global_negative.source
+            found.append(Setting("global_negative", text, source, title="Global negative prompt", used=used))
+        first = pipeline.stages[0].stage.name
+        batch = {f"{first}.batch_size": 1, f"{first}.batch_count": 1, "pipeline.images_per_prompt": count}
+        asked = {
+            **(batch if count is not None else {}),
+            **({f"{first}.seed": seed} if seed is not None else {}),
+        }
+        for at, setting in enumerate(found):
+            if setting.name in asked:
+                source = "--seed" if setting.name.endswith(".seed") else "--count"
+                found[at] = setting.under(asked[setting.name], source)
+        return tuple(sorted(found, key=lambda setting: not setting.used))
+
+    @property
+    def known(self) -> Known:
+        """The settings of each section that something reads."""
+        return self._known
+
+    def typed(self, assignment: Assignment) -> tuple[str, tuple[str, ...], JsonValue]:
+        """Section, path and value that ``assignment`` would be in a file, under the first name of its setting.
+
+        Sections and settings of stages that are not there yet are taken as they are. Raises UserError.
+        """
+        section, path = assignment.section, assignment.path
+        if section in SECTIONS:
+            if any(path[0] in names for names in NOT_YET.get(section, ())):
+                key = names_of(section, path[0], self._known)[0]
+                return section, (key, *path[1:]), loose(assignment.text)
+            if section not in self._stages and section != "pipeline":
+                return section, path, loose(assignment.text)
+        layer = self._assigned(assignment)
+        [(section, values)] = ((name, found) for name, found in layer.values.items() if found)
+        key = names_of(section, path[0], self._known)[0]
+        if key not in values:  # a switch, which may have moved to its place
+            [(key, value)] = values.items()
+            return section, (key,), value
+        own = PipelineSettings if section == "pipeline" else self._stages[section].Config
+        model = next(model for model in (own, DrawSettings, SeedSettings) if key in model.model_fields)
+        checked = Merged({section: {key: values[key]}}, (layer,), None).validate(section, model)
+        value = checked.model_dump(mode="json", by_alias=False)[key]
+        for part in path[1:]:
+            value = value[part]
+        return section, (key, *path[1:]), value
 
 
-def _pipeline_of(layer: Layer) -> Mapping[str, JsonValue]:
-    pipeline = layer.values.get("pipeline", {})
-    return pipeline if isinstance(pipeline, Mapping) else {}
+def _is_read(key: str, stages: Mapping[str, type[Stage]]) -> bool:
+    """Whether the plan reads ``pipeline.<key>``."""
+    if key.startswith(GLOBAL_NEGATIVE):
+        return key.removeprefix(GLOBAL_NEGATIVE) in stages
+    return key in PipelineSettings.model_fields or key.removesuffix("_enabled") in stages
 
 
-_TRUE = frozenset({"true", "yes", "on", "1"})
-_FALSE = frozenset({"false", "no", "off", "0"})
+def used_settings(
+    pipeline: Pipeline, stages: Iterable[str], *, count: int | None = None, seed: int | None = None
+) -> dict[str, dict[str, JsonValue]]:
+    """What ``pipeline`` used, as a preset that gives the same again: for the run's record, and for the layer
+    "last run".
+
+    Complete: every setting of the stages that run and every switch, defaults included, so that laid over any
+    preset it gives the same images a row. Without seeds that were drawn, and without ``randomization``, which
+    belongs to the pack. ``count`` and ``seed`` are those of the command line.
+    """
+    first = pipeline.stages[0].stage.name
+    used: dict[str, dict[str, JsonValue]] = {}
+    for planned in pipeline.stages:
+        config = planned.config.model_dump(mode="json", by_alias=False)
+        config.pop("seed", None)
+        own = (pipeline.seed if seed is None else seed) if planned.stage.name == first else planned.seed
+        used[planned.stage.name] = {**config, **({"seed": own} if own >= 0 else {})}
+    size, batches = pipeline.batch if count is None else (1, 1)
+    used[first] |= {"batch_size": size, "batch_count": batches}
+    flags = {f"{GLOBAL_NEGATIVE}{name}": False for name in stages}
+    known = (*PipelineSettings.model_fields, *flags)
+    used["pipeline"] = flags | {
+        key: value for key, value in pipeline.switches.items() if key in known or key.endswith("_enabled")
+    }
+    if count is not None:
+        used["pipeline"]["images_per_prompt"] = count
+    return used
 
 
-def _switch(layer: Layer, section: str, key: str, value: JsonValue) -> bool:
-    text = str(value).strip().lower()
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    mark = " " if layer.source == SET else ": "
-    raise UserError(f"{layer.source}{mark}{section}.{key}: {value!r} is not true or false")
+def known_settings(stages: Mapping[str, type[Stage]]) -> Known:
+    """Everything that may stand in each section: a stage's own fields, and before them what the plan reads."""
+    known: dict[str, Mapping[str, FieldInfo]] = {"pipeline": PipelineSettings.model_fields}
+    for name, stage in stages.items():
+        planned = DrawSettings if stage.phase is Phase.GENERATE else SeedSettings
+        known[name] = {**planned.model_fields, **stage.Config.model_fields}
+    return known
 
 
 def _enabled(
-    settings: _Settings, post_processors: Sequence[str], stages: Mapping[str, type[Stage]]
+    settings: Merged, post_processors: Sequence[str], stages: Mapping[str, type[Stage]]
 ) -> frozenset[str]:
     switches = {
         key.removesuffix("_enabled"): value
@@ -356,197 +470,18 @@ def _enabled(
     }
     enabled = {name for name, on in switches.items() if on}
     for name in sorted(enabled - set(stages)):
-        source = settings.origins[("pipeline", f"{name}_enabled")]
+        where = settings.where("pipeline", f"{name}_enabled").rstrip(": ")
         raise UserError(
-            f"{source} enables stage {name!r}, which no plugin provides; known: {', '.join(sorted(stages))}; "
+            f"{where} enables stage {name!r}, which no plugin provides; known: {', '.join(sorted(stages))}; "
             f"install its plugin, or add --set pipeline.{name}_enabled=false"
         )
     for name in post_processors:
         if name in stages and stages[name].phase is not Phase.POST:
             raise UserError(
-                f"{settings.origins[('pipeline', 'post_processors')]}: pipeline.post_processors: {name} is no "
+                f"{settings.where('pipeline', 'post_processors')}pipeline.post_processors: {name} is no "
                 f"post-processor; turn it on with pipeline.{name}_enabled"
             )
     makes = any(stages[name].phase is Phase.GENERATE for name in enabled)
     if not makes and DEFAULT_STAGE in stages and DEFAULT_STAGE not in switches:
         enabled.add(DEFAULT_STAGE)
     return frozenset(enabled)
-
-
-# --- --set ---------------------------------------------------------------------------------------------------
-
-
-def _assigned(
-    assignment: Assignment, stages: Mapping[str, type[Stage]], switches: Collection[str]
-) -> dict[str, dict[str, JsonValue]]:
-    """The layer that one ``--set`` is. ``switches`` are names that lower layers turn on or off."""
-    section, field = assignment.section, assignment.path[0]
-    if section != "pipeline" and section not in stages:
-        raise UserError(
-            f"{SET} {assignment.name}: there is no section {section!r}; {near(section, [*stages, 'pipeline'])}"
-        )
-    on_off = (
-        [f"{name}_enabled" for name in stages] if section == "pipeline" else ["enabled", f"{section}_enabled"]
-    )
-    turns_on = field.endswith("_enabled") and assignment.text.lower() in _TRUE
-    if field in on_off or (section == "pipeline" and (field in switches or turns_on)):
-        _only_field(assignment)
-        return {section: {field: assignment.text}}
-    fields = _fields(section, stages)
-    for name, info in fields.items():
-        if field in _names(name, info):
-            value = _value(assignment, info)
-            for part in reversed(assignment.path[1:]):
-                value = {part: value}
-            return {section: {name: value}}
-    raise UserError(
-        f"{SET} {assignment.name}: {section} has no setting {field!r}; {near(field, [*fields, *on_off])}"
-    )
-
-
-def _only_field(assignment: Assignment) -> None:
-    if len(assignment.path) > 1:
-        raise UserError(f"{SET} {assignment.name}: {assignment.path[0]} holds one value, nothing below it")
-
-
-def _members(annotation: Any) -> tuple[Any, ...]:
-    """The alternatives of a type: ``int | None`` gives ``(int, NoneType)``."""
-    if get_origin(annotation) is Annotated:
-        return _members(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return tuple(member for part in get_args(annotation) for member in _members(part))
-    return (annotation,)
-
-
-def _value(assignment: Assignment, info: FieldInfo) -> JsonValue:
-    """The text of a ``--set`` as a value that the field's own validation takes from there."""
-    text, members = assignment.text, _members(info.annotation)
-    origins = {get_origin(member) or member for member in members}
-    nests = any(
-        origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, BaseModel))
-        for origin in origins
-    )
-    if len(assignment.path) > 1:
-        if not nests:
-            _only_field(assignment)
-        return _loose(text)
-    if (
-        str in origins
-        or Literal in origins
-        or any(isinstance(o, type) and issubclass(o, Enum) for o in origins)
-    ):
-        return text
-    if NoneType in origins and text.lower() in ("none", "null", ""):
-        return None
-    many = bool(origins & {list, tuple, set, frozenset, Sequence})
-    if many and not text.startswith("["):
-        return [part.strip() for part in text.split(",") if part.strip()]
-    if many or nests:
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise UserError(f"{SET} {assignment.name}: {text!r} is no JSON ({error})") from error
-    return text
-
-
-def _loose(text: str) -> JsonValue:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-# --- plain words ---------------------------------------------------------------------------------------------
-
-_NOT_A = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "string": "a text",
-    "list": "a list",
-    "tuple": "a list",
-    "set": "a list",
-    "dict": "an object",
-    "model": "an object",
-}
-
-
-def explain(error: ErrorDetails, info: FieldInfo | None) -> str:
-    """One pydantic error in plain words, with the allowed range if ``info`` tells it."""
-    kind, context = error["type"], error.get("ctx", {})
-    shown = repr(error["input"])
-    shown = shown if len(shown) <= 60 else shown[:59] + "…"
-    allowed = allowed_range(info) if info is not None else ""
-    within = f" ({allowed})" if allowed else ""
-    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
-        return f"{shown} is out of range{within}" if allowed else f"{shown}: {_lower(error['msg'])}"
-    if kind == "multiple_of":
-        return f"{shown} is not a multiple of {context.get('multiple_of')}{within}"
-    if kind in ("literal_error", "enum"):
-        return f"{shown} is not one of {context.get('expected')}"
-    if kind == "missing":
-        return "must be set; it has no default"
-    what, _, how = kind.partition("_")
-    if what in _NOT_A and how in ("parsing", "type", "from_float", "parsing_size", "attributes_type"):
-        return f"{shown} is not {_NOT_A[what]}{within}"
-    return f"{shown}: {_lower(error['msg'].removeprefix('Value error, '))}"
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
-
-
-def allowed_range(info: FieldInfo) -> str:
-    """``1 to 150``, ``more than 0, at most 8``, ``at least 1``, or nothing when the field has no limits."""
-    limits = {
-        name: getattr(item, name)
-        for item in info.metadata
-        for name in ("ge", "gt", "le", "lt")
-        if getattr(item, name, None) is not None
-    }
-    if "ge" in limits and "le" in limits:
-        return f"{limits['ge']} to {limits['le']}"
-    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
-    return ", ".join(f"{words[name]} {limits[name]}" for name in words if name in limits)
-
-
-# --- what is not used ----------------------------------------------------------------------------------------
-
-
-def _warnings(
-    layers: Sequence[Layer],
-    assignments: Sequence[Assignment],
-    order: Sequence[str],
-    stages: Mapping[str, type[Stage]],
-) -> Iterable[str]:
-    for layer in layers:
-        if layer.source == SET:
-            continue
-        unknown = []
-        for section, values in layer.values.items():
-            if section not in stages and section not in _NOT_STAGES:
-                yield f"{layer.source}: section {section!r} belongs to no stage; ignored"
-            elif section in order or section == "pipeline":
-                fields = _fields(section, stages)
-                unknown += [
-                    f"{section}.{key}"
-                    for key, value in values.items()
-                    if key not in fields and not key.endswith("_enabled") and not _idle(value)
-                ]
-        if unknown:
-            more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
-            yield f"{layer.source}: unknown settings, ignored: {', '.join(unknown[:_LISTED])}{more}"
-    for name in dict.fromkeys(assignment.section for assignment in assignments):
-        if name == "pipeline" or name in order:
-            continue
-        idle = [a.name for a in assignments if a.section == name and not a.path[0].endswith("enabled")]
-        if idle:
-            yield f"{SET} {', '.join(idle)}: no effect, {name} is not enabled; add --set {name}.enabled=true"
-
-
-_LISTED = 8
-
-
-def _idle(value: JsonValue) -> bool:
-    """Whether a setting asks for nothing, so that ignoring it loses nothing."""
-    return value in (None, False, 0, -1, "", "None", [], {})

@@ -24,8 +24,17 @@ from stablenew_api.randomizer import Randomizer
 from stablenew_api.shuffle import key_of, permute
 from stablenew_api.stage import Phase, Stage
 from stablenew_kernel.domain.packs import Pack, Problem, Row, located
-from stablenew_kernel.domain.pipeline import Pipeline, PlannedStage, near, resolve_pipeline
+from stablenew_kernel.domain.pipeline import (
+    NO_GLOBAL_NEGATIVE,
+    GlobalNegative,
+    Pipeline,
+    PlannedStage,
+    Resolver,
+    near,
+    used_settings,
+)
 from stablenew_kernel.domain.presets import Layer
+from stablenew_kernel.domain.profiles import NO_PROFILES, Added, Profiles
 from stablenew_kernel.domain.randomizer.grammar import shorten
 from stablenew_kernel.domain.randomizer.settings import parse_randomization
 from stablenew_kernel.domain.randomizer.space import SpaceError
@@ -55,6 +64,11 @@ class PlanRequest:
     sidecar: Mapping[str, JsonValue] | None = None
     """As ``preset``; None: the pack has no sidecar."""
     sidecar_name: str = ""
+    last_run: Mapping[str, JsonValue] | None = None
+    """What the last run used, as :attr:`Plan.used` was then; None: it is not asked for."""
+    profiles: Profiles = NO_PROFILES
+    """Of models and LoRAs."""
+    global_negative: GlobalNegative = NO_GLOBAL_NEGATIVE
     rows: str = ""
     """``1-3,7``; empty: all."""
     sets: Sequence[str] = ()
@@ -97,6 +111,25 @@ class Plan:
     """All drawn seeds follow from it; 0 when nothing was drawn (a fixed seed, a replay)."""
     filename_pattern: str = ""
     """As the settings say; empty: they don't."""
+    used: Mapping[str, JsonValue] | None = None
+    """Its settings, for the record of the run: see
+    :func:`~stablenew_kernel.domain.pipeline.used_settings`. None for a replay, which has only a job."""
+
+
+def resolver_of(request: PlanRequest, stages: Mapping[str, type[Stage]]) -> Resolver:
+    """The settings of ``request``, for its plan and for whoever explains them. Raises UserError."""
+    layers = [
+        Layer(f"{kind} {name}".rstrip(), values)
+        for kind, name, values in (
+            ("preset", request.preset_name, request.preset),
+            ("sidecar", request.sidecar_name, request.sidecar),
+            ("last run", "", request.last_run),
+        )
+        if values is not None
+    ]
+    return Resolver(
+        layers, request.sets, stages, profiles=request.profiles, global_negative=request.global_negative
+    )
 
 
 def plan_run(
@@ -114,15 +147,7 @@ def plan_run(
     breaks its contract.
     """
     pack = request.pack
-    layers = [
-        Layer(f"{kind} {name}".rstrip(), values)
-        for kind, name, values in (
-            ("preset", request.preset_name, request.preset),
-            ("sidecar", request.sidecar_name, request.sidecar),
-        )
-        if values is not None
-    ]
-    pipeline = resolve_pipeline(layers, request.sets, stages)
+    pipeline = resolver_of(request, stages).resolve()
     numbers = parse_rows(request.rows, len(pack.rows), pack.name)
     refuse_problems(pack, numbers)
     images = pipeline.images_per_row if request.count is None else request.count
@@ -156,7 +181,9 @@ def plan_run(
         jobs = _filtered(jobs, filter_jobs)
         if len(jobs) != planned:
             line += f"; plugins made it {_count(len(jobs), 'image')}"
-    return Plan(pack.title, jobs, line, pipeline.warnings, plan_seed, pipeline.filename_pattern)
+    warnings = (*pipeline.warnings, *source.notes(pack.rows[number - 1] for number in numbers))
+    used = used_settings(pipeline, stages, count=request.count, seed=request.seed)
+    return Plan(pack.title, jobs, line, warnings, plan_seed, pipeline.filename_pattern, used)
 
 
 def replay_plan(
@@ -236,8 +263,14 @@ class _StagePlan:
     planned: PlannedStage
     config: Mapping[str, JsonValue]
     has_seed: bool
+    profiles: Profiles
+
+    def adjusted(self, positive: str) -> tuple[str, tuple[Added, ...]]:
+        """The prompt with what profiles add to it, and what that is."""
+        return self.profiles.adjust(positive, self.planned.profile)
 
     def prompts(self, positive: str, negative: str) -> tuple[str, str]:
+        """The prompts of this stage from the row's, before anything in them is picked."""
         stage = self.planned.stage
         try:
             resolved = stage.resolve_prompts(self.planned.config, positive, negative)
@@ -245,6 +278,9 @@ class _StagePlan:
             raise PluginError(
                 f"stage {stage.name} {stage.version}: resolve_prompts failed: {error!r}"
             ) from error
+        if self.planned.negative:
+            parts = (resolved[1].rstrip(", "), self.planned.negative)
+            return resolved[0], ", ".join(part for part in parts if part)
         return resolved
 
     def spec(self, prompts: tuple[str, str], image_seed: int, image: int) -> StageSpec:
@@ -256,7 +292,7 @@ class _StagePlan:
         return StageSpec(planned.stage.name, planned.stage.version, *prompts, seed, config)
 
 
-def _stage_plan(planned: PlannedStage) -> _StagePlan:
+def _stage_plan(planned: PlannedStage, profiles: Profiles) -> _StagePlan:
     stage = planned.stage
     config = planned.config.model_dump(mode="json", by_alias=False)
     for field in ("batch_size", "batch_count"):
@@ -266,7 +302,7 @@ def _stage_plan(planned: PlannedStage) -> _StagePlan:
         canonical_json(config)
     except (TypeError, ValueError) as error:
         raise UserError(f"stage {stage.name}: a setting that JSON cannot hold ({error})") from error
-    return _StagePlan(planned, config, "seed" in config)
+    return _StagePlan(planned, config, "seed" in config, profiles)
 
 
 class _Source:
@@ -288,7 +324,9 @@ class _Source:
         self._plan_seed = plan_seed
         self._variants = variants
         self._run_timeout = request.run_timeout
-        self._stages = tuple(_stage_plan(planned) for planned in pipeline.stages)
+        self._stages = tuple(_stage_plan(planned, request.profiles) for planned in pipeline.stages)
+        self._profiles = request.profiles
+        self._randomization = pipeline.randomization
         self._needs = Needs()
         for planned in pipeline.stages:
             try:
@@ -303,6 +341,20 @@ class _Source:
             "images": images,
             "plan_seed": plan_seed,
         }
+        if pipeline.profile is not None:
+            self._provenance = {**self._provenance, "profile": pipeline.profile.file_name}
+
+    def notes(self, rows: Iterable[Row]) -> Iterable[str]:
+        """What profiles add to prompts, for people. Read from the rows and from the values of slots; what only
+        a wildcard brings in is recorded with its job."""
+        found: dict[str, Added] = {}
+        if self._profiles:
+            values = json.dumps(self._randomization, ensure_ascii=False)
+            texts = [self._profiles.adjust(values, None)]
+            texts += [stage.adjusted(row.positive) for row in rows for stage in self._stages]
+            for added in (one for _, all_of_it in texts for one in all_of_it):
+                found[added.profile] = found.get(added.profile, added) | added
+        return [str(added) for added in found.values()]
 
     def varied(self, row: Row) -> tuple[list[tuple[str, str]], RowVariants | None]:
         """The prompts of the row's stages; and what varies in them, if anything does.
@@ -342,15 +394,22 @@ class _Source:
                 prompts = list(zip(variant.texts[::2], variant.texts[1::2], strict=True))
                 choices = variant.choices
             seed = advance_seed(base, image)
+            added: dict[Added, None] = {}
+            final = []
+            for stage, (positive, negative) in zip(self._stages, prompts, strict=True):
+                positive, more = stage.adjusted(positive)
+                added |= dict.fromkeys(more)
+                final.append((positive, negative))
+            provenance = self._provenance
+            if added:
+                provenance = {**provenance, "added": [one.to_json() for one in added]}
             yield JobSpec(
-                tuple(
-                    stage.spec(texts, seed, image) for stage, texts in zip(self._stages, prompts, strict=True)
-                ),
+                tuple(stage.spec(texts, seed, image) for stage, texts in zip(self._stages, final, strict=True)),
                 self._needs,
                 (),
                 self._run_timeout,
                 {
-                    **self._provenance,
+                    **provenance,
                     "row": row.number,
                     "line": row.line,
                     "template": row.template,

@@ -5,15 +5,36 @@ Nothing here changes its input: a base config is overlaid on copies, always.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
+from stablenew_kernel.domain.jsontext import JsonFile, kind_of, parse_object
 
-_BOM = b"\xef\xbb\xbf"
+SET = "--set"
+"""Source of a setting that was given on the command line."""
+AXIS = "axis"
+"""Source of a setting that the randomizer varies."""
+
+
+class Sections(dict[str, JsonValue]):
+    """The sections of a file, which knows where in the file each setting stands."""
+
+    def __init__(self, values: Mapping[str, JsonValue], file: JsonFile, below: str = "") -> None:
+        super().__init__(values)
+        self.file = file
+        self.below = below
+        """Key of the file's object that holds the sections; empty: they are the file's object."""
+
+    def path(self, *keys: str) -> tuple[str, ...]:
+        """Where in the file a section or setting stands."""
+        return (self.below, *keys) if self.below else keys
+
+    def place(self, *keys: str) -> str:
+        """``line 3, column 5``; empty if it is not in the file."""
+        return self.file.place(self.path(*keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +46,17 @@ class Layer:
     values: Mapping[str, JsonValue]
     """Section by name."""
 
+    def place(self, *keys: str) -> str:
+        """``line 3, column 5``: where a section or setting stands; empty if it is in no file."""
+        return self.values.place(*keys) if isinstance(self.values, Sections) else ""
+
+    def where(self, *keys: str) -> str:
+        """The beginning of an error text: ``preset full.json, line 3, column 5: ``, or ``--set ``."""
+        if self.source in (SET, AXIS):
+            return f"{self.source} "
+        place = self.place(*keys)
+        return f"{self.source}, {place}: " if place else f"{self.source}: "
+
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -34,6 +66,12 @@ class Assignment:
     path: tuple[str, ...]
     """Field, and below it where the field holds an object."""
     text: str
+    source: str = SET
+
+    @property
+    def shown(self) -> str:
+        """``--set section.field``, for error texts."""
+        return f"{self.source} {self.name}"
 
     @property
     def name(self) -> str:
@@ -41,47 +79,30 @@ class Assignment:
         return ".".join((self.section, *self.path))
 
 
-def parse_settings(name: str, data: bytes) -> dict[str, JsonValue]:
+def parse_settings(name: str, data: bytes) -> Sections:
     """The sections of a preset or sidecar, from the bytes of the file ``name``.
 
     Both shapes of sidecar are read: sections at the top level, or below ``preset_data`` (beside ``pack_data``).
     Unknown sections and keys are kept. Raises UserError, with line and column, for what is no JSON object.
     """
-    try:
-        text = data.removeprefix(_BOM).decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise UserError(f"{name}, line {line}: not UTF-8 text; save the file as UTF-8") from error
-    try:
-        values = json.loads(text, parse_constant=_refuse)
-    except json.JSONDecodeError as error:
+    return sections_of(parse_object(name, data))
+
+
+def sections_of(file: JsonFile) -> Sections:
+    """The sections of a preset or sidecar. Raises UserError if ``preset_data`` is no object."""
+    values = file.value
+    if "preset_data" not in values and "pack_data" not in values:
+        return Sections(values, file)
+    pack, settings = values.get("pack_data"), values.get("preset_data", {})
+    if not isinstance(settings, dict):
+        where = file.place(["preset_data"])
         raise UserError(
-            f"{name}, line {error.lineno}, column {error.colno}: {error.msg}; the file must be one JSON object"
-        ) from error
-    except RecursionError as error:
-        raise UserError(f"{name}: nested too deeply to be settings") from error
-    except ValueError as error:
-        raise UserError(f"{name}: {error}") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{name}: must be one JSON object of sections, not {_kind(values)}")
-    if "preset_data" in values or "pack_data" in values:
-        pack, settings = values.get("pack_data"), values.get("preset_data", {})
-        if not isinstance(settings, dict):
-            raise UserError(f"{name}: preset_data must be a JSON object of sections, not {_kind(settings)}")
-        if isinstance(pack, dict) and isinstance(matrix := pack.get("matrix"), dict):
-            own = {"enabled": bool(matrix.get("enabled", True)), "matrix": matrix}
-            return overlay(settings, {"randomization": own})
-        return settings
-    return values
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
-
-
-def _kind(value: JsonValue) -> str:
-    names = {list: "a list", dict: "an object", str: "a text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
+            f"{file.name}, {where}: preset_data must be a JSON object of sections, not {kind_of(settings)}"
+        )
+    if isinstance(pack, dict) and isinstance(matrix := pack.get("matrix"), dict):
+        own = {"enabled": bool(matrix.get("enabled", True)), "matrix": matrix}
+        return Sections(overlay(settings, {"randomization": own}), file, "preset_data")
+    return Sections(settings, file, "preset_data")
 
 
 def overlay(base: Mapping[str, JsonValue], *layers: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -1,32 +1,17 @@
-"""KernelService: what clients ask, passed on to the kernel; what it raises, turned into status codes."""
+"""KernelService: what clients ask, passed on to the kernel."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
 
 import grpc
 
-from stablenew_api.errors import PluginError, StableNewError, UserError
+from stablenew_kernel.hub.answers import answer as _answer
+from stablenew_kernel.hub.answers import finish as _finish
 from stablenew_kernel.hub.watch import Watcher
-from stablenew_kernel.store.errors import Conflict, NotFound, StoreError
 from stablenew_proto.v1 import kernel_pb2 as pb
 from stablenew_proto.v1 import kernel_pb2_grpc
-
-log = logging.getLogger(__name__)
-T = TypeVar("T")
-
-CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
-    (UserError, grpc.StatusCode.INVALID_ARGUMENT),
-    (PluginError, grpc.StatusCode.FAILED_PRECONDITION),
-    (NotFound, grpc.StatusCode.NOT_FOUND),
-    (Conflict, grpc.StatusCode.ABORTED),
-    (StoreError, grpc.StatusCode.FAILED_PRECONDITION),
-    (StableNewError, grpc.StatusCode.UNKNOWN),
-)
-"""The status of each of our exceptions, most special first. Anything else is a bug: INTERNAL, and logged."""
 
 
 class RunsPort(Protocol):
@@ -155,25 +140,3 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         """Agree to stop; the stop itself comes after the answer."""
         self._kernel.request_stop(wait_for_running=request.wait_for_running)
         return pb.StopKernelResponse()
-
-
-def _finish(context: Any, result: Awaitable[T]) -> Awaitable[T]:
-    """:func:`_answer` for what changes something. A client that hangs up must not stop it half-way: what is
-    committed must also be taken over in memory."""
-    return _answer(context, asyncio.shield(result))
-
-
-async def _answer(context: Any, result: Awaitable[T]) -> T:
-    try:
-        return await result
-    except tuple(kind for kind, _ in CODES) as error:
-        code = next(code for kind, code in CODES if isinstance(error, kind))
-        await context.abort(code, str(error))
-        raise
-    except Exception as error:
-        log.exception("a call of a client failed")
-        await context.abort(
-            grpc.StatusCode.INTERNAL,
-            f"a bug in the kernel ({error!r}); its log has the details: logs/kernel.jsonl",
-        )
-        raise

@@ -7,103 +7,147 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class Preset(_message.Message):
-    __slots__ = ("name", "path", "shipped", "changed_at", "description")
+class Entry(_message.Message):
+    __slots__ = ("kind", "name", "path", "shipped", "changed_at", "description", "subject")
+    KIND_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     SHIPPED_FIELD_NUMBER: _ClassVar[int]
     CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    kind: str
     name: str
     path: str
     shipped: bool
     changed_at: str
     description: str
-    def __init__(self, name: _Optional[str] = ..., path: _Optional[str] = ..., shipped: bool = ..., changed_at: _Optional[str] = ..., description: _Optional[str] = ...) -> None: ...
+    subject: str
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., path: _Optional[str] = ..., shipped: bool = ..., changed_at: _Optional[str] = ..., description: _Optional[str] = ..., subject: _Optional[str] = ...) -> None: ...
 
-class ListPresetsRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+class ListEntriesRequest(_message.Message):
+    __slots__ = ("kind", "trash")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TRASH_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    trash: bool
+    def __init__(self, kind: _Optional[str] = ..., trash: bool = ...) -> None: ...
 
-class ListPresetsResponse(_message.Message):
-    __slots__ = ("presets", "problems")
-    PRESETS_FIELD_NUMBER: _ClassVar[int]
+class ListEntriesResponse(_message.Message):
+    __slots__ = ("entries", "problems")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
-    presets: _containers.RepeatedCompositeFieldContainer[Preset]
+    entries: _containers.RepeatedCompositeFieldContainer[Entry]
     problems: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, presets: _Optional[_Iterable[_Union[Preset, _Mapping]]] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
 
-class GetPresetRequest(_message.Message):
-    __slots__ = ("name",)
+class GetEntryRequest(_message.Message):
+    __slots__ = ("kind", "name")
+    KIND_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    kind: str
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
 
-class GetPresetResponse(_message.Message):
-    __slots__ = ("preset", "json")
-    PRESET_FIELD_NUMBER: _ClassVar[int]
-    JSON_FIELD_NUMBER: _ClassVar[int]
-    preset: Preset
-    json: bytes
-    def __init__(self, preset: _Optional[_Union[Preset, _Mapping]] = ..., json: _Optional[bytes] = ...) -> None: ...
+class GetEntryResponse(_message.Message):
+    __slots__ = ("entry", "content", "warnings")
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    entry: Entry
+    content: bytes
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, entry: _Optional[_Union[Entry, _Mapping]] = ..., content: _Optional[bytes] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
-class SavePresetRequest(_message.Message):
-    __slots__ = ("name", "json", "replace")
+class SaveEntryRequest(_message.Message):
+    __slots__ = ("kind", "name", "content", "entry", "run_id", "sets", "unsets", "description", "replace")
+    KIND_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
-    JSON_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    SETS_FIELD_NUMBER: _ClassVar[int]
+    UNSETS_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     REPLACE_FIELD_NUMBER: _ClassVar[int]
+    kind: str
     name: str
-    json: bytes
+    content: bytes
+    entry: str
+    run_id: str
+    sets: _containers.RepeatedScalarFieldContainer[str]
+    unsets: _containers.RepeatedScalarFieldContainer[str]
+    description: str
     replace: bool
-    def __init__(self, name: _Optional[str] = ..., json: _Optional[bytes] = ..., replace: bool = ...) -> None: ...
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., content: _Optional[bytes] = ..., entry: _Optional[str] = ..., run_id: _Optional[str] = ..., sets: _Optional[_Iterable[str]] = ..., unsets: _Optional[_Iterable[str]] = ..., description: _Optional[str] = ..., replace: bool = ...) -> None: ...
 
-class SavePresetResponse(_message.Message):
-    __slots__ = ("preset",)
-    PRESET_FIELD_NUMBER: _ClassVar[int]
-    preset: Preset
-    def __init__(self, preset: _Optional[_Union[Preset, _Mapping]] = ...) -> None: ...
+class SaveEntryResponse(_message.Message):
+    __slots__ = ("entry", "trash_path", "warnings")
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    TRASH_PATH_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    entry: Entry
+    trash_path: str
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, entry: _Optional[_Union[Entry, _Mapping]] = ..., trash_path: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
-class ChangePresetRequest(_message.Message):
-    __slots__ = ("action", "name", "new_name")
+class ChangeEntryRequest(_message.Message):
+    __slots__ = ("kind", "action", "name", "new_name", "replace")
+    KIND_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     NEW_NAME_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_FIELD_NUMBER: _ClassVar[int]
+    kind: str
     action: str
     name: str
     new_name: str
-    def __init__(self, action: _Optional[str] = ..., name: _Optional[str] = ..., new_name: _Optional[str] = ...) -> None: ...
+    replace: bool
+    def __init__(self, kind: _Optional[str] = ..., action: _Optional[str] = ..., name: _Optional[str] = ..., new_name: _Optional[str] = ..., replace: bool = ...) -> None: ...
 
-class ChangePresetResponse(_message.Message):
-    __slots__ = ("preset", "trash_path")
-    PRESET_FIELD_NUMBER: _ClassVar[int]
+class ChangeEntryResponse(_message.Message):
+    __slots__ = ("entry", "trash_path")
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
     TRASH_PATH_FIELD_NUMBER: _ClassVar[int]
-    preset: Preset
+    entry: Entry
     trash_path: str
-    def __init__(self, preset: _Optional[_Union[Preset, _Mapping]] = ..., trash_path: _Optional[str] = ...) -> None: ...
+    def __init__(self, entry: _Optional[_Union[Entry, _Mapping]] = ..., trash_path: _Optional[str] = ...) -> None: ...
 
-class DiffPresetsRequest(_message.Message):
+class SettingsSource(_message.Message):
+    __slots__ = ("preset", "content", "label")
+    PRESET_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    preset: str
+    content: bytes
+    label: str
+    def __init__(self, preset: _Optional[str] = ..., content: _Optional[bytes] = ..., label: _Optional[str] = ...) -> None: ...
+
+class DiffSettingsRequest(_message.Message):
     __slots__ = ("left", "right")
     LEFT_FIELD_NUMBER: _ClassVar[int]
     RIGHT_FIELD_NUMBER: _ClassVar[int]
-    left: str
-    right: str
-    def __init__(self, left: _Optional[str] = ..., right: _Optional[str] = ...) -> None: ...
+    left: SettingsSource
+    right: SettingsSource
+    def __init__(self, left: _Optional[_Union[SettingsSource, _Mapping]] = ..., right: _Optional[_Union[SettingsSource, _Mapping]] = ...) -> None: ...
 
-class DiffPresetsResponse(_message.Message):
-    __slots__ = ("differences",)
+class DiffSettingsResponse(_message.Message):
+    __slots__ = ("differences", "equal")
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    EQUAL_FIELD_NUMBER: _ClassVar[int]
     differences: _containers.RepeatedCompositeFieldContainer[Difference]
-    def __init__(self, differences: _Optional[_Iterable[_Union[Difference, _Mapping]]] = ...) -> None: ...
+    equal: int
+    def __init__(self, differences: _Optional[_Iterable[_Union[Difference, _Mapping]]] = ..., equal: _Optional[int] = ...) -> None: ...
 
 class Difference(_message.Message):
-    __slots__ = ("name", "left", "right")
+    __slots__ = ("name", "left_json", "right_json")
     NAME_FIELD_NUMBER: _ClassVar[int]
-    LEFT_FIELD_NUMBER: _ClassVar[int]
-    RIGHT_FIELD_NUMBER: _ClassVar[int]
+    LEFT_JSON_FIELD_NUMBER: _ClassVar[int]
+    RIGHT_JSON_FIELD_NUMBER: _ClassVar[int]
     name: str
-    left: str
-    right: str
-    def __init__(self, name: _Optional[str] = ..., left: _Optional[str] = ..., right: _Optional[str] = ...) -> None: ...
+    left_json: bytes
+    right_json: bytes
+    def __init__(self, name: _Optional[str] = ..., left_json: _Optional[bytes] = ..., right_json: _Optional[bytes] = ...) -> None: ...
 
 class ExplainSettingsRequest(_message.Message):
     __slots__ = ("run",)
@@ -112,63 +156,37 @@ class ExplainSettingsRequest(_message.Message):
     def __init__(self, run: _Optional[_Union[_kernel_pb2.RunRequest, _Mapping]] = ...) -> None: ...
 
 class ExplainSettingsResponse(_message.Message):
-    __slots__ = ("settings", "warnings")
+    __slots__ = ("stages", "settings", "warnings")
+    STAGES_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    stages: _containers.RepeatedScalarFieldContainer[str]
     settings: _containers.RepeatedCompositeFieldContainer[Setting]
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, stages: _Optional[_Iterable[str]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Setting(_message.Message):
-    __slots__ = ("name", "value", "source", "title", "used", "below")
+    __slots__ = ("name", "value_json", "source", "place", "title", "used", "below")
     NAME_FIELD_NUMBER: _ClassVar[int]
-    VALUE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_JSON_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     USED_FIELD_NUMBER: _ClassVar[int]
     BELOW_FIELD_NUMBER: _ClassVar[int]
     name: str
-    value: str
+    value_json: bytes
     source: str
+    place: str
     title: str
     used: bool
-    below: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ..., source: _Optional[str] = ..., title: _Optional[str] = ..., used: bool = ..., below: _Optional[_Iterable[str]] = ...) -> None: ...
+    below: _containers.RepeatedCompositeFieldContainer[SettingBelow]
+    def __init__(self, name: _Optional[str] = ..., value_json: _Optional[bytes] = ..., source: _Optional[str] = ..., place: _Optional[str] = ..., title: _Optional[str] = ..., used: bool = ..., below: _Optional[_Iterable[_Union[SettingBelow, _Mapping]]] = ...) -> None: ...
 
-class Place(_message.Message):
-    __slots__ = ("pack", "slot", "mode", "state", "changed_at")
-    PACK_FIELD_NUMBER: _ClassVar[int]
-    SLOT_FIELD_NUMBER: _ClassVar[int]
-    MODE_FIELD_NUMBER: _ClassVar[int]
-    STATE_FIELD_NUMBER: _ClassVar[int]
-    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
-    pack: str
-    slot: str
-    mode: str
-    state: str
-    changed_at: str
-    def __init__(self, pack: _Optional[str] = ..., slot: _Optional[str] = ..., mode: _Optional[str] = ..., state: _Optional[str] = ..., changed_at: _Optional[str] = ...) -> None: ...
-
-class ListPlacesRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
-
-class ListPlacesResponse(_message.Message):
-    __slots__ = ("places",)
-    PLACES_FIELD_NUMBER: _ClassVar[int]
-    places: _containers.RepeatedCompositeFieldContainer[Place]
-    def __init__(self, places: _Optional[_Iterable[_Union[Place, _Mapping]]] = ...) -> None: ...
-
-class ResetPlacesRequest(_message.Message):
-    __slots__ = ("pack", "slot")
-    PACK_FIELD_NUMBER: _ClassVar[int]
-    SLOT_FIELD_NUMBER: _ClassVar[int]
-    pack: str
-    slot: str
-    def __init__(self, pack: _Optional[str] = ..., slot: _Optional[str] = ...) -> None: ...
-
-class ResetPlacesResponse(_message.Message):
-    __slots__ = ("reset",)
-    RESET_FIELD_NUMBER: _ClassVar[int]
-    reset: int
-    def __init__(self, reset: _Optional[int] = ...) -> None: ...
+class SettingBelow(_message.Message):
+    __slots__ = ("source", "value_json")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_JSON_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    value_json: bytes
+    def __init__(self, source: _Optional[str] = ..., value_json: _Optional[bytes] = ...) -> None: ...

@@ -35,45 +35,35 @@ class LibraryServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
-        self.ListPresets = channel.unary_unary(
-                '/stablenew_proto.v1.LibraryService/ListPresets',
-                request_serializer=stablenew__proto_dot_v1_dot_library__pb2.ListPresetsRequest.SerializeToString,
-                response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ListPresetsResponse.FromString,
+        self.ListEntries = channel.unary_unary(
+                '/stablenew_proto.v1.LibraryService/ListEntries',
+                request_serializer=stablenew__proto_dot_v1_dot_library__pb2.ListEntriesRequest.SerializeToString,
+                response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ListEntriesResponse.FromString,
                 _registered_method=True)
-        self.GetPreset = channel.unary_unary(
-                '/stablenew_proto.v1.LibraryService/GetPreset',
-                request_serializer=stablenew__proto_dot_v1_dot_library__pb2.GetPresetRequest.SerializeToString,
-                response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.GetPresetResponse.FromString,
+        self.GetEntry = channel.unary_unary(
+                '/stablenew_proto.v1.LibraryService/GetEntry',
+                request_serializer=stablenew__proto_dot_v1_dot_library__pb2.GetEntryRequest.SerializeToString,
+                response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.GetEntryResponse.FromString,
                 _registered_method=True)
-        self.SavePreset = channel.unary_unary(
-                '/stablenew_proto.v1.LibraryService/SavePreset',
-                request_serializer=stablenew__proto_dot_v1_dot_library__pb2.SavePresetRequest.SerializeToString,
-                response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.SavePresetResponse.FromString,
+        self.SaveEntry = channel.unary_unary(
+                '/stablenew_proto.v1.LibraryService/SaveEntry',
+                request_serializer=stablenew__proto_dot_v1_dot_library__pb2.SaveEntryRequest.SerializeToString,
+                response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.SaveEntryResponse.FromString,
                 _registered_method=True)
-        self.ChangePreset = channel.unary_unary(
-                '/stablenew_proto.v1.LibraryService/ChangePreset',
-                request_serializer=stablenew__proto_dot_v1_dot_library__pb2.ChangePresetRequest.SerializeToString,
-                response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ChangePresetResponse.FromString,
+        self.ChangeEntry = channel.unary_unary(
+                '/stablenew_proto.v1.LibraryService/ChangeEntry',
+                request_serializer=stablenew__proto_dot_v1_dot_library__pb2.ChangeEntryRequest.SerializeToString,
+                response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ChangeEntryResponse.FromString,
                 _registered_method=True)
-        self.DiffPresets = channel.unary_unary(
-                '/stablenew_proto.v1.LibraryService/DiffPresets',
-                request_serializer=stablenew__proto_dot_v1_dot_library__pb2.DiffPresetsRequest.SerializeToString,
-                response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.DiffPresetsResponse.FromString,
+        self.DiffSettings = channel.unary_unary(
+                '/stablenew_proto.v1.LibraryService/DiffSettings',
+                request_serializer=stablenew__proto_dot_v1_dot_library__pb2.DiffSettingsRequest.SerializeToString,
+                response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.DiffSettingsResponse.FromString,
                 _registered_method=True)
         self.ExplainSettings = channel.unary_unary(
                 '/stablenew_proto.v1.LibraryService/ExplainSettings',
                 request_serializer=stablenew__proto_dot_v1_dot_library__pb2.ExplainSettingsRequest.SerializeToString,
                 response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ExplainSettingsResponse.FromString,
-                _registered_method=True)
-        self.ListPlaces = channel.unary_unary(
-                '/stablenew_proto.v1.LibraryService/ListPlaces',
-                request_serializer=stablenew__proto_dot_v1_dot_library__pb2.ListPlacesRequest.SerializeToString,
-                response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ListPlacesResponse.FromString,
-                _registered_method=True)
-        self.ResetPlaces = channel.unary_unary(
-                '/stablenew_proto.v1.LibraryService/ResetPlaces',
-                request_serializer=stablenew__proto_dot_v1_dot_library__pb2.ResetPlacesRequest.SerializeToString,
-                response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ResetPlacesResponse.FromString,
                 _registered_method=True)
 
 
@@ -81,35 +71,35 @@ class LibraryServiceServicer(object):
     """Authorisation and errors as in KernelService.
     """
 
-    def ListPresets(self, request, context):
+    def ListEntries(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetPreset(self, request, context):
+    def GetEntry(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def SavePreset(self, request, context):
-        """Writes a preset of the person's own. Never writes over another one unless told to, and then keeps the old one
-        in the trash.
+    def SaveEntry(self, request, context):
+        """Writes an entry of the person's own. Never over another one unless told to, and then the old one goes to the
+        trash. What the edit does not name stays as it is in the file, byte by byte.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ChangePreset(self, request, context):
-        """Copies, renames or deletes (into the trash) a preset.
+    def ChangeEntry(self, request, context):
+        """Copies, renames, deletes (into the trash) or restores (out of it) an entry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def DiffPresets(self, request, context):
-        """What differs between two presets, setting by setting.
+    def DiffSettings(self, request, context):
+        """What differs between two sets of settings, setting by setting.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,61 +112,38 @@ class LibraryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListPlaces(self, request, context):
-        """Where sequential, rotating and least-used slots stand.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ResetPlaces(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_LibraryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'ListPresets': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListPresets,
-                    request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ListPresetsRequest.FromString,
-                    response_serializer=stablenew__proto_dot_v1_dot_library__pb2.ListPresetsResponse.SerializeToString,
+            'ListEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEntries,
+                    request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ListEntriesRequest.FromString,
+                    response_serializer=stablenew__proto_dot_v1_dot_library__pb2.ListEntriesResponse.SerializeToString,
             ),
-            'GetPreset': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetPreset,
-                    request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.GetPresetRequest.FromString,
-                    response_serializer=stablenew__proto_dot_v1_dot_library__pb2.GetPresetResponse.SerializeToString,
+            'GetEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEntry,
+                    request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.GetEntryRequest.FromString,
+                    response_serializer=stablenew__proto_dot_v1_dot_library__pb2.GetEntryResponse.SerializeToString,
             ),
-            'SavePreset': grpc.unary_unary_rpc_method_handler(
-                    servicer.SavePreset,
-                    request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.SavePresetRequest.FromString,
-                    response_serializer=stablenew__proto_dot_v1_dot_library__pb2.SavePresetResponse.SerializeToString,
+            'SaveEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.SaveEntry,
+                    request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.SaveEntryRequest.FromString,
+                    response_serializer=stablenew__proto_dot_v1_dot_library__pb2.SaveEntryResponse.SerializeToString,
             ),
-            'ChangePreset': grpc.unary_unary_rpc_method_handler(
-                    servicer.ChangePreset,
-                    request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ChangePresetRequest.FromString,
-                    response_serializer=stablenew__proto_dot_v1_dot_library__pb2.ChangePresetResponse.SerializeToString,
+            'ChangeEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeEntry,
+                    request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ChangeEntryRequest.FromString,
+                    response_serializer=stablenew__proto_dot_v1_dot_library__pb2.ChangeEntryResponse.SerializeToString,
             ),
-            'DiffPresets': grpc.unary_unary_rpc_method_handler(
-                    servicer.DiffPresets,
-                    request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.DiffPresetsRequest.FromString,
-                    response_serializer=stablenew__proto_dot_v1_dot_library__pb2.DiffPresetsResponse.SerializeToString,
+            'DiffSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiffSettings,
+                    request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.DiffSettingsRequest.FromString,
+                    response_serializer=stablenew__proto_dot_v1_dot_library__pb2.DiffSettingsResponse.SerializeToString,
             ),
             'ExplainSettings': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainSettings,
                     request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ExplainSettingsRequest.FromString,
                     response_serializer=stablenew__proto_dot_v1_dot_library__pb2.ExplainSettingsResponse.SerializeToString,
-            ),
-            'ListPlaces': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListPlaces,
-                    request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ListPlacesRequest.FromString,
-                    response_serializer=stablenew__proto_dot_v1_dot_library__pb2.ListPlacesResponse.SerializeToString,
-            ),
-            'ResetPlaces': grpc.unary_unary_rpc_method_handler(
-                    servicer.ResetPlaces,
-                    request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ResetPlacesRequest.FromString,
-                    response_serializer=stablenew__proto_dot_v1_dot_library__pb2.ResetPlacesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -191,7 +158,7 @@ class LibraryService(object):
     """
 
     @staticmethod
-    def ListPresets(request,
+    def ListEntries(request,
             target,
             options=(),
             channel_credentials=None,
@@ -204,9 +171,9 @@ class LibraryService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/stablenew_proto.v1.LibraryService/ListPresets',
-            stablenew__proto_dot_v1_dot_library__pb2.ListPresetsRequest.SerializeToString,
-            stablenew__proto_dot_v1_dot_library__pb2.ListPresetsResponse.FromString,
+            '/stablenew_proto.v1.LibraryService/ListEntries',
+            stablenew__proto_dot_v1_dot_library__pb2.ListEntriesRequest.SerializeToString,
+            stablenew__proto_dot_v1_dot_library__pb2.ListEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -218,7 +185,7 @@ class LibraryService(object):
             _registered_method=True)
 
     @staticmethod
-    def GetPreset(request,
+    def GetEntry(request,
             target,
             options=(),
             channel_credentials=None,
@@ -231,9 +198,9 @@ class LibraryService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/stablenew_proto.v1.LibraryService/GetPreset',
-            stablenew__proto_dot_v1_dot_library__pb2.GetPresetRequest.SerializeToString,
-            stablenew__proto_dot_v1_dot_library__pb2.GetPresetResponse.FromString,
+            '/stablenew_proto.v1.LibraryService/GetEntry',
+            stablenew__proto_dot_v1_dot_library__pb2.GetEntryRequest.SerializeToString,
+            stablenew__proto_dot_v1_dot_library__pb2.GetEntryResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -245,7 +212,7 @@ class LibraryService(object):
             _registered_method=True)
 
     @staticmethod
-    def SavePreset(request,
+    def SaveEntry(request,
             target,
             options=(),
             channel_credentials=None,
@@ -258,9 +225,9 @@ class LibraryService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/stablenew_proto.v1.LibraryService/SavePreset',
-            stablenew__proto_dot_v1_dot_library__pb2.SavePresetRequest.SerializeToString,
-            stablenew__proto_dot_v1_dot_library__pb2.SavePresetResponse.FromString,
+            '/stablenew_proto.v1.LibraryService/SaveEntry',
+            stablenew__proto_dot_v1_dot_library__pb2.SaveEntryRequest.SerializeToString,
+            stablenew__proto_dot_v1_dot_library__pb2.SaveEntryResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -272,7 +239,7 @@ class LibraryService(object):
             _registered_method=True)
 
     @staticmethod
-    def ChangePreset(request,
+    def ChangeEntry(request,
             target,
             options=(),
             channel_credentials=None,
@@ -285,9 +252,9 @@ class LibraryService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/stablenew_proto.v1.LibraryService/ChangePreset',
-            stablenew__proto_dot_v1_dot_library__pb2.ChangePresetRequest.SerializeToString,
-            stablenew__proto_dot_v1_dot_library__pb2.ChangePresetResponse.FromString,
+            '/stablenew_proto.v1.LibraryService/ChangeEntry',
+            stablenew__proto_dot_v1_dot_library__pb2.ChangeEntryRequest.SerializeToString,
+            stablenew__proto_dot_v1_dot_library__pb2.ChangeEntryResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -299,7 +266,7 @@ class LibraryService(object):
             _registered_method=True)
 
     @staticmethod
-    def DiffPresets(request,
+    def DiffSettings(request,
             target,
             options=(),
             channel_credentials=None,
@@ -312,9 +279,9 @@ class LibraryService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/stablenew_proto.v1.LibraryService/DiffPresets',
-            stablenew__proto_dot_v1_dot_library__pb2.DiffPresetsRequest.SerializeToString,
-            stablenew__proto_dot_v1_dot_library__pb2.DiffPresetsResponse.FromString,
+            '/stablenew_proto.v1.LibraryService/DiffSettings',
+            stablenew__proto_dot_v1_dot_library__pb2.DiffSettingsRequest.SerializeToString,
+            stablenew__proto_dot_v1_dot_library__pb2.DiffSettingsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -342,60 +309,6 @@ class LibraryService(object):
             '/stablenew_proto.v1.LibraryService/ExplainSettings',
             stablenew__proto_dot_v1_dot_library__pb2.ExplainSettingsRequest.SerializeToString,
             stablenew__proto_dot_v1_dot_library__pb2.ExplainSettingsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListPlaces(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/stablenew_proto.v1.LibraryService/ListPlaces',
-            stablenew__proto_dot_v1_dot_library__pb2.ListPlacesRequest.SerializeToString,
-            stablenew__proto_dot_v1_dot_library__pb2.ListPlacesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ResetPlaces(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/stablenew_proto.v1.LibraryService/ResetPlaces',
-            stablenew__proto_dot_v1_dot_library__pb2.ResetPlacesRequest.SerializeToString,
-            stablenew__proto_dot_v1_dot_library__pb2.ResetPlacesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -205,7 +205,7 @@ def test_a_wrong_request(request_: dict[str, Any], words: str) -> None:
 
 def test_warnings_reach_the_plan() -> None:
     assert plan(preset={"txt2img": {"enable_hr": True}}, preset_name="p.json").warnings == (
-        "preset p.json: unknown settings, ignored: txt2img.enable_hr",
+        "preset p.json: no stage does this yet, ignored: txt2img.enable_hr",
     )
 
 

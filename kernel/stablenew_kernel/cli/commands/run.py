@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     metavar="STAGE.KEY=VALUE",
     help="Change a setting. May be given several times.",
 )
+@click.option("--like-last", is_flag=True, help="Settings of the last run, under --set and over all else.")
 @click.option("--count", type=click.IntRange(min=1), help="Images a row.")
 @click.option("--seed", type=click.IntRange(-1, 2**63 - 1), help="First seed; -1 draws one.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many images.")
@@ -38,10 +39,11 @@ if TYPE_CHECKING:
     "--report", "reports", multiple=True, help="Make this report at the end. May be given several times."
 )
 @click.option("--dry-run", is_flag=True, help="Show every job that would be queued; queue nothing.")
+@click.option("--explain", is_flag=True, help="Show each setting and where it comes from; queue nothing.")
 @click.option("--detach", is_flag=True, help="Queue, print the run's id and return.")
 @json_option
 @pass_app
-def command(app: App, /, dry_run: bool, detach: bool, as_json: bool, **options: Any) -> int:
+def command(app: App, /, dry_run: bool, explain: bool, detach: bool, as_json: bool, **options: Any) -> int:
     """Make the images of a prompt pack.
 
     PACK is a .txt or .tsv file; its sidecar, the .json file of the same name beside it, is read too. The
@@ -49,6 +51,11 @@ def command(app: App, /, dry_run: bool, detach: bool, as_json: bool, **options: 
     waits for it to settle; a second Ctrl-C does not wait.
     """
     request = make_request(**options)
+    if explain:
+        from stablenew_kernel.cli.library import say_explanation
+
+        say_explanation(app, request, as_json)
+        return 0
     with app.connect_or_start() as kernel:
         if dry_run:
             _preview(kernel, request, as_json)
@@ -61,6 +68,7 @@ def make_request(
     preset: str,
     rows: str,
     sets: tuple[str, ...],
+    like_last: bool,
     count: int | None,
     seed: int | None,
     limit: int | None,
@@ -84,6 +92,7 @@ def make_request(
         preset_name=preset_file,
         rows=rows,
         sets=sets,
+        like_last=like_last,
         count=count,
         seed=seed,
         limit=limit or 0,
