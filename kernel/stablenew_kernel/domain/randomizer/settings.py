@@ -47,6 +47,7 @@ class _Wildcards(_Section):
     mode: str = "random"
     tokens: tuple[_Token, ...] = ()
     raw_text: str = ""
+    weights_in_text: bool = False
 
 
 class _Rule(_Section):
@@ -136,7 +137,7 @@ def parse_randomization(section: Mapping[str, JsonValue], source: str) -> Random
     replaced = tuple((rule.search, rule.replacements) for rule in rules.rules if rule.replacements)
     replaced = replaced or tuple(_raw(rules.raw_text, "=>", source))
     return Randomization(
-        Definitions(slots, tokens),
+        Definitions(slots, tokens, weights_in_text=wildcards.weights_in_text),
         {
             "slot": _mode(matrix.mode) if read.enabled and matrix.enabled else "off",
             "wildcard": _mode(wildcards.mode) if read.enabled and wildcards.enabled else "off",
