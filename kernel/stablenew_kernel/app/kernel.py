@@ -27,6 +27,7 @@ from stablenew_kernel.app.nodes import NodeDesk
 from stablenew_kernel.app.planning import Planner
 from stablenew_kernel.app.queue import QueueDesk
 from stablenew_kernel.app.runs import RunDesk
+from stablenew_kernel.app.wildcards import WildcardFolder
 from stablenew_kernel.domain.coordinator import Coordinator
 from stablenew_kernel.domain.link import LinkSettings, PauseSet, Restored, Transition
 from stablenew_kernel.domain.settings import Settings
@@ -74,7 +75,7 @@ class Kernel:
             listener=self,
         )
         core.dispatcher = self._new_dispatcher()
-        self.runs = RunDesk(core, Planner(host, data.presets, settings, rng))
+        self.runs = RunDesk(core, Planner(host, data.presets, settings, rng, WildcardFolder(data.wildcards)))
         self.queue = QueueDesk(core)
         self.nodes = NodeDesk(core)
         self._info: KernelInfo | None = None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
 from stablenew_api.errors import UserError
 from stablenew_api.host import PluginHost
+from stablenew_kernel.app.wildcards import WildcardFolder
 from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.pipeline import near
 from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, replay_plan
@@ -24,8 +26,16 @@ SHIPPED = (
 class Planner:
     """Plans runs. Blocking; call it in a thread. Thread-safe: it holds nothing that changes but ``rng``."""
 
-    def __init__(self, host: PluginHost, presets: Path, settings: Settings, rng: Random) -> None:
+    def __init__(
+        self,
+        host: PluginHost,
+        presets: Path,
+        settings: Settings,
+        rng: Random,
+        wildcards: WildcardFolder | None = None,
+    ) -> None:
         self._host = host
+        self._wildcards = wildcards
         self._presets = presets
         self._settings = settings
         self._rng = rng
@@ -47,6 +57,7 @@ class Planner:
             run_timeout=self._settings.run_timeout,
             limit=run.limit,
             sample=run.sample,
+            wildcards=self._wildcard_files(run),
         )
         filter_jobs = self._host.filter_jobs if self._host.listens("filter_jobs") else None
         return plan_run(
@@ -60,6 +71,12 @@ class Planner:
     def replay(self, spec_json: bytes, source_name: str) -> Plan:
         """The one job that an image carries."""
         return replay_plan(spec_json, source_name, self._host.stages)
+
+    def _wildcard_files(self, run: pb.RunRequest) -> list[Mapping[str, bytes]]:
+        """Those that came along, then our own."""
+        sent = {file.name: file.content for file in run.wildcards}
+        own = self._wildcards.files() if self._wildcards is not None else {}
+        return [files for files in (sent, own) if files]
 
     def _preset(self, run: pb.RunRequest) -> tuple[str, bytes]:
         """Name and content of the preset; both empty if the run has none."""

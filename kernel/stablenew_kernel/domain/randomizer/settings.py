@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -89,6 +89,10 @@ class Randomization:
     """Combinations a row at most; 0: all."""
     base_prompt: str
     prompt_mode: str
+
+    def with_files(self, files: Sequence[Mapping[str, bytes]]) -> Randomization:
+        """The same with wildcard files, as :attr:`Definitions.files` has them."""
+        return replace(self, definitions=replace(self.definitions, files=files))
 
     def prompt(self, positive: str) -> str:
         """The row's prompt with the matrix' own one in its place, behind or before it."""
