@@ -10,7 +10,8 @@ library dynamicprompts 0.31 is what we compare with) and the matrix slots of pro
 - ``[[slot]]``: matrix slots
 
 ``~``, ``!`` and ``@`` behind an opening ``{`` or ``__`` choose a mode (:data:`MODES`). ``<name:...>`` tags are
-never looked into, and ``\{``, ``\}``, ``\|``, ``\$``, ``\__`` and ``\[`` are literal.
+text up to their end, or to the first brace in them: ``<lora:my__lora:{0.5|1}>``. ``\{``, ``\}``, ``\|``,
+``\$``, ``\__`` and ``\[`` are literal.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ MODES = {"~": "random", "!": "fanout", "@": "rotate"}
 """Mode by sampler sign."""
 
 _SPECIAL = re.compile(
-    r"(?P<escape>\\(?:__|.))|(?P<tag><[A-Za-z][\w-]*:[^<>]*>)|(?P<variable>\$\{)|(?P<wrap>%\{)|(?P<open>\{)"
+    r"(?P<escape>\\(?:__|.))|(?P<tag><[A-Za-z][\w-]*:[^<>{}]*?(?=>|\$?\{))|(?P<variable>\$\{)|(?P<wrap>%\{)|(?P<open>\{)"
     r"|(?P<close>\})|(?P<bar>\|)|(?P<dollars>\$\$)"
     # Bounded, so that [[ and a million blanks are not looked at a million times.
     r"|(?P<slot>\[\[\s{0,20}(?P<name>\w[\w \-]{0,99}?)\s{0,20}\]\])|(?P<wildcard>__)",
@@ -334,10 +335,8 @@ class _Parser:
         scanned = self._scan_path(start)
         if scanned is None:
             # snake__case is text; __hair, is a slip that no backend should see.
-            before = self.text[opening - 1 : opening]
-            if (self.text[start : start + 1].isalnum() or self.text[start : start + 1] in "*{$") and not (
-                before.isalnum() or before == "_"
-            ):
+            before, behind = self.text[max(0, opening - 1) : opening], self.text[start : start + 1]
+            if (behind.isalnum() or (behind and behind in "*{$")) and not (before.isalnum() or before == "_"):
                 self._wrong(opening, "this __ is never closed", r"add a __, or write \__ for underscores")
             return None
         path_end, parameters_at, end = scanned
