@@ -28,6 +28,7 @@ from stablenew_kernel.app.nodes import NodeDesk
 from stablenew_kernel.app.planning import Planner
 from stablenew_kernel.app.queue import QueueDesk
 from stablenew_kernel.app.runs import RunDesk
+from stablenew_kernel.app.wildcards import WildcardFolder
 from stablenew_kernel.domain.coordinator import Coordinator
 from stablenew_kernel.domain.link import LinkSettings, PauseSet, Restored, Transition
 from stablenew_kernel.domain.settings import Settings
@@ -75,7 +76,8 @@ class Kernel:
             listener=self,
         )
         core.dispatcher = self._new_dispatcher()
-        planner = Planner(host, data.presets, settings, rng, data.profiles)
+        wildcards = WildcardFolder(data.wildcards)
+        planner = Planner(host, data.presets, settings, rng, data.profiles, wildcards)
         self.runs = RunDesk(core, planner)
         self.library = LibraryDesk(core, planner, Library(data, host, clock))
         self.queue = QueueDesk(core)

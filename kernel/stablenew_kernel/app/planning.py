@@ -8,6 +8,7 @@ from random import Random
 
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JsonValue
+from stablenew_kernel.app.wildcards import WildcardFolder
 from stablenew_kernel.domain.packs import Pack, parse_pack
 from stablenew_kernel.domain.pipeline import GlobalNegative, Resolver
 from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, replay_plan, resolver_of
@@ -31,14 +32,21 @@ class Planner:
     """Plans runs. Blocking; call it in a thread. Thread-safe: nothing in it changes but ``rng`` and a cache."""
 
     def __init__(
-        self, host: PluginHost, presets: Path, settings: Settings, rng: Random, profiles: Path | None = None
+        self,
+        host: PluginHost,
+        presets: Path,
+        settings: Settings,
+        rng: Random,
+        profiles: Path | None = None,
+        wildcards: WildcardFolder | None = None,
     ) -> None:
-        """``presets``, ``profiles``: the person's folders; None: there are no profiles."""
+        """``presets``, ``profiles``, ``wildcards``: the person's folders; None: there are none."""
         self._host = host
         self._presets = preset_shelf(presets, [place / "presets" for place in SHIPPED])
         self._profiles = ProfileFolder(profile_shelf(profiles)) if profiles is not None else None
         self._settings = settings
         self._rng = rng
+        self._wildcards = wildcards
 
     def plan(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> Plan:
         """The plan of ``run``. ``last_run``: the settings that it should be like, if it asks for that.
@@ -79,11 +87,18 @@ class Planner:
             run_timeout=self._settings.run_timeout,
             limit=run.limit,
             sample=run.sample,
+            wildcards=self._wildcard_files(run),
         )
 
     def replay(self, spec_json: bytes, source_name: str) -> Plan:
         """The one job that an image carries."""
         return replay_plan(spec_json, source_name, self._host.stages)
+
+    def _wildcard_files(self, run: pb.RunRequest) -> list[Mapping[str, bytes]]:
+        """Those that came along, then our own."""
+        sent = {file.name: file.content for file in run.wildcards}
+        own = self._wildcards.files() if self._wildcards is not None else {}
+        return [files for files in (sent, own) if files]
 
     def _preset(self, run: pb.RunRequest) -> tuple[str, bytes]:
         """Name and content of the preset; both empty if the run has none."""

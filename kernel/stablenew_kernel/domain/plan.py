@@ -83,6 +83,9 @@ class PlanRequest:
     """Only the first so many images; 0: all."""
     sample: int = 0
     """So many images drawn from the whole plan, none twice; 0: all."""
+    wildcards: Sequence[Mapping[str, bytes]] = ()
+    """Wildcard files, content by relative name with ``/``; the first mapping goes before the next. Those of
+    preset and sidecar go before all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,7 @@ def plan_run(
     # With a fixed seed the picks follow from it, too: the same command gives the same images.
     picks_seed = plan_seed or max(seed, 0)
     randomization = parse_randomization(pipeline.randomization, pipeline.randomization_source)
+    randomization = randomization.with_files(request.wildcards)
     variants = Variants(randomization, randomizers or {}, picks_seed, pipeline.randomization_source)
     source = _Source(request, pipeline, images, seed, plan_seed, variants)
     all_jobs = _Jobs(source, tuple(pack.rows[number - 1] for number in numbers))
@@ -387,6 +391,7 @@ class _Source:
         prompts, varied = self.varied(row)
         base = draw_seed(self._plan_seed, row.number) if self._seed < 0 else self._seed
         combinations = varied.combinations if varied is not None else 1
+        wildcards = {"wildcards": dict(varied.wildcards)} if varied is not None and varied.wildcards else {}
         for image in range(combinations * self.images) if places is None else places:
             choices: Sequence[Mapping[str, JsonValue]] = ()
             if varied is not None:
@@ -414,6 +419,7 @@ class _Source:
                     "line": row.line,
                     "template": row.template,
                     "choices": [dict(choice) for choice in choices],
+                    **wildcards,
                     "image": image,
                     "base_seed": base,
                 },

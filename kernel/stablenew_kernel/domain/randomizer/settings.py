@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -47,6 +47,7 @@ class _Wildcards(_Section):
     mode: str = "random"
     tokens: tuple[_Token, ...] = ()
     raw_text: str = ""
+    weights_in_text: bool = False
 
 
 class _Rule(_Section):
@@ -88,6 +89,10 @@ class Randomization:
     """Combinations a row at most; 0: all."""
     base_prompt: str
     prompt_mode: str
+
+    def with_files(self, files: Sequence[Mapping[str, bytes]]) -> Randomization:
+        """The same with wildcard files, as :attr:`Definitions.files` has them."""
+        return replace(self, definitions=replace(self.definitions, files=files))
 
     def prompt(self, positive: str) -> str:
         """The row's prompt with the matrix' own one in its place, behind or before it."""
@@ -136,7 +141,7 @@ def parse_randomization(section: Mapping[str, JsonValue], source: str) -> Random
     replaced = tuple((rule.search, rule.replacements) for rule in rules.rules if rule.replacements)
     replaced = replaced or tuple(_raw(rules.raw_text, "=>", source))
     return Randomization(
-        Definitions(slots, tokens),
+        Definitions(slots, tokens, weights_in_text=wildcards.weights_in_text),
         {
             "slot": _mode(matrix.mode) if read.enabled and matrix.enabled else "off",
             "wildcard": _mode(wildcards.mode) if read.enabled and wildcards.enabled else "off",

@@ -81,6 +81,8 @@ class RowVariants:
         size = math.prod(sizes)
         self.combinations = min(size, limit) if limit else size
         """Combinations the row is made in."""
+        self.wildcards = space.wildcards
+        """Version of each wildcard that the row reads, by name."""
         self._modes = {
             slot.id: group.mode
             for group in groups
