@@ -347,11 +347,9 @@ class Resolver:
         found: list[Setting] = []
         for planned in pipeline.stages:
             name = planned.stage.name
+            values = planned.config.model_dump(mode="json", by_alias=False)
             generates = planned.stage.phase is Phase.GENERATE
-            values = {
-                **({**draw, "seed": pipeline.seed} if generates else {"seed": planned.seed}),
-                **planned.config.model_dump(mode="json", by_alias=False),
-            }
+            values = {**values, **({**draw, "seed": pipeline.seed} if generates else {"seed": planned.seed})}
             fields = self._known[name]
             found += [settings.setting(name, key, value, fields.get(key)) for key, value in values.items()]
         known = {setting.name for setting in found}
