@@ -374,8 +374,8 @@ def test_an_error_has_line_and_column(text: str, message: str) -> None:
     [
         (
             '{"txt2img": {"stepps": 3,\n "zzz": 1}}',
-            "preset p.json: unknown settings, ignored: txt2img.stepps (line 1, column 14; did you mean steps?), "
-            "txt2img.zzz (line 2, column 2)",
+            "preset p.json: unknown settings, ignored: "
+            "txt2img.stepps (line 1, column 14; did you mean steps?), txt2img.zzz (line 2, column 2)",
         ),
         (
             '{\n"crystal": {"x": 1}}',
