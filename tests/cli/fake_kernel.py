@@ -13,7 +13,7 @@ from stablenew_api.datafolder import DataFolder, KernelInfo
 from stablenew_proto.v1 import agent_link_pb2 as link
 from stablenew_proto.v1 import common_pb2 as common
 from stablenew_proto.v1 import kernel_pb2 as pb
-from stablenew_proto.v1 import kernel_pb2_grpc
+from stablenew_proto.v1 import kernel_pb2_grpc, library_pb2_grpc
 
 TOKEN = "test-token"
 RUN = "0197a3b2-4c5d-7e6f-8a9b-000000000001"
@@ -51,6 +51,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.runs: list[pb.Run] = []
         self.jobs: dict[str, pb.Job] = {}
         self.events: list[pb.JobEvent] = []
+        self.library: Any = None
         self.watched = threading.Event()
         self._news: list[pb.WatchResponse] = []
         self._changed = threading.Condition()
@@ -65,6 +66,8 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.watched.clear()
         self._server = grpc.server(ThreadPoolExecutor(16))
         kernel_pb2_grpc.add_KernelServiceServicer_to_server(self, self._server)
+        if self.library is not None:
+            library_pb2_grpc.add_LibraryServiceServicer_to_server(self.library, self._server)
         port = self._server.add_insecure_port("127.0.0.1:0")
         self._server.start()
         self.data.write_kernel(

@@ -73,28 +73,29 @@ class Library:
         file = edit(file, request.sets, request.unsets, Resolver((), (), self._host.stages))
         if request.HasField("description"):
             file = file.put(["description"], request.description)
-        file = _parse(request.kind, file.name, file.data)
+        file_name = f"{request.name}{shelf.ending}"
+        file = _parse(request.kind, file_name, file.data)
         replaced = shelf.write(request.name, file.data, self._clock.now(), replace=request.replace)
         return pb.SaveEntryResponse(
             entry=self._entry(shelf, shelf.find(request.name)),
             trash_path=_text(replaced),
-            warnings=self._warnings(request.kind, file.name, file),
+            warnings=self._warnings(request.kind, file_name, file),
         )
 
     def _origin(
         self, shelf: Shelf, request: pb.SaveEntryRequest, used: Mapping[str, JsonValue] | None
     ) -> JsonFile:
         """What the new one starts from."""
-        file_name = f"{request.name}{shelf.ending}"
+        label = f"{shelf.kind} {request.name}{shelf.ending}"
         origin = request.WhichOneof("origin")
         if origin == "content":
-            return parse_object(file_name, request.content)
+            return parse_object(label, request.content)
         if origin == "run_id":
-            return new_preset(file_name, used or {})
+            return new_preset(label, used or {})
         source = request.entry if origin == "entry" else request.name
         if origin is None and source not in shelf.files():
-            return new_object(file_name)
-        return parse_object(file_name, shelf.read(shelf.find(source)))
+            return new_object(label)
+        return parse_object(label, shelf.read(shelf.find(source)))
 
     def change_entry(self, request: pb.ChangeEntryRequest) -> pb.ChangeEntryResponse:
         """Copy, rename, delete or restore."""

@@ -25,7 +25,7 @@ from pydantic.fields import FieldInfo
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
 from stablenew_api.stage import Phase, Stage, StageConfig
-from stablenew_kernel.domain.keys import GLOBAL_NEGATIVE, NOT_YET, SECTIONS
+from stablenew_kernel.domain.keys import GLOBAL_NEGATIVE, NOT_STAGES, NOT_YET, SECTIONS
 from stablenew_kernel.domain.layers import (
     DEFAULT_STAGE,
     Known,
@@ -347,11 +347,9 @@ class Resolver:
         found: list[Setting] = []
         for planned in pipeline.stages:
             name = planned.stage.name
+            values = planned.config.model_dump(mode="json", by_alias=False)
             generates = planned.stage.phase is Phase.GENERATE
-            values = {
-                **({**draw, "seed": pipeline.seed} if generates else {"seed": planned.seed}),
-                **planned.config.model_dump(mode="json", by_alias=False),
-            }
+            values = {**values, **({**draw, "seed": pipeline.seed} if generates else {"seed": planned.seed})}
             fields = self._known[name]
             found += [settings.setting(name, key, value, fields.get(key)) for key, value in values.items()]
         known = {setting.name for setting in found}
@@ -394,18 +392,21 @@ class Resolver:
         Sections and settings of stages that are not there yet are taken as they are. Raises UserError.
         """
         section, path = assignment.section, assignment.path
-        if section in SECTIONS:
-            if any(path[0] in names for names in NOT_YET.get(section, ())):
-                key = names_of(section, path[0], self._known)[0]
-                return section, (key, *path[1:]), loose(assignment.text)
-            if section not in self._stages and section != "pipeline":
-                return section, path, loose(assignment.text)
-        layer = self._assigned(assignment)
-        [(section, values)] = ((name, found) for name, found in layer.values.items() if found)
         key = names_of(section, path[0], self._known)[0]
-        if key not in values:  # a switch, which may have moved to its place
-            [(key, value)] = values.items()
-            return section, (key,), value
+        if key not in self._known.get(section, {}):
+            absent = SECTIONS - NOT_STAGES - self._known.keys()
+            switch = section if key in ("enabled", f"{section}_enabled") else key.removesuffix("_enabled")
+            later = any(path[0] in names for names in NOT_YET.get(section, ()))
+            if switch in absent:
+                layer = canonical(Layer(SET, {"pipeline": {f"{switch}_enabled": assignment.text}}), self._known)
+            elif later or (section in SECTIONS and section not in self._known):
+                return section, (key, *path[1:]), loose(assignment.text)
+            else:
+                layer = self._assigned(assignment)
+            [(key, value)] = layer.values["pipeline"].items()  # a switch, wherever it was written
+            return "pipeline", (key,), value
+        layer = self._assigned(assignment)
+        values = layer.values[section]
         own = PipelineSettings if section == "pipeline" else self._stages[section].Config
         model = next(model for model in (own, DrawSettings, SeedSettings) if key in model.model_fields)
         checked = Merged({section: {key: values[key]}}, (layer,), None).validate(section, model)

@@ -16,9 +16,9 @@ from kernel_kit import TOKEN, kernel_on, run
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import UserError
 from stablenew_kernel.hub.server import OPEN_SERVICES, bind, make_server
-from stablenew_proto.v1 import agent_link_pb2, artifact_store_pb2, common_pb2, kernel_pb2
+from stablenew_proto.v1 import agent_link_pb2, artifact_store_pb2, common_pb2, kernel_pb2, library_pb2
 
-PROTOS = (common_pb2, agent_link_pb2, artifact_store_pb2, kernel_pb2)
+PROTOS = (common_pb2, agent_link_pb2, artifact_store_pb2, kernel_pb2, library_pb2)
 
 
 def methods() -> Iterator[MethodDescriptor]:
@@ -38,8 +38,12 @@ def test_only_the_services_of_agents_are_open() -> None:
         "/stablenew_proto.v1.AgentLinkService/",
         "/stablenew_proto.v1.ArtifactStoreService/",
         "/stablenew_proto.v1.KernelService/",
+        "/stablenew_proto.v1.LibraryService/",
     }
-    assert found - OPEN_SERVICES == {"/stablenew_proto.v1.KernelService/"}
+    assert found - OPEN_SERVICES == {
+        "/stablenew_proto.v1.KernelService/",
+        "/stablenew_proto.v1.LibraryService/",
+    }
     assert not any("/stablenew_proto.v1.KernelServiceX/".startswith(service) for service in OPEN_SERVICES)
 
 

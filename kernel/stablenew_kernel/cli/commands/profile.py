@@ -93,7 +93,7 @@ def new(
 
 @command.command("set")
 @click.argument("name")
-@click.argument("changes", metavar="KEY=VALUE...", nargs=-1)
+@click.argument("changes", metavar="CHANGE...", nargs=-1)
 @unsets_option
 @description_option
 @json_option
@@ -106,7 +106,7 @@ def set_(
     description: str | None,
     as_json: bool,
 ) -> None:
-    """Change the profile NAME: weight=0.8, add_trigger_words=true, txt2img.steps=30.
+    """Change the profile NAME. A CHANGE is weight=0.8, add_trigger_words=true, txt2img.steps=30.
 
     The profile as it was goes to the trash.
     """
