@@ -455,6 +455,21 @@ class _Parser:
         self.problems.append(Finding(at, reason, fix))
 
 
+def split_options(text: str) -> list[str]:
+    """``text`` at its ``|``, those inside of braces and tags excepted."""
+    found, depth, start = [], 0, 0
+    for match in re.finditer(r"\\.|<[^<>]*>|[{}|]", text):
+        sign = match[0]
+        if sign == "|" and depth == 0:
+            found.append(text[start : match.start()])
+            start = match.end()
+        elif sign == "{":
+            depth += 1
+        elif sign == "}":
+            depth = max(0, depth - 1)
+    return [*found, text[start:]]
+
+
 def clean_path(path: str) -> str:
     r"""A wildcard's name: ``\`` is ``/``, and slashes at its ends mean nothing."""
     return re.sub(r"[\\/]+", "/", path.strip()).strip("/")

@@ -363,6 +363,8 @@ class ByName(Part):
 
     def render(self, index: int, slots: Mapping[str, str]) -> str:
         chosen = clean_path(self._name.render(0, slots))
+        if chosen not in self._lists:  # a label, in which variables stay names
+            return f"__{chosen}__"
         if not self.weighted:
             part = self._lists[chosen]
             return part.render(index % part.size, slots)
