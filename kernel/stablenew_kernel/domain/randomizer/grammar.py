@@ -25,7 +25,7 @@ from functools import lru_cache
 MAX_DEPTH = 50
 """Choices inside choices; more is a slip, or an attack."""
 
-MAX_TEXT = 300_000
+MAX_TEXT = 200_000
 """Characters of a text that is looked into. Ten times the longest that anybody showed us; parsing stays far
 below a second."""
 

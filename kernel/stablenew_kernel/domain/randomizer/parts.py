@@ -40,6 +40,11 @@ class Wrong(Exception):
         """Whether ``reason`` says where."""
 
 
+def too_many() -> Wrong:
+    """Of a size with more than :data:`MAX_BITS`."""
+    return Wrong("more than 10^1233 texts, too many to count", "use fewer choices in it")
+
+
 class Part(ABC):
     """A piece of text that can become ``size`` texts, numbered from 0."""
 
@@ -70,9 +75,7 @@ class Part(ABC):
         self.height = 1 + max((part.height for part in parts), default=0)
         self.marked = any(part.marked for part in parts)
         if size.bit_length() > MAX_BITS:
-            raise Wrong(
-                f"more than 10^{MAX_BITS * 3 // 10:,} texts, too many to count", "use fewer choices in it"
-            )
+            raise too_many()
         if longest > MAX_LENGTH:
             raise Wrong(
                 f"a text that can become longer than {MAX_LENGTH:,} characters", "name fewer wildcards in it"
