@@ -418,6 +418,9 @@ class _Parser:
         if named["end"]:
             self.at = named.end("end")  # blanks behind it belong to the text
             return Use(name, None, opening, self.text[opening : self.at])
+        if setting and nested:
+            self._wrong(opening, f"the variable {name} is set inside something else", "put it at the beginning")
+            return None
         value = self.sequence(depth + 1, "}", "a variable")
         if self.problems:
             return None
@@ -428,9 +431,6 @@ class _Parser:
         source = self.text[opening : self.at]
         if not setting:
             return Use(name, value, opening, source)
-        if nested:
-            self._wrong(opening, f"{shorten(source)} is set inside something else", "put it at the beginning")
-            return None
         return Assign(name, value, setting.endswith("!"), setting.startswith("?"), opening, source)
 
     def _wrap(self, opening: int, depth: int) -> Wrap | None:

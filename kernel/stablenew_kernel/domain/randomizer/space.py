@@ -181,9 +181,8 @@ class Space:
         if any(slot.needs for slot in self.slots) or any(
             isinstance(piece, _WrapPiece) for text in self._texts for piece in text
         ):
-            ids = [slot.id for slot in self.slots]
-            for row in zip(*(picks[id_] for id_ in ids), strict=True):
-                yield self.texts(dict(zip(ids, row, strict=True)))
+            for number in range(count):
+                yield self.texts({slot.id: picks[slot.id][number] for slot in self.slots})
             return
         made: list[Iterable[str]] = []
         for text, marked in zip(self._texts, self._marked, strict=True):
