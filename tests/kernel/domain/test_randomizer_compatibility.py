@@ -98,7 +98,7 @@ def page() -> str:
     lines = [
         "# What dynamic prompts does, and what StableNew does",
         "",
-        "<!-- Made by tests/kernel/domain/test_randomizer_compatibility.py, which says how to make it anew. -->",
+        "<!-- Made by test_randomizer_compatibility.py, which says how to make it anew. -->",
         "",
         f"{len(CASES)} prompts, executed by the library dynamicprompts {VERSION} and by StableNew:",
         f"{len(CASES) - different} give the same, {different} differ on purpose. A test runs both sides,",

@@ -25,7 +25,7 @@ from functools import lru_cache
 MAX_DEPTH = 50
 """Choices inside choices; more is a slip, or an attack."""
 
-MAX_TEXT = 300_000
+MAX_TEXT = 200_000
 """Characters of a text that is looked into. Ten times the longest that anybody showed us; parsing stays far
 below a second."""
 
@@ -418,6 +418,9 @@ class _Parser:
         if named["end"]:
             self.at = named.end("end")  # blanks behind it belong to the text
             return Use(name, None, opening, self.text[opening : self.at])
+        if setting and nested:
+            self._wrong(opening, f"the variable {name} is set inside something else", "put it at the beginning")
+            return None
         value = self.sequence(depth + 1, "}", "a variable")
         if self.problems:
             return None
@@ -428,9 +431,6 @@ class _Parser:
         source = self.text[opening : self.at]
         if not setting:
             return Use(name, value, opening, source)
-        if nested:
-            self._wrong(opening, f"{shorten(source)} is set inside something else", "put it at the beginning")
-            return None
         return Assign(name, value, setting.endswith("!"), setting.startswith("?"), opening, source)
 
     def _wrap(self, opening: int, depth: int) -> Wrap | None:
@@ -453,6 +453,21 @@ class _Parser:
 
     def _wrong(self, at: int, reason: str, fix: str) -> None:
         self.problems.append(Finding(at, reason, fix))
+
+
+def split_options(text: str) -> list[str]:
+    """``text`` at its ``|``, those inside of braces and tags excepted."""
+    found, depth, start = [], 0, 0
+    for match in re.finditer(r"\\.|<[^<>]*>|[{}|]", text):
+        sign = match[0]
+        if sign == "|" and depth == 0:
+            found.append(text[start : match.start()])
+            start = match.end()
+        elif sign == "{":
+            depth += 1
+        elif sign == "}":
+            depth = max(0, depth - 1)
+    return [*found, text[start:]]
 
 
 def clean_path(path: str) -> str:

@@ -40,6 +40,11 @@ class Wrong(Exception):
         """Whether ``reason`` says where."""
 
 
+def too_many() -> Wrong:
+    """Of a size with more than :data:`MAX_BITS`."""
+    return Wrong("more than 10^1233 texts, too many to count", "use fewer choices in it")
+
+
 class Part(ABC):
     """A piece of text that can become ``size`` texts, numbered from 0."""
 
@@ -70,9 +75,7 @@ class Part(ABC):
         self.height = 1 + max((part.height for part in parts), default=0)
         self.marked = any(part.marked for part in parts)
         if size.bit_length() > MAX_BITS:
-            raise Wrong(
-                f"more than 10^{MAX_BITS * 3 // 10:,} texts, too many to count", "use fewer choices in it"
-            )
+            raise too_many()
         if longest > MAX_LENGTH:
             raise Wrong(
                 f"a text that can become longer than {MAX_LENGTH:,} characters", "name fewer wildcards in it"
@@ -221,7 +224,7 @@ class Named(OneOf):
 
 class SomeOf(Part):
     """``low`` to ``high`` of several parts, in any order, none twice: all of the shorter ones first, then as
-    ``itertools.permutations`` has them.
+    ``itertools.permutations`` has them, each with all that its parts can become.
 
     Ordered selections of k options, each in all its variants, number k! times the k-th elementary symmetric
     polynomial of the options' sizes. An option is taken out of these sums by division, so nothing is counted
@@ -281,26 +284,30 @@ class SomeOf(Part):
         index -= self._ends[block - 1] if block else 0
         options = list(range(len(self._parts)))
         sums: Sequence[int] = self._sums
-        texts = []
+        chosen: list[Part] = []
+        inner = 1  # what the chosen ones can become
         while left:
             left -= 1
             ways = self._rest(sums, options, left)
             if self._even:
-                rest = ways(0)
-                place, index = divmod(index, self._parts[0].size * rest)
+                size = self._parts[0].size
+                place, index = divmod(index, inner * size * ways(size))
             else:
                 for place, option in enumerate(options):  # noqa: B007 the place is what we look for
                     size = self._parts[option].size
-                    rest = ways(size)
-                    if index < size * rest:
+                    width = inner * size * ways(size)
+                    if index < width:
                         break
-                    index -= size * rest
-            own, index = divmod(index, rest)
-            part = self._parts[options.pop(place)]
-            texts.append(part.render(own, slots))
+                    index -= width
+            chosen.append(self._parts[options.pop(place)])
+            inner *= size
             if not self._even:
-                sums = _without(sums, part.size, left)
-        return self._join(texts)
+                sums = _without(sums, size, left)
+        texts = []
+        for part in reversed(chosen):
+            index, own = divmod(index, part.size)
+            texts.append(part.render(own, slots))
+        return self._join(texts[::-1])
 
     def _join(self, texts: Sequence[str]) -> str:
         """With the separator between; an empty text at an end brings none, as in dynamic prompts."""
@@ -313,22 +320,24 @@ class SomeOf(Part):
         index = self._ends[left - self._low - 1] if left > self._low else 0
         options = list(range(len(self._parts)))
         sums: Sequence[int] = self._sums
+        inner, digits = 1, 0
         while left:
             left -= 1
             weights = [self._weights[option] for option in options]
             (place,) = rng.choices(range(len(options)), weights if any(weights) else None)
             ways = self._rest(sums, options, left)
             if self._even:
-                index += place * self._parts[0].size * ways(0)
+                size = self._parts[0].size
+                index += place * inner * size * ways(size)
             else:
-                index += sum(
-                    size * ways(size) for size in (self._parts[option].size for option in options[:place])
-                )
+                before = (self._parts[option].size for option in options[:place])
+                index += sum(inner * size * ways(size) for size in before)
             part = self._parts[options.pop(place)]
-            index += part.sample(rng) * ways(part.size)
+            inner *= part.size
+            digits = digits * part.size + part.sample(rng)
             if not self._even:
                 sums = _without(sums, part.size, left)
-        return index
+        return index + digits
 
 
 def _sums(sizes: Iterable[int], highest: int) -> list[int]:
@@ -363,6 +372,8 @@ class ByName(Part):
 
     def render(self, index: int, slots: Mapping[str, str]) -> str:
         chosen = clean_path(self._name.render(0, slots))
+        if chosen not in self._lists:  # a label, in which variables stay names
+            return f"__{chosen}__"
         if not self.weighted:
             part = self._lists[chosen]
             return part.render(index % part.size, slots)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
-from stablenew_kernel.domain.randomizer.grammar import MODES, normalize
+from stablenew_kernel.domain.randomizer.grammar import MODES, normalize, split_options
 from stablenew_kernel.domain.randomizer.space import Definitions
 
 _SYNONYMS = {"round_robin": "rotate"}
@@ -173,5 +173,5 @@ def _raw(text: str, between: str, source: str) -> list[tuple[str, tuple[str, ...
                 f"{source}: randomization: raw_text, line {number}: write NAME {between} VALUE | VALUE, not "
                 f"{line.strip()!r}"
             )
-        found.append((name.strip(), tuple(value.strip() for value in values.split("|"))))
+        found.append((name.strip(), tuple(value.strip() for value in split_options(values))))
     return found

@@ -25,6 +25,7 @@ from stablenew_kernel.domain.randomizer.grammar import (
     parse,
 )
 from stablenew_kernel.domain.randomizer.parts import (
+    MAX_BITS,
     MAX_LEVELS,
     ByName,
     Let,
@@ -38,6 +39,7 @@ from stablenew_kernel.domain.randomizer.parts import (
     Texts,
     Wrapped,
     Wrong,
+    too_many,
     wrap,
 )
 from stablenew_kernel.domain.randomizer.wildcards import Value, WildcardList, Wildcards
@@ -47,6 +49,9 @@ _LONGEST_ID = 40
 
 MAX_WORK = 500_000
 """Nodes looked at to compile a row."""
+
+MAX_SLOTS = 10_000
+"""Choices of a row, its later stages included."""
 
 MAX_NAMES = 1000
 """Names that a wildcard with choices in its name may have."""
@@ -176,9 +181,8 @@ class Space:
         if any(slot.needs for slot in self.slots) or any(
             isinstance(piece, _WrapPiece) for text in self._texts for piece in text
         ):
-            ids = [slot.id for slot in self.slots]
-            for row in zip(*(picks[id_] for id_ in ids), strict=True):
-                yield self.texts(dict(zip(ids, row, strict=True)))
+            for number in range(count):
+                yield self.texts({slot.id: picks[slot.id][number] for slot in self.slots})
             return
         made: list[Iterable[str]] = []
         for text, marked in zip(self._texts, self._marked, strict=True):
@@ -237,6 +241,9 @@ class _Made:
     uses: frozenset[str] = frozenset()
     """Names of all variables that it asked for."""
     lists: tuple[WildcardList, ...] = ()
+
+
+_EMPTY = _Made(Text(""))
 
 
 @dataclass(eq=False, slots=True)
@@ -333,6 +340,8 @@ class Compiler:
         """Nodes one after the other."""
         if len(nodes) == 1:
             return self.node(nodes[0], where)
+        if not nodes:
+            return _EMPTY
         return _joined(Row, [self.node(node, where) for node in nodes])
 
     def node(self, node: Node, where: _Where) -> _Made:
@@ -355,7 +364,7 @@ class Compiler:
         if isinstance(node, Wrap):
             where = where.deeper()
             return _joined(Wrapped, [self.nodes(node.wrapper, where), self.nodes(node.inner, where)])
-        return _Made(Text(""))  # an assignment
+        return _EMPTY  # an assignment
 
     def _choice(self, node: Choice, where: _Where) -> _Made:
         weights: Sequence[float]
@@ -368,12 +377,19 @@ class Compiler:
             contents: dict[object, Nodes] = {}
             for weight, inner in node.options:
                 # An option that is written twice is one option, twice as likely.
-                key: object = inner if all(isinstance(item, str) for item in inner) else id(inner)
+                key: object = (
+                    inner if not inner or (inner[0].__class__ is str and len(inner) == 1) else id(inner)
+                )
                 merged[key] = merged.get(key, 0.0) + weight
                 contents[key] = inner
             kept = [key for key, weight in merged.items() if weight > 0]
+            weights = [merged[key] for key in kept]
+            if node.low == node.high == 1 and len(set(weights)) == 1:
+                plain = ["".join(key) for key in kept if isinstance(key, tuple)]
+                if len(plain) == len(kept):
+                    return _Made(Texts(plain))
             found = [self.nodes(contents[key], where) for key in kept]
-            parts, weights = [made.part for made in found], [merged[key] for key in kept]
+            parts = [made.part for made in found]
         part: Part
         if node.low == node.high == 1:
             part = parts[0] if len(parts) == 1 else OneOf(parts, weights)
@@ -591,6 +607,7 @@ class _RowCompiler:
         self.lists: dict[WildcardList, None] = {}
         self.at = 0
         """Place of the node that is looked at."""
+        self._size = 1
         self._fixed: dict[str, _Variable] = {}
         self._meanings: dict[str, object] = {}
         """What each id stands for, where the same words could mean two things."""
@@ -666,6 +683,11 @@ class _RowCompiler:
 
     def _slot(self, name: str, kind: str, mode: str, made: _Made, where: _Where) -> SpaceSlot:
         if name not in self.slots:
+            if len(self.slots) == MAX_SLOTS:
+                raise Wrong(f"more than {MAX_SLOTS:,} choices in a row", "use fewer, or split the row")
+            self._size *= made.part.size
+            if self._size.bit_length() > MAX_BITS:
+                raise too_many()
             # What a slot needs comes behind it: its own place is where it was first read.
             self.slots[name] = SpaceSlot(name, kind, mode, made.part, made.needs)
             for inner in made.needs:
