@@ -178,7 +178,7 @@ def test_permutations_differ_and_are_well_mixed() -> None:
 
 
 def draws(slot: Slot, images: int) -> list[int]:
-    return [RandomPicks().pick([slot], Turn(7, 1, 0, image))[0] for image in range(images)]
+    return [RandomPicks().pick([slot], Turn(7, 1, 0, image), {})[0] for image in range(images)]
 
 
 def test_random_draws_every_option_before_one_comes_again() -> None:
@@ -202,7 +202,7 @@ def test_weights_hold() -> None:
 def test_fanout_is_nested_loops_and_the_line_says_so() -> None:
     matrix = {"matrix": {"slots": [{"name": "time", "values": ["dawn", "noon"]}]}}
     made = plan("[[time]] {!red|green|blue}\n\n[[time]] {!red|green|blue} x\n", count=2, randomization=matrix)
-    assert made.line == "2 rows x 2 time x 3 {!red|green|blue} x 2 images = 24 images"
+    assert made.line == "2 rows x 2 times x 3 {!red|green|blue} x 2 images = 24 images"
     assert prompts(made)[:8:2] == ["dawn red", "dawn green", "dawn blue", "noon red"]
     assert made.jobs[3].spec.provenance["choices"] == [
         {"slot": "time", "mode": "fanout", "index": 0, "value": "dawn"},
@@ -333,7 +333,7 @@ def test_a_strategy_that_breaks_its_contract_is_named(size: int | None, picks: A
         def size(self, slots: Any) -> int:
             return 1 // 0 if size is None else size
 
-        def pick(self, slots: Any, turn: Turn) -> Any:
+        def pick(self, slots: Any, turn: Turn, memory: Any) -> Any:
             return picks
 
     request = PlanRequest(parse_pack("p.txt", b"{a|b}"), seed=1)

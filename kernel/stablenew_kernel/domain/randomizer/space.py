@@ -291,7 +291,7 @@ class Compiler:
             name, kind, mode = normalize(node.name), "slot", ""
         else:
             kind = "wildcard" if isinstance(node, Wildcard) else "choice"
-            name, mode = prefix + _short_id(node.source), node.mode
+            name, mode = prefix + short_id(node.source), node.mode
             used[name] = used.get(name, 0) + 1
             if used[name] > 1:
                 name = f"{name}#{used[name]}"
@@ -375,7 +375,8 @@ class Compiler:
         return self._named[name]
 
 
-def _short_id(source: str) -> str:
+def short_id(source: str) -> str:
+    """``source``, or its beginning and a hash: the id of a slot that has no name."""
     if len(source) <= _LONGEST_ID:
         return source
     return f"{source[:24]}…{hashlib.sha256(source.encode('utf-8')).hexdigest()[:8]}"
