@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
 from stablenew_api.errors import UserError
 from stablenew_api.host import PluginHost
+from stablenew_api.jobs import JsonValue
 from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.pipeline import near
 from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, replay_plan
 from stablenew_kernel.domain.presets import parse_settings
+from stablenew_kernel.domain.randomizer.variants import Place
 from stablenew_kernel.domain.settings import Settings
 from stablenew_proto.v1 import kernel_pb2 as pb
 
@@ -24,7 +27,16 @@ SHIPPED = (
 class Planner:
     """Plans runs. Blocking; call it in a thread. Thread-safe: it holds nothing that changes but ``rng``."""
 
-    def __init__(self, host: PluginHost, presets: Path, settings: Settings, rng: Random) -> None:
+    def __init__(
+        self,
+        host: PluginHost,
+        presets: Path,
+        settings: Settings,
+        rng: Random,
+        recall: Callable[[str], Mapping[Place, JsonValue]] = lambda pack: {},
+    ) -> None:
+        """``recall`` gives what randomizer strategies kept of the pack of this title; it may block."""
+        self._recall = recall
         self._host = host
         self._presets = presets
         self._settings = settings
@@ -47,6 +59,7 @@ class Planner:
             run_timeout=self._settings.run_timeout,
             limit=run.limit,
             sample=run.sample,
+            axes=tuple(run.axes),
         )
         filter_jobs = self._host.filter_jobs if self._host.listens("filter_jobs") else None
         return plan_run(
@@ -55,6 +68,7 @@ class Planner:
             rng=self._rng,
             randomizers=self._host.randomizers,
             filter_jobs=filter_jobs,
+            memory=self._recall(request.pack.title),
         )
 
     def replay(self, spec_json: bytes, source_name: str) -> Plan:

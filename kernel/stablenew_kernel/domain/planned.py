@@ -188,6 +188,7 @@ class Count:
         """Whether some row has several images of a combination and nothing in it varies between them."""
         self._fanned: set[tuple[tuple[str, int], ...]] = set()
         self._drawn: dict[str, None] = {}
+        self._walked: dict[str, None] = {}
         counts = []
         for place in rows:
             planned = maker.row(place)
@@ -196,6 +197,7 @@ class Count:
             self._fanned.add(variants.fanned if variants is not None else ())
             drawn = variants.drawn if variants is not None else ()
             self._drawn.update(dict.fromkeys(drawn))
+            self._walked.update(dict.fromkeys(variants.walked if variants is not None else ()))
             self.sames = self.sames or (maker.images > 1 and not drawn)
             kept = variants.kept if variants is not None else ()
             self.kept.append(tuple(place for place, _ in kept))
@@ -220,10 +222,12 @@ class Count:
                 factors = [f"{combinations:,} combinations of {count_of(rows, 'row')}"]
         line = f"{' x '.join([*factors, count_of(self.images, 'image')])} = {count_of(self.total, 'image')}"
         fans = {slot for fanned in self._fanned for slot, _ in fanned}
-        drawn = [shorten(slot, _SHOWN) for slot in self._drawn if slot not in fans]
-        if drawn:
-            more = f" and {len(drawn) - _LISTED} more" if len(drawn) > _LISTED else ""
-            line += f"; chosen for each image: {', '.join(drawn[:_LISTED])}{more}"
+        drawn = [slot for slot in self._drawn if slot not in fans and slot not in self._walked]
+        walked = [slot for slot in self._walked if slot in self._drawn and slot not in fans]
+        for how, slots in (("drawn for each image", drawn), ("taken in turn", walked)):
+            if slots:
+                more = f" and {len(slots) - _LISTED} more" if len(slots) > _LISTED else ""
+                line += f"; {how}: {', '.join(shorten(slot, _SHOWN) for slot in slots[:_LISTED])}{more}"
         return line
 
 

@@ -129,7 +129,7 @@ class Setups:
             for axis, option in zip(self._axes, key, strict=True):
                 for name in axis.options[option]:
                     if text.startswith(f"{prefix}{name}"):
-                        return f"{axis.source}: {text.removeprefix(prefix)} (value {option + 1} of {axis.id})"
+                        return f"{axis.source}, value {option + 1}: {text.removeprefix(prefix)}"
         return text
 
 

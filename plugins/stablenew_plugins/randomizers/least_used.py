@@ -52,10 +52,10 @@ class LeastUsed(Randomizer):
         return self._counter(slot, kept).after(used.images, plan_seed)
 
     def describe(self, kept: JsonValue) -> str:
-        """``blond used 3 times, red once``, the least used first."""
+        """``black not used, blond used 3 times``, the least used first."""
         used = sorted(_numbers(kept, "used").items(), key=lambda item: (item[1], item[0]))
-        times = {0: "never", 1: "once", 2: "twice"}
-        said = [f"{text or '(nothing)'} used {times.get(n, f'{n:,} times')}" for text, n in used[:_SHOWN]]
+        times = {0: "not used", 1: "used once", 2: "used twice"}
+        said = [f"{text or '(nothing)'} {times.get(n, f'used {n:,} times')}" for text, n in used[:_SHOWN]]
         more = f" and {len(used) - _SHOWN:,} more" if len(used) > _SHOWN else ""
         return ", ".join(said) + more
 

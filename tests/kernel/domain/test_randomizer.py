@@ -202,7 +202,7 @@ def test_weights_hold() -> None:
 def test_fanout_is_nested_loops_and_the_line_says_so() -> None:
     matrix = {"matrix": {"slots": [{"name": "time", "values": ["dawn", "noon"]}]}}
     made = plan("[[time]] {!red|green|blue}\n\n[[time]] {!red|green|blue} x\n", count=2, randomization=matrix)
-    assert made.line == "2 rows x 2 times x 3 {!red|green|blue} x 2 images = 24 images"
+    assert made.line == "2 rows x 2 time x 3 {!red|green|blue} x 2 images = 24 images"
     assert prompts(made)[:8:2] == ["dawn red", "dawn green", "dawn blue", "noon red"]
     assert made.jobs[3].spec.provenance["choices"] == [
         {"slot": "time", "mode": "fanout", "index": 0, "value": "dawn"},

@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pydantic.fields import FieldInfo
-
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
 from stablenew_api.stage import Stage
@@ -46,8 +44,6 @@ class Axis:
 
     id: str
     """``txt2img.cfg_scale``; its slot is called so."""
-    title: str
-    """``CFG scale``."""
     options: tuple[Mapping[str, JsonValue], ...]
     """What each value sets: ``section.field`` to value."""
     labels: tuple[str, ...]
@@ -178,10 +174,10 @@ def _axis(axis: AxisSettings, running: Sequence[type[Stage]], stages: Mapping[st
         for stage in among:
             if find_field(stage, "width") and find_field(stage, "height"):
                 sizes = tuple(_size(axis, stage.name, value) for value in axis.values)
-                return _made(axis, f"{stage.name}.size", "size", sizes)
+                return _made(axis, f"{stage.name}.size", sizes)
     for stage in among:
         if found := find_field(stage, name):
-            return _of_field(axis, stage, *found)
+            return _of_field(axis, f"{stage.name}.{found[0]}")
     known = [f"{stage.name}.{key}" if dot else key for stage in among for key in stage.Config.model_fields]
     known += [] if dot else ["size", *_TAGS]
     raise UserError(
@@ -189,16 +185,15 @@ def _axis(axis: AxisSettings, running: Sequence[type[Stage]], stages: Mapping[st
     )
 
 
-def _of_field(axis: AxisSettings, stage: type[Stage], key: str, info: FieldInfo) -> Axis:
-    name = f"{stage.name}.{key}"
-    if key in _COUNTING:
+def _of_field(axis: AxisSettings, name: str) -> Axis:
+    if name.rpartition(".")[2] in _COUNTING:
         raise UserError(f"{axis.source}: {name} says how many images are made, and cannot vary; use --count")
-    return _made(axis, name, info.title or key, tuple({name: value} for value in axis.values))
+    return _made(axis, name, tuple({name: value} for value in axis.values))
 
 
-def _made(axis: AxisSettings, name: str, title: str, options: tuple[Mapping[str, JsonValue], ...]) -> Axis:
+def _made(axis: AxisSettings, name: str, options: tuple[Mapping[str, JsonValue], ...]) -> Axis:
     labels = tuple(str(value) for value in axis.values)
-    return Axis(name, title, options, labels, axis.mode, axis.source, axis.joint)
+    return Axis(name, options, labels, axis.mode, axis.source, axis.joint)
 
 
 def _size(axis: AxisSettings, section: str, value: JsonValue) -> Mapping[str, JsonValue]:

@@ -88,7 +88,6 @@ class RowVariants:
         self,
         row: int,
         slots: Sequence[Slot],
-        titles: Mapping[str, str],
         groups: Sequence[_Group],
         limit: int,
         plan_seed: int,
@@ -110,14 +109,11 @@ class RowVariants:
         }
         fanning = {group.mode for group, own in zip(groups, self._sizes, strict=True) if own > 1}
         self.fanned = tuple(
-            (titles.get(slot.id, slot.id), slot.size)
-            for group in groups
-            if group.mode in fanning
-            for slot in group.slots
+            (slot.id, slot.size) for group in groups if group.mode in fanning for slot in group.slots
         )
-        """Slots that multiply the images, by the names people know them by, with their sizes."""
+        """Slots that multiply the images, with their sizes."""
         self.drawn = tuple(
-            titles.get(part.id, part.id)
+            part.id
             for group in groups
             if group.mode not in ("off", *fanning)
             for slot in group.slots
@@ -125,6 +121,8 @@ class RowVariants:
             if part.size > 1
         )
         """Slots that vary without multiplying the images."""
+        self.walked = tuple(self._walks)
+        """Those of them that go on from run to run."""
         self.kept: tuple[tuple[Place, Slot], ...] = tuple(
             ((group.mode, slot.id), slot)
             for group in groups
@@ -183,7 +181,6 @@ class Variants:
         self._plan_seed = plan_seed
         self._memory = memory
         self._compiler = Compiler(self._randomization.definitions)
-        self._titles = {axis.id: _plural(axis.title) for axis in axes.settings}
         self._axis_entries = [_Entry(_axis_slot(axis), axis.mode, axis.joint) for axis in axes.settings]
         for axis in axes.settings:
             self.strategy(axis.mode, axis.source)
@@ -230,11 +227,7 @@ class Variants:
             }
             groups.append(_Group(mode, self.strategy(mode, randomization.source), slots, memory))
         shown = [entry.slot for entry in self._axis_entries] + [slot.to_slot() for slot in space.slots]
-        titles = {
-            **{slot.id: _plural(slot.id) for slot in space.slots if slot.kind == "slot"},
-            **self._titles,
-        }
-        return RowVariants(number, shown, titles, groups, randomization.limit, self._plan_seed)
+        return RowVariants(number, shown, groups, randomization.limit, self._plan_seed)
 
     def _entry(self, slot: SpaceSlot) -> _Entry:
         """With the mode of its sampler sign, else of its own entry in the section, else of its kind."""
@@ -287,10 +280,3 @@ def _join(parts: Sequence[Slot]) -> Slot:
 
     size = math.prod(part.size for part in parts)
     return Slot(" x ".join(part.id for part in parts), size, label, parts=tuple(parts))
-
-
-def _plural(name: str) -> str:
-    """``style`` as ``styles``, ``CFG scale`` as ``CFG scales``, ``Steps`` as ``steps``."""
-    first = name[:1].lower() if name[1:2].islower() else name[:1]
-    name = first + name[1:]
-    return name if name.endswith("s") or not name[-1:].isalpha() else f"{name}s"
