@@ -238,17 +238,20 @@ class Space:
     def texts(self, picks: Mapping[str, int]) -> list[str]:
         """The texts, with ``picks`` (slot id to option), as a backend gets them."""
         values: dict[str, str] = {}
-
-        def value(slot: SpaceSlot) -> str:
-            if slot.id not in values:
-                inner = {name: value(self._by_id[name]) for name in slot.needs}
-                values[slot.id] = slot.part.render(picks[slot.id], inner)
-            return values[slot.id]
-
         return [
-            resolve("".join(piece if isinstance(piece, str) else value(piece) for piece in text))
+            resolve(
+                "".join(
+                    piece if isinstance(piece, str) else self._value(piece, picks, values) for piece in text
+                )
+            )
             for text in self._texts
         ]
+
+    def _value(self, slot: SpaceSlot, picks: Mapping[str, int], values: dict[str, str]) -> str:
+        if slot.id not in values:
+            inner = {name: self._value(self._by_id[name], picks, values) for name in slot.needs}
+            values[slot.id] = slot.part.render(picks[slot.id], inner)
+        return values[slot.id]
 
 
 class Compiler:
