@@ -18,11 +18,11 @@ from stablenew_api.importer import Importer
 from stablenew_api.kinds import KINDS
 from stablenew_api.learning import LearningMode
 from stablenew_api.probe import Probe
-from stablenew_api.randomizer import Randomizer
+from stablenew_api.randomizer import Randomizer, Slot, Turn, Use
 from stablenew_api.report import Report
 from stablenew_api.scheduler import Scheduler
 from stablenew_api.stage import Stage
-from stablenew_api.testing import check_stage
+from stablenew_api.testing import check_randomizer, check_stage
 
 GUIDE = Path(__file__).parents[2] / "docs" / "plugins.md"
 TEXT = GUIDE.read_text(encoding="utf-8")
@@ -121,7 +121,7 @@ def code_blocks() -> list[str]:
 
 
 def test_the_one_file_plugin_of_the_guide_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plugin, its_tests = code_blocks()
+    plugin, _, its_tests = code_blocks()
     (tmp_path / "invert.py").write_text(plugin, encoding="utf-8")
     host = PluginHost.load(role="kernel", plugin_folder=tmp_path, entry_points=())
     assert [(info.state, info.provides) for info in host.plugins] == [("active", ("stage invert 1.0",))]
@@ -133,6 +133,18 @@ def test_the_one_file_plugin_of_the_guide_works(tmp_path: Path, monkeypatch: pyt
         names["test_loads"]()
     finally:
         sys.modules.pop("invert", None)
+
+
+def test_the_randomizer_of_the_guide_works(tmp_path: Path) -> None:
+    _, randomizer, _ = code_blocks()
+    (tmp_path / "bounce.py").write_text(randomizer, encoding="utf-8")
+    host = PluginHost.load(role="kernel", plugin_folder=tmp_path, entry_points=())
+    assert [(info.state, info.provides) for info in host.plugins] == [("active", ("randomizer bounce",))]
+    bounce = host.randomizers["bounce"]
+    check_randomizer(bounce)
+    slot = Slot("s", 3, str)
+    found = [bounce().pick([slot], Turn(1, 1, 0, n, {"s": Use(0, n)}), {})[0] for n in range(6)]
+    assert found == [0, 1, 2, 1, 0, 1]
 
 
 def test_the_example_in_the_stage_interface_works(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
+from stablenew_api.datafolder import DataFolder
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JsonValue
 from stablenew_kernel.app.wildcards import WildcardFolder
@@ -13,7 +14,7 @@ from stablenew_kernel.domain.packs import Pack, parse_pack
 from stablenew_kernel.domain.pipeline import GlobalNegative, Resolver
 from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, replay_plan, resolver_of
 from stablenew_kernel.domain.presets import parse_settings
-from stablenew_kernel.domain.profiles import NO_PROFILES
+from stablenew_kernel.domain.randomizer.variants import Place
 from stablenew_kernel.domain.settings import Settings
 from stablenew_kernel.store.shelf import ProfileFolder, preset_shelf, profile_shelf
 from stablenew_proto.v1 import kernel_pb2 as pb
@@ -34,19 +35,20 @@ class Planner:
     def __init__(
         self,
         host: PluginHost,
-        presets: Path,
+        data: DataFolder,
         settings: Settings,
         rng: Random,
-        profiles: Path | None = None,
-        wildcards: WildcardFolder | None = None,
+        recall: Callable[[str], Mapping[Place, JsonValue]] = lambda pack: {},
     ) -> None:
-        """``presets``, ``profiles``, ``wildcards``: the person's folders; None: there are none."""
+        """``data`` has the person's presets, profiles and wildcards. ``recall`` gives what randomizer strategies
+        kept of the pack of this title; it may block."""
         self._host = host
-        self._presets = preset_shelf(presets, [place / "presets" for place in SHIPPED])
-        self._profiles = ProfileFolder(profile_shelf(profiles)) if profiles is not None else None
+        self._presets = preset_shelf(data.presets, [place / "presets" for place in SHIPPED])
+        self._profiles = ProfileFolder(profile_shelf(data.profiles))
+        self._wildcards = WildcardFolder(data.wildcards)
         self._settings = settings
         self._rng = rng
-        self._wildcards = wildcards
+        self._recall = recall
 
     def plan(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> Plan:
         """The plan of ``run``. ``last_run``: the settings that it should be like, if it asks for that.
@@ -61,6 +63,7 @@ class Planner:
             rng=self._rng,
             randomizers=self._host.randomizers,
             filter_jobs=filter_jobs,
+            memory=self._recall(request.pack.title),
         )
 
     def resolver(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> Resolver:
@@ -78,7 +81,7 @@ class Planner:
             sidecar=parse_settings(sidecar_name, run.sidecar) if run.sidecar else None,
             sidecar_name=sidecar_name if run.sidecar else "",
             last_run=last_run,
-            profiles=self._profiles.profiles() if self._profiles is not None else NO_PROFILES,
+            profiles=self._profiles.profiles(),
             global_negative=self._global_negative(),
             rows=run.rows,
             sets=tuple(run.sets),
@@ -88,6 +91,7 @@ class Planner:
             limit=run.limit,
             sample=run.sample,
             wildcards=self._wildcard_files(run),
+            axes=tuple(run.axes),
         )
 
     def replay(self, spec_json: bytes, source_name: str) -> Plan:
@@ -97,8 +101,7 @@ class Planner:
     def _wildcard_files(self, run: pb.RunRequest) -> list[Mapping[str, bytes]]:
         """Those that came along, then our own."""
         sent = {file.name: file.content for file in run.wildcards}
-        own = self._wildcards.files() if self._wildcards is not None else {}
-        return [files for files in (sent, own) if files]
+        return [files for files in (sent, self._wildcards.files()) if files]
 
     def _preset(self, run: pb.RunRequest) -> tuple[str, bytes]:
         """Name and content of the preset; both empty if the run has none."""

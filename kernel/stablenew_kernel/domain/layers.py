@@ -16,6 +16,7 @@ from pydantic_core import to_jsonable_python
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
+from stablenew_api.stage import Stage
 from stablenew_kernel.domain.keys import GLOBAL_NEGATIVE, NOT_STAGES, NOT_YET, ONLY_WITH, SECTIONS
 from stablenew_kernel.domain.presets import AXIS, SET, Assignment, Layer
 from stablenew_kernel.domain.profiles import Profile
@@ -167,6 +168,15 @@ def _known_names(section: str, known: Known) -> Iterable[tuple[tuple[str, ...], 
         yield _names(name, info), NoneType in _members(info.annotation)
     for names in NOT_YET.get(section, ()):
         yield names, False
+
+
+def find_field(stage: type[Stage], name: str) -> tuple[str, FieldInfo] | None:
+    """The setting of ``stage`` that files may call ``name``: its first name, and what it takes. None: there is
+    none."""
+    for field_name, info in stage.Config.model_fields.items():
+        if name in _names(field_name, info):
+            return field_name, info
+    return None
 
 
 def names_of(section: str, key: str, known: Known) -> tuple[str, ...]:
@@ -350,6 +360,10 @@ def unused(layers: Sequence[Plain], merged: Mapping[str, Any], known: Known) -> 
             for key, value in values.items():
                 if key in fields or key.endswith("_enabled") or _idle(value):
                     continue
+                if f"{section}.{key}" == _LOOPS:
+                    if value not in (1, "1"):
+                        yield "", f"{layer.where(section, key)}{_LOOPS} {value!r} is ignored, {_ONE_LOOP}"
+                    continue
                 if key in later:
                     master = ONLY_WITH.get(key) if section == DEFAULT_STAGE else None
                     if master is None or not _idle(merged.get(section, {}).get(master)):
@@ -366,6 +380,10 @@ def unused(layers: Sequence[Plain], merged: Mapping[str, Any], known: Known) -> 
 
 
 _LISTED = 8
+
+_LOOPS = "pipeline.loop_count"
+"""How often the old program went through its list."""
+_ONE_LOOP = "a run goes through the pack once; for more images of each row use --count"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ NAMES = (
     "rate",
     "preset",
     "profile",
+    "randomizer",
     "wildcards",
     "plugins",
     "doctor",

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     help="Change a setting. May be given several times.",
 )
 @click.option("--like-last", is_flag=True, help="Settings of the last run, under --set and over all else.")
+@click.option(
+    "--axis",
+    "axes",
+    multiple=True,
+    metavar="STAGE.KEY=A,B,C[:MODE]",
+    help="Vary a setting. May be given several times.",
+)
 @click.option("--count", type=click.IntRange(min=1), help="Images a row.")
 @click.option("--seed", type=click.IntRange(-1, 2**63 - 1), help="First seed; -1 draws one.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many images.")
@@ -76,6 +83,7 @@ def make_request(
     rows: str,
     sets: tuple[str, ...],
     like_last: bool,
+    axes: tuple[str, ...],
     count: int | None,
     seed: int | None,
     limit: int | None,
@@ -103,6 +111,7 @@ def make_request(
         rows=rows,
         sets=sets,
         like_last=like_last,
+        axes=axes,
         count=count,
         seed=seed,
         limit=limit or 0,
