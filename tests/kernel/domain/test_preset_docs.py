@@ -34,9 +34,9 @@ KNOWN = known_settings(BUILT_IN)
 FILES: dict[str, str] = {
     "txt2img": """model model_name, vae vae_name, sampler_name, scheduler, steps, cfg_scale, width, height,
         seed, subseed, subseed_strength, clip_skip, batch_size, batch_count n_iter, negative_prompt, styles,
-        enable_hr, hr_scale, hr_upscaler, hr_sampler_name, hr_second_pass_steps hires_steps, hr_resize_x, hr_resize_y,
-        hr_checkpoint_name, denoising_strength, refiner_checkpoint, refiner_switch_at, face_restoration_enabled,
-        face_restoration_model, hypernetwork, hypernetwork_strength""",
+        enable_hr, hr_scale, hr_upscaler, hr_sampler_name, hr_second_pass_steps hires_steps, hr_resize_x,
+        hr_resize_y, hr_checkpoint_name, denoising_strength, refiner_checkpoint, refiner_switch_at,
+        face_restoration_enabled, face_restoration_model, hypernetwork, hypernetwork_strength""",
     "img2img": """model, vae, sampler_name, scheduler, steps, cfg_scale, denoising_strength, seed, clip_skip,
         prompt_adjust, negative_adjust""",
     "adetailer": """adetailer_model ad_model model, adetailer_confidence ad_confidence conf,
