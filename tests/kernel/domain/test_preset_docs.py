@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +153,24 @@ def test_the_order_of_the_layers_is_that_of_the_code() -> None:
         assert found["txt2img.steps"].source == winner
         if given:
             del given[next(iter(given))]
+
+
+def test_the_example_of_an_explanation_is_the_real_one() -> None:
+    """Of ``preset show full --explain --pack packs/demo.txt --set txt2img.steps=50``."""
+    root = DOCS.parent
+    asked = PlanRequest(
+        parse_pack("demo.txt", b"a"),
+        preset=parse_settings("full.json", (root / "presets/full.json").read_bytes()),
+        preset_name="full.json",
+        sidecar=parse_settings("demo.json", (root / "packs/demo.json").read_bytes()),
+        sidecar_name="demo.json",
+        sets=("txt2img.steps=50",),
+    )
+    found = {setting.name: setting for setting in resolver_of(asked, BUILT_IN).explain()}
+    [example] = [block for block in blocks(page("packs-and-presets.md"), "") if block.startswith("setting ")]
+    for line in example.splitlines()[1:]:
+        name, value, source, *below = [cell.strip() for cell in re.split(r"  +", line)]
+        real = found[name]
+        assert value == (real.value if isinstance(real.value, str) and real.value else json.dumps(real.value))
+        assert source == ", ".join(part for part in (real.source, real.place) if part)
+        assert "".join(below) == "; ".join(f"{one}: {json.dumps(under)}" for one, under in real.below if below)
