@@ -340,10 +340,10 @@ class TestPlugins:
         out, err = process.communicate(timeout=30)
         assert (process.returncode, err) == (0, "")
         assert "doctor" in out
-        process = spawn("greet")
+        process = spawn("waltz")
         assert (
             process.communicate(timeout=30)[1]
-            == "stablenew: error: no command 'greet'; see: stablenew --help\n"
+            == "stablenew: error: no command 'waltz'; see: stablenew --help\n"
         )
         assert process.returncode == 2
 

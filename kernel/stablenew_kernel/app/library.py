@@ -46,7 +46,7 @@ class Library:
         problems, entries = [], []
         for file in shelf.trashed() if request.trash else shelf.files().values():
             try:
-                entries.append(self._entry(shelf, file))
+                entries.append(self._entry(shelf, file, strict=not request.trash))
             except UserError as error:
                 problems.append(str(error))
         return pb.ListEntriesResponse(entries=entries, problems=problems)

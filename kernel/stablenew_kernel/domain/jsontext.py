@@ -1,8 +1,8 @@
 """JSON files that people write by hand: read with the place of everything that is wrong, edited in place.
 
 An edit changes the text of the value that it names and nothing else: order, layout, line ends, a byte order
-mark and all that we do not know stay as they are. Python's own parser does the reading; the slower scanner
-here, which knows where each value stands, is asked only for a place or an edit.
+mark and all that we do not know stay as they are. Python's own parser does the reading and finds where a value
+ends; where one begins is looked for only on the way to a place or an edit.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ MAX_DEPTH = 64
 """Objects and lists inside each other: far more than settings have, far less than Python's stack."""
 
 _BOM = b"\xef\xbb\xbf"
-_TEXT = json.JSONDecoder()
+_JSON = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
-_SCALAR = re.compile(r'[^\s,:\[\]{}"]+')
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
@@ -45,14 +44,8 @@ class JsonFile:
 
     def place(self, path: Sequence[str]) -> str:
         """``line 3, column 5``: where the key at ``path`` stands; empty if it is not there."""
-        node = _scan(self.text)
-        at = -1
-        for key in path:
-            member = node.member(key)
-            if member is None:
-                return ""
-            node, at = member.node, member.start
-        return _line_column(self.text, at) if at >= 0 else ""
+        part = _find(self.text, path) if path else None
+        return _line_column(self.text, part.start) if part is not None else ""
 
     def put(self, path: Sequence[str], value: JsonValue, *, instead_of: Sequence[str] = ()) -> JsonFile:
         """With ``value`` at ``path``; objects on the way are made. Of the names in ``instead_of`` (other names
@@ -63,8 +56,8 @@ class JsonFile:
         if path[-1] not in (here := _object_at(self, path[:-1])):
             old = next((name for name in instead_of if name in here), None)
             if old is not None:
-                member = _member(_scan(self.text), [*path[:-1], old])
-                renamed = _splice(self.text, member.start, member.key_end, _dump(path[-1], "", "\n"))
+                part = _at(self.text, [*path[:-1], old])
+                renamed = _splice(self.text, part.start, part.key_end, _dump(path[-1], "", "\n"))
                 return self._with(renamed).put(path, value, instead_of=instead_of)
         edited = self
         for name in instead_of:
@@ -78,16 +71,15 @@ class JsonFile:
         """Without the member at ``path``; unchanged if there is none."""
         if path[-1] not in _object_at(self, path[:-1]):
             return self
-        parent = _scan(self.text)
-        for key in path[:-1]:
-            parent = _member(parent, [key]).node
-        at = next(index for index, member in enumerate(parent.members) if member.key == path[-1])
+        above = _at(self.text, path[:-1])
+        parts = _parts(self.text, above.value)
+        at = next(index for index, part in enumerate(parts) if part.key == path[-1])
         if at:  # with the comma in front of it
-            start, end = parent.members[at - 1].node.end, parent.members[at].node.end
-        elif len(parent.members) > 1:  # with the comma behind it
-            start, end = parent.members[0].start, parent.members[1].start
+            start, end = parts[at - 1].end, parts[at].end
+        elif len(parts) > 1:  # with the comma behind it
+            start, end = parts[0].start, parts[1].start
         else:
-            start, end = parent.start + 1, parent.end - 1
+            start, end = above.value + 1, above.end - 1
         return self._with(_splice(self.text, start, end, ""))
 
     def _with(self, text: str) -> JsonFile:
@@ -191,17 +183,16 @@ def _plain_reason(text: str, error: json.JSONDecodeError) -> tuple[int, str]:
 def _repeated(text: str) -> str:
     """``line 4, column 3: steps stands twice ...``: the first key that its object had before."""
 
-    def look(node: _Node) -> Iterator[tuple[_Member, _Member]]:
-        seen: dict[str, _Member] = {}
-        for member in node.members:
-            if member.key in seen:
-                yield seen[member.key], member
-            seen[member.key] = member
-            yield from look(member.node)
-        for item in node.items:
-            yield from look(item)
+    def look(at: int) -> Iterator[tuple[_Part, _Part]]:
+        seen: dict[str, _Part] = {}
+        for part in _parts(text, at):
+            if part.key_end != part.start:
+                if part.key in seen:
+                    yield seen[part.key], part
+                seen[part.key] = part
+            yield from look(part.value)
 
-    first, second = next(look(_scan(text)))
+    first, second = next(look(_skip(text, 0)))
     return (
         f"{_line_column(text, second.start)}: {second.key!r} stands twice in its object (first in "
         f"{_line_column(text, first.start)}); remove one of them"
@@ -222,33 +213,39 @@ def kind_of(value: JsonValue) -> str:
 # --- where things stand ---------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Node:
-    """A value: ``text[start:end]``."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A member of an object, or an item of a list."""
 
-    start: int
-    end: int
-    members: list[_Member]
-    """Of an object."""
-    items: list[_Node]
-    """Of a list."""
-
-    def member(self, key: str) -> _Member | None:
-        return next((member for member in self.members if member.key == key), None)
-
-
-@dataclass(slots=True)
-class _Member:
     key: str
+    """Empty for an item."""
     start: int
+    """Of the key; of an item, of the value."""
     key_end: int
-    node: _Node
+    value: int
+    """Where the value begins."""
+    end: int
+    """Behind the value."""
 
 
-@lru_cache(maxsize=8)
-def _scan(text: str) -> _Node:
-    """The value in ``text``, which is valid JSON and not nested deeply. Do not change the result."""
-    return _value(text, _skip(text, 0))
+@lru_cache(maxsize=64)
+def _parts(text: str, at: int) -> tuple[_Part, ...]:
+    """The members of the object, or the items of the list, that begins at ``at``; none of anything else."""
+    if text[at] not in "{[":
+        return ()
+    is_object, close = text[at] == "{", "}" if text[at] == "{" else "]"
+    parts = []
+    at = _skip(text, at + 1)
+    while text[at] != close:
+        start = at = _skip(text, at + 1) if text[at] == "," else at
+        key, key_end = "", at
+        if is_object:
+            key, key_end = _JSON.raw_decode(text, at)
+            at = _skip(text, _skip(text, key_end) + 1)
+        end = _JSON.raw_decode(text, at)[1]
+        parts.append(_Part(key, start, key_end, at, end))
+        at = _skip(text, end)
+    return tuple(parts)
 
 
 def _skip(text: str, at: int) -> int:
@@ -257,37 +254,23 @@ def _skip(text: str, at: int) -> int:
     return found.end()
 
 
-def _value(text: str, at: int) -> _Node:
-    node = _Node(at, at, [], [])
-    sign = text[at]
-    if sign == '"':
-        node.end = _TEXT.raw_decode(text, at)[1]
-    elif sign in "[{":
-        close = "]" if sign == "[" else "}"
-        at = _skip(text, at + 1)
-        while text[at] != close:
-            if text[at] == ",":
-                at = _skip(text, at + 1)
-            if sign == "[":
-                item = _value(text, at)
-                node.items.append(item)
-            else:
-                key, key_end = _TEXT.raw_decode(text, at)
-                item = _value(text, _skip(text, _skip(text, key_end) + 1))
-                node.members.append(_Member(key, at, key_end, item))
-            at = _skip(text, item.end)
-        node.end = at + 1
-    else:
-        found = _SCALAR.match(text, at)
-        assert found is not None
-        node.end = found.end()
-    return node
+def _find(text: str, path: Sequence[str]) -> _Part | None:
+    """The member at ``path``; the whole object for an empty one; None if it is not there."""
+    start = _skip(text, 0)
+    part = _Part("", start, start, start, len(text.rstrip()))
+    for key in path:
+        found = next((inner for inner in _parts(text, part.value) if inner.key == key), None)
+        if found is None or text[part.value] != "{":
+            return None
+        part = found
+    return part
 
 
-def _member(node: _Node, path: Sequence[str]) -> _Member:
-    member = node.member(path[0])
-    assert member is not None
-    return member if len(path) == 1 else _member(member.node, path[1:])
+def _at(text: str, path: Sequence[str]) -> _Part:
+    """:func:`_find` of what is there."""
+    part = _find(text, path)
+    assert part is not None
+    return part
 
 
 # --- editing -------------------------------------------------------------------------------------------------
@@ -307,35 +290,33 @@ def _object_at(file: JsonFile, path: Sequence[str]) -> Mapping[str, Any]:
 
 
 def _put(text: str, path: Sequence[str], value: JsonValue) -> str:
-    node = _scan(text)
-    for depth, key in enumerate(path, 1):
-        member = node.member(key)
-        if member is None:
-            for inner in reversed(path[depth:]):
+    for depth, key in enumerate(path):
+        if _find(text, path[: depth + 1]) is None:
+            for inner in reversed(path[depth + 1 :]):
                 value = {inner: value}
-            return _insert(text, node, key, value)
-        node = member.node
-    margin = _margin(text, node.start)
-    return _splice(text, node.start, node.end, _dump(value, margin, _newline(text), _indent(text)))
+            return _insert(text, _at(text, path[:depth]), key, value)
+    part = _at(text, path)
+    margin = _margin(text, part.value)
+    return _splice(text, part.value, part.end, _dump(value, margin, _newline(text), _indent(text)))
 
 
-def _insert(text: str, parent: _Node, key: str, value: JsonValue) -> str:
-    """``parent`` with one more member at its end, laid out like the ones before it."""
+def _insert(text: str, parent: _Part, key: str, value: JsonValue) -> str:
+    """The object ``parent`` with one more member at its end, laid out like the ones before it."""
     newline, indent = _newline(text), _indent(text)
-    if parent.members:
-        first, last = parent.members[0], parent.members[-1]
-        colon = text[last.key_end : last.node.start]
-        gap = text[parent.start + 1 : first.start]  # what stands in front of a member
-        if "\n" not in gap and len(parent.members) > 1:
-            gap = text[text.index(",", first.node.end) + 1 : parent.members[1].start]
+    if parts := _parts(text, parent.value):
+        first, last = parts[0], parts[-1]
+        colon = text[last.key_end : last.value]
+        gap = text[parent.value + 1 : first.start]  # what stands in front of a member
+        if "\n" not in gap and len(parts) > 1:
+            gap = text[text.index(",", first.end) + 1 : parts[1].start]
         elif "\n" not in gap:
             gap = " " if colon.endswith(" ") else ""
-        margin = gap.rpartition("\n")[2] if "\n" in gap else _margin(text, parent.start)
+        margin = gap.rpartition("\n")[2] if "\n" in gap else _margin(text, parent.value)
         new = f"{_dump(key, '', newline)}{colon}{_dump(value, margin, newline, indent)}"
-        return _splice(text, last.node.end, last.node.end, f",{gap}{new}")
-    outer = _margin(text, parent.start)
+        return _splice(text, last.end, last.end, f",{gap}{new}")
+    outer = _margin(text, parent.value)
     new = f"{_dump(key, '', newline)}: {_dump(value, outer + indent, newline, indent)}"
-    return _splice(text, parent.start, parent.end, f"{{{newline}{outer}{indent}{new}{newline}{outer}}}")
+    return _splice(text, parent.value, parent.end, f"{{{newline}{outer}{indent}{new}{newline}{outer}}}")
 
 
 def _dump(value: JsonValue, margin: str, newline: str, indent: str = "  ") -> str:

@@ -122,7 +122,7 @@ class PlannedStage:
     negative: str = ""
     """The global negative prompt, where it is added to this stage's."""
     profile: Profile | None = None
-    """Of the model that draws this stage: its trigger words may be added to the prompt."""
+    """Of the model that draws this stage, if its trigger words are to be added to the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +297,8 @@ class Resolver:
             settings.validate(name, stages[name].Config)
         section = settings.values.get("pipeline", {})
         model = settings.values.get(DEFAULT_STAGE, {}).get("model", "")
+        profile = settings.profile
+        words_of = profile if profile is not None and profile.settings.add_trigger_words else None
         planned = []
         for name in order:
             config = settings.validate(name, stages[name].Config)
@@ -308,7 +310,7 @@ class Resolver:
                     config,
                     -1 if generates else settings.validate(name, SeedSettings).seed,
                     self._global_negative.text if section.get(f"{GLOBAL_NEGATIVE}{name}") else "",
-                    settings.profile if stages[name].phase < Phase.POST and own_model in ("", model) else None,
+                    words_of if stages[name].phase < Phase.POST and own_model in ("", model) else None,
                 )
             )
         draw = settings.validate(order[0], DrawSettings)

@@ -193,7 +193,7 @@ class Profiles:
     def adjust(self, prompt: str, model: Profile | None) -> tuple[str, tuple[Added, ...]]:
         """``prompt``, with the weight that its LoRAs lack and with trigger words that it lacks; and what was
         done. ``model``: the profile of the model that draws it. Raises as :meth:`lora`."""
-        if model is None and "<lora:" not in prompt.casefold():
+        if not self or (model is None and "<lora:" not in prompt.casefold()):
             return prompt, ()
         return _adjust(self, prompt, model)
 

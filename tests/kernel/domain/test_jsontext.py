@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stablenew_api.errors import UserError
-from stablenew_kernel.domain.jsontext import JsonFile, _scan, new_object, parse_object
+from stablenew_kernel.domain.jsontext import JsonFile, _parts, new_object, parse_object
 
 scalars = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -90,13 +90,14 @@ def test_an_edit_changes_the_value_and_nothing_else(
 def leaves(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
     """Each member that holds no other: where it is, and its text from the key on."""
 
-    def look(node: Any, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-        for member in node.members:
-            if not member.node.members:
-                yield (*above, member.key), text[member.start : member.node.end]
-            yield from look(member.node, (*above, member.key))
+    def look(at: int, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+        for part in _parts(text, at):
+            if text[part.value] != "{" or not _parts(text, part.value):
+                yield (*above, part.key), text[part.start : part.end]
+            else:
+                yield from look(part.value, (*above, part.key))
 
-    return look(_scan(text), ())
+    return look(text.index("{"), ())
 
 
 @given(objects, layouts, ends, keys)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +36,9 @@ KNOWN = known_settings(BUILT_IN)
 FILES: dict[str, str] = {
     "txt2img": """model model_name, vae vae_name, sampler_name, scheduler, steps, cfg_scale, width, height,
         seed, subseed, subseed_strength, clip_skip, batch_size, batch_count n_iter, negative_prompt, styles,
-        enable_hr, hr_scale, hr_upscaler, hr_sampler_name, hr_second_pass_steps hires_steps, hr_resize_x, hr_resize_y,
-        hr_checkpoint_name, denoising_strength, refiner_checkpoint, refiner_switch_at, face_restoration_enabled,
-        face_restoration_model, hypernetwork, hypernetwork_strength""",
+        enable_hr, hr_scale, hr_upscaler, hr_sampler_name, hr_second_pass_steps hires_steps, hr_resize_x,
+        hr_resize_y, hr_checkpoint_name, denoising_strength, refiner_checkpoint, refiner_switch_at,
+        face_restoration_enabled, face_restoration_model, hypernetwork, hypernetwork_strength""",
     "img2img": """model, vae, sampler_name, scheduler, steps, cfg_scale, denoising_strength, seed, clip_skip,
         prompt_adjust, negative_adjust""",
     "adetailer": """adetailer_model ad_model model, adetailer_confidence ad_confidence conf,
@@ -151,3 +153,24 @@ def test_the_order_of_the_layers_is_that_of_the_code() -> None:
         assert found["txt2img.steps"].source == winner
         if given:
             del given[next(iter(given))]
+
+
+def test_the_example_of_an_explanation_is_the_real_one() -> None:
+    """Of ``preset show full --explain --pack packs/demo.txt --set txt2img.steps=50``."""
+    root = DOCS.parent
+    asked = PlanRequest(
+        parse_pack("demo.txt", b"a"),
+        preset=parse_settings("full.json", (root / "presets/full.json").read_bytes()),
+        preset_name="full.json",
+        sidecar=parse_settings("demo.json", (root / "packs/demo.json").read_bytes()),
+        sidecar_name="demo.json",
+        sets=("txt2img.steps=50",),
+    )
+    found = {setting.name: setting for setting in resolver_of(asked, BUILT_IN).explain()}
+    [example] = [block for block in blocks(page("packs-and-presets.md"), "") if block.startswith("setting ")]
+    for line in example.splitlines()[1:]:
+        name, value, source, *below = [cell.strip() for cell in re.split(r"  +", line)]
+        real = found[name]
+        assert value == (real.value if isinstance(real.value, str) and real.value else json.dumps(real.value))
+        assert source == ", ".join(part for part in (real.source, real.place) if part)
+        assert "".join(below) == "; ".join(f"{one}: {json.dumps(under)}" for one, under in real.below if below)
