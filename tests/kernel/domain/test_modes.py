@@ -426,7 +426,7 @@ def test_the_command_line_takes_the_place_of_an_axis_or_takes_it_out() -> None:
         ),
         ("batch_size=1,2", "--axis batch_size: txt2img.batch_size says how many images are made"),
         ("size=512", "--axis size: '512' is no size; write WIDTHxHEIGHT"),
-        ("size=512x513", "--axis size, value 1: txt2img.height: 513 is not a multiple of 8"),
+        ("size=512x513", "--axis size, value 1: txt2img.height: '513' is not a multiple of 8"),
         ("steps=[1,", "--axis steps=[1,: '[1,' is no JSON list"),
         ("seed=1,2", "--seed 5: an axis varies the seed; leave one out"),
     ],
