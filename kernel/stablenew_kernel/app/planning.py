@@ -40,8 +40,8 @@ class Planner:
         rng: Random,
         recall: Callable[[str], Mapping[Place, JsonValue]] = lambda pack: {},
     ) -> None:
-        """``data`` has the person's presets, profiles and wildcards. ``recall`` gives what randomizer strategies
-        kept of the pack of this title; it may block."""
+        """``data`` has the person's presets, profiles and wildcards. ``recall`` gives what randomizer
+        strategies kept of the pack of this title; it may block."""
         self._host = host
         self._presets = preset_shelf(data.presets, [place / "presets" for place in SHIPPED])
         self._profiles = ProfileFolder(profile_shelf(data.profiles))
