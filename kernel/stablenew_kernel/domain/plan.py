@@ -26,11 +26,11 @@ from stablenew_api.stage import Phase, Stage
 from stablenew_kernel.domain.packs import Pack, Problem, Row, located
 from stablenew_kernel.domain.pipeline import Pipeline, PlannedStage, near, resolve_pipeline
 from stablenew_kernel.domain.presets import Layer
-from stablenew_kernel.domain.randomizer.grammar import shorten
 from stablenew_kernel.domain.randomizer.settings import parse_randomization
 from stablenew_kernel.domain.randomizer.space import SpaceError
 from stablenew_kernel.domain.randomizer.variants import RowVariants, Variants
 from stablenew_kernel.domain.rows import parse_rows
+from stablenew_kernel.domain.summary import Factor, Shape, count, what_part, what_varies
 from stablenew_kernel.domain.tokens import resolve
 
 MAX_JOBS = 1_000_000
@@ -91,12 +91,17 @@ class Plan:
     jobs: Sequence[PlannedJob]
     """In queue order. ``len``, indexing and iteration are cheap and may be repeated; each gives equal jobs."""
     line: str
-    """What varies, in plain words: ``3 rows x 2 images = 6 images``."""
+    """What varies, in plain words: ``3 rows x 2 seeds = 6 images``."""
     warnings: tuple[str, ...]
     plan_seed: int
     """All drawn seeds follow from it; 0 when nothing was drawn (a fixed seed, a replay)."""
     filename_pattern: str = ""
     """As the settings say; empty: they don't."""
+
+    @property
+    def count(self) -> int:
+        """How many jobs, exactly: ``len(jobs)`` cannot say it beyond ``sys.maxsize``."""
+        return self.jobs.total if isinstance(self.jobs, _Jobs | _Chosen) else len(self.jobs)
 
 
 def plan_run(
@@ -138,24 +143,22 @@ def plan_run(
     variants = Variants(randomization, randomizers or {}, picks_seed, pipeline.randomization_source)
     source = _Source(request, pipeline, images, seed, plan_seed, variants)
     all_jobs = _Jobs(source, tuple(pack.rows[number - 1] for number in numbers))
-    places: Sequence[int] | None = None
-    if request.limit and request.limit < all_jobs.total:
-        places = range(request.limit)
-    if request.sample and request.sample < (all_jobs.total if places is None else len(places)):
-        _refuse_too_many(request.sample)
-        of = all_jobs.total if places is None else len(places)
+    total = min(request.limit or all_jobs.total, all_jobs.total)
+    limit = total if total < all_jobs.total else 0
+    places: Sequence[int] | None = range(total) if limit else None
+    sample = request.sample if request.sample < total else 0
+    if sample:
+        refuse_too_many(sample)
         key = key_of("sample", picks_seed)
-        places = sorted(permute(index, of, key) for index in range(request.sample))
-    _refuse_too_many(all_jobs.total if places is None else len(places))
-    jobs: Sequence[PlannedJob] = all_jobs if places is None else _Chosen(all_jobs, places)
-    line = all_jobs.line()
-    if places is not None:
-        line += f"; {len(places):,} of them {'drawn' if request.sample else 'from the first on'}"
+        places = sorted(permute(index, total, key) for index in range(sample))
+        total = sample
+    jobs: Sequence[PlannedJob] = all_jobs if places is None else _Chosen(all_jobs, places, total)
+    line = all_jobs.line() + what_part(limit, sample)
     if filter_jobs is not None:
-        planned = len(jobs)
+        refuse_too_many(total)  # a filter gets all of them at once
         jobs = _filtered(jobs, filter_jobs)
-        if len(jobs) != planned:
-            line += f"; plugins made it {_count(len(jobs), 'image')}"
+        if len(jobs) != total:
+            line += f"; plugins made it {count(len(jobs), 'image')}"
     return Plan(pack.title, jobs, line, pipeline.warnings, plan_seed, pipeline.filename_pattern)
 
 
@@ -212,12 +215,20 @@ def advance_seed(base: int, image: int) -> int:
     return (base + image) % (2**32 if base < 2**32 else 2**64)
 
 
-def _refuse_too_many(jobs: int) -> None:
-    if jobs > MAX_JOBS:
-        raise UserError(
-            f"{jobs:,} images are more than the {MAX_JOBS:,} jobs a run may have; run fewer rows or images, or "
-            "have some of them drawn, for example --sample 500"
-        )
+def too_many(jobs: int) -> str:
+    """Why a plan of so many jobs cannot be queued; empty: it can."""
+    if jobs <= MAX_JOBS:
+        return ""
+    return (
+        f"{count(jobs, 'image')} are more than the {MAX_JOBS:,} jobs a run may have; run fewer rows or images, "
+        "or have some of them drawn, for example --sample 500"
+    )
+
+
+def refuse_too_many(jobs: int) -> None:
+    """Raise UserError if a plan of so many jobs cannot be queued."""
+    if why := too_many(jobs):
+        raise UserError(why)
 
 
 def refuse_problems(pack: Pack, rows: Sequence[int]) -> None:
@@ -362,43 +373,31 @@ class _Source:
 
 
 class _Jobs(Sequence[PlannedJob]):
-    """All jobs of a plan, row by row, made when asked for. ``len`` only while it is no more than MAX_JOBS."""
+    """All jobs of a plan, row by row, made when asked for. ``total`` is exact, ``len`` fails when too large."""
 
     def __init__(self, source: _Source, rows: tuple[Row, ...]) -> None:
         self._source = source
         self._rows = rows
-        self._fanned: set[tuple[tuple[str, int], ...]] = set()
+        self._shapes: dict[tuple[tuple[Factor, ...], int], int] = {}
+        """Rows by what multiplies them, and by how many combinations that makes."""
         self._drawn: dict[str, None] = {}
         counts = []
         for row in rows:
             _, varied = source.varied(row)
-            counts.append(source.images * (varied.combinations if varied is not None else 1))
-            self._fanned.add(varied.fanned if varied is not None else ())
+            combinations = varied.combinations if varied is not None else 1
+            counts.append(source.images * combinations)
+            shape = varied.fanned if varied is not None else (), combinations
+            self._shapes[shape] = self._shapes.get(shape, 0) + 1
             self._drawn.update(dict.fromkeys(varied.drawn if varied is not None else ()))
         self._ends = list(accumulate(counts))
         self.total = self._ends[-1] if counts else 0
 
     def line(self) -> str:
         """What varies, in plain words."""
-        rows, images = len(self._rows), self._source.images
-        factors = [_count(rows, "row")]
-        combinations = self.total // images
-        if combinations != rows:
-            (fanned,) = self._fanned if len(self._fanned) == 1 else ((),)
-            product = rows
-            for _, size in fanned:
-                product *= size
-            if product == combinations:
-                factors += [f"{size:,} {shorten(slot, _SHOWN)}" for slot, size in fanned]
-            else:
-                factors = [f"{combinations:,} combinations of {_count(rows, 'row')}"]
-        line = f"{' x '.join([*factors, _count(images, 'image')])} = {_count(self.total, 'image')}"
-        fans = {slot for fanned in self._fanned for slot, _ in fanned}
-        drawn = [shorten(slot, _SHOWN) for slot in self._drawn if slot not in fans]
-        if drawn:
-            more = f" and {len(drawn) - _LISTED} more" if len(drawn) > _LISTED else ""
-            line += f"; drawn for each image: {', '.join(drawn[:_LISTED])}{more}"
-        return line
+        shapes = [Shape(rows, factors, size) for (factors, size), rows in self._shapes.items()]
+        fans = {factor.name for shape in shapes for factor in shape.factors}
+        drawn = [slot for slot in self._drawn if slot not in fans]
+        return what_varies(shapes, self._source.images, drawn)
 
     def __len__(self) -> int:
         return self.total
@@ -409,7 +408,7 @@ class _Jobs(Sequence[PlannedJob]):
     def __getitem__(self, index: slice) -> Sequence[PlannedJob]: ...
     def __getitem__(self, index: int | slice) -> PlannedJob | Sequence[PlannedJob]:
         if isinstance(index, slice):
-            return tuple(self.at(range(*index.indices(len(self)))))
+            return tuple(self.at(range(*index.indices(self.total))))
         place = index + self.total if index < 0 else index
         if not 0 <= place < self.total:
             raise IndexError(index)
@@ -449,11 +448,12 @@ class _Jobs(Sequence[PlannedJob]):
 class _Chosen(Sequence[PlannedJob]):
     """Some jobs of a plan, numbered anew."""
 
-    def __init__(self, jobs: _Jobs, places: Sequence[int]) -> None:
-        self._jobs, self._places = jobs, places
+    def __init__(self, jobs: _Jobs, places: Sequence[int], total: int) -> None:
+        """``total``: how many ``places``, which may be a range too long for ``len``."""
+        self._jobs, self._places, self.total = jobs, places, total
 
     def __len__(self) -> int:
-        return len(self._places)
+        return self.total
 
     @overload
     def __getitem__(self, index: int) -> PlannedJob: ...
@@ -461,10 +461,10 @@ class _Chosen(Sequence[PlannedJob]):
     def __getitem__(self, index: slice) -> Sequence[PlannedJob]: ...
     def __getitem__(self, index: int | slice) -> PlannedJob | Sequence[PlannedJob]:
         if isinstance(index, slice):
-            numbers = range(*index.indices(len(self)))
+            numbers = range(*index.indices(self.total))
             found = self._jobs.at(self._places[number] for number in numbers)
             return tuple(replace(job, index=number) for number, job in zip(numbers, found, strict=True))
-        number = range(len(self))[index]
+        number = range(self.total)[index]
         return replace(self._jobs[self._places[number]], index=number)
 
     def __iter__(self) -> Iterator[PlannedJob]:
@@ -484,15 +484,6 @@ def _filtered(jobs: Sequence[PlannedJob], filter_jobs: FilterJobs) -> Sequence[P
 def _row_of(spec: JobSpec) -> int:
     row = spec.provenance.get("row", 0)
     return row if type(row) is int and row > 0 else 0
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
-_LISTED = 5
-_SHOWN = 20
-"""Characters of a slot in the line."""
 
 
 def _has_right_types(spec: JobSpec) -> bool:
