@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from threading import Lock
 
 from stablenew_api.errors import UserError
 from stablenew_api.host import PluginHost
 from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.pipeline import near
-from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, replay_plan
+from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, replay_batch, replay_plan
 from stablenew_kernel.domain.presets import parse_settings
 from stablenew_kernel.domain.settings import Settings
 from stablenew_proto.v1 import kernel_pb2 as pb
@@ -22,13 +25,28 @@ SHIPPED = (
 
 
 class Planner:
-    """Plans runs. Blocking; call it in a thread. Thread-safe: it holds nothing that changes but ``rng``."""
+    """Plans runs. Blocking; call it in a thread. Thread-safe.
+
+    What is drawn for a plan stays the same until a plan is queued (see :meth:`turn`): a dry run shows the very
+    images that the run after it makes, and however many dry runs there are, they change nothing.
+    """
 
     def __init__(self, host: PluginHost, presets: Path, settings: Settings, rng: Random) -> None:
         self._host = host
         self._presets = presets
         self._settings = settings
         self._rng = rng
+        self._draw = rng.getrandbits(64)
+        """All that the next plan draws follows from it."""
+        self._lock = Lock()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The plan that is made in this block is to be queued, so the next one draws anew; unless an error
+        leaves the block."""
+        with self._lock:
+            yield
+            self._draw = self._rng.getrandbits(64)
 
     def plan(self, run: pb.RunRequest) -> Plan:
         """The plan of ``run``. Raises UserError or PluginError; nothing has been queued then."""
@@ -52,14 +70,17 @@ class Planner:
         return plan_run(
             request,
             self._host.stages,
-            rng=self._rng,
+            rng=Random(self._draw),  # noqa: S311
             randomizers=self._host.randomizers,
             filter_jobs=filter_jobs,
         )
 
-    def replay(self, spec_json: bytes, source_name: str) -> Plan:
-        """The one job that an image carries."""
-        return replay_plan(spec_json, source_name, self._host.stages)
+    def replay(self, request: pb.ReplayRequest) -> Plan:
+        """The job that an image carries, or those of a batch."""
+        if request.specs:
+            specs = [(spec.name, spec.content) for spec in request.specs]
+            return replay_batch(specs, request.source_name or "replay", self._host.stages)
+        return replay_plan(request.spec_json, request.source_name, self._host.stages)
 
     def _preset(self, run: pb.RunRequest) -> tuple[str, bytes]:
         """Name and content of the preset; both empty if the run has none."""

@@ -197,9 +197,31 @@ def replay_plan(
             warnings.append(
                 f"{name}: made with {stage.name} {stage.version}, this is {plugin.version}; pixels may differ"
             )
+    if spec.canonical() != canonical_json(json.loads(spec_json)):
+        raise UserError(f"{name}: the job stored in it has parts that are not known here; update StableNew")
     title = name.rpartition(".")[0] or name
     job = PlannedJob(0, _row_of(spec), spec)
     return Plan(title, (job,), "1 image, as it was made", tuple(warnings), 0, filename_pattern)
+
+
+def replay_batch(specs: Sequence[tuple[str, bytes]], name: str, stages: Mapping[str, type[Stage]]) -> Plan:
+    """The jobs of several images, unchanged and in their order. ``specs``: name and spec of each image.
+
+    Raises UserError, as :func:`replay_plan`, for the first image whose job cannot be made again.
+    """
+    jobs: list[PlannedJob] = []
+    warnings: dict[str, list[str]] = {}
+    for image, spec_json in specs:
+        plan = replay_plan(spec_json, image, stages)
+        jobs += [replace(job, index=len(jobs)) for job in plan.jobs]
+        for warning in plan.warnings:
+            warnings.setdefault(warning.removeprefix(f"{image}: "), []).append(image)
+    told = (
+        f"{images[0]}{f' and {len(images) - 1:,} more' if len(images) > 1 else ''}: {warning}"
+        for warning, images in warnings.items()
+    )
+    line = f"{count(len(jobs), 'image')}, as {'it was' if len(jobs) == 1 else 'they were'} made"
+    return Plan(name, tuple(jobs), line, tuple(told), 0)
 
 
 def draw_seed(plan_seed: int, row: int) -> int:

@@ -36,7 +36,7 @@ class Factor:
     """Something that multiplies the images of a row."""
 
     name: str
-    """``light``, ``__hair__``, ``{red|green}``, ``txt2img.sampler_name``; with ``neg:`` before or ``#2`` behind."""
+    """``light``, ``__hair__``, ``{red|green}``, ``txt2img.sampler_name``; ``neg:`` before it."""
     size: int
     options: tuple[str, ...] = ()
     """The first few, as text; shown where the name says nothing."""

@@ -9,9 +9,10 @@ from typing import Any, Protocol, TypeVar
 
 import grpc
 
-from stablenew_api.errors import PluginError, StableNewError, UserError
+from stablenew_api.errors import NotConfirmed, PluginError, StableNewError, UserError
 from stablenew_kernel.hub.watch import Watcher
 from stablenew_kernel.store.errors import Conflict, NotFound, StoreError
+from stablenew_proto.options import SUMMARY_KEY
 from stablenew_proto.v1 import kernel_pb2 as pb
 from stablenew_proto.v1 import kernel_pb2_grpc
 
@@ -32,7 +33,7 @@ CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
 class RunsPort(Protocol):
     """What clients can ask about runs."""
 
-    def preview(self, run: pb.RunRequest) -> AsyncIterator[pb.PreviewRunResponse]: ...
+    def preview(self, request: pb.PreviewRunRequest) -> AsyncIterator[pb.PreviewRunResponse]: ...
     async def submit(self, run: pb.RunRequest) -> pb.SubmitRunResponse: ...
     async def replay(self, request: pb.ReplayRequest) -> pb.ReplayResponse: ...
     async def list_runs(self, limit: int) -> pb.ListRunsResponse: ...
@@ -85,7 +86,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self, request: pb.PreviewRunRequest, context: Any
     ) -> AsyncIterator[pb.PreviewRunResponse]:
         """The very jobs that SubmitRun would queue."""
-        stream = self._kernel.runs.preview(request.run)
+        stream = self._kernel.runs.preview(request)
         while (batch := await _answer(context, anext(stream, None))) is not None:
             yield batch
 
@@ -166,6 +167,9 @@ def _finish(context: Any, result: Awaitable[T]) -> Awaitable[T]:
 async def _answer(context: Any, result: Awaitable[T]) -> T:
     try:
         return await result
+    except NotConfirmed as error:
+        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error), ((SUMMARY_KEY, error.summary),))
+        raise
     except tuple(kind for kind, _ in CODES) as error:
         code = next(code for kind, code in CODES if isinstance(error, kind))
         await context.abort(code, str(error))
