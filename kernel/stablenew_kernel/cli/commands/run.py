@@ -140,13 +140,18 @@ def submit_and_follow(
 
             say_json({"event": "question", **plain(pb.PlanSummary.FromString(error.summary))})
             return ExitCode.NOT_CONFIRMED
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        if not can_ask():
             raise NotConfirmed(f"{error} To queue them all, add --yes; nothing was queued") from error
         say(str(error))
         if not click.confirm("Queue them all?", default=False):
             say("nothing was queued")
             return ExitCode.NOT_CONFIRMED
     return _submit_and_follow(app, kernel, partial(submit, True), detach=detach, as_json=as_json)
+
+
+def can_ask() -> bool:
+    """Whether there is a person to ask."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _submit_and_follow(
