@@ -166,6 +166,7 @@ class History:
             else:
                 cold.append(image)
             loaded[image.node] = image.work.model
+        self._loaded = loaded
         self._loads: dict[str, list[float]] = {}
         for image in cold:
             usual, alike, _ = self.of(image.work, image.node)
@@ -191,6 +192,10 @@ class History:
     def load(self, node: str) -> float:
         """Seconds that a node needs to load a model; 0 if that was never seen."""
         return median(self._loads.get(node) or [0.0])
+
+    def loaded(self, node: str) -> str | None:
+        """The model that the last image of a node asked for; None: not known."""
+        return self._loaded.get(node)
 
     def _add(self, image: Made) -> None:
         for stage, seconds in zip(image.work.stages, image.seconds, strict=True):
@@ -272,10 +277,12 @@ def estimate(
     speed = sum(worker.slots / max(fmean(times[worker.node]), 1e-6) for worker in workers)
     usual = fmean(fmean(seconds) for seconds in times.values())
     wait = sum(many * _interval(work, workers, history, usual) for many, work in ahead)
-    models = {job.model for job in jobs if job.model}
+    models = {job.model for job in jobs}
     begin: dict[str, float] = {}
     for worker in workers:
-        loads = len(models) / len(workers) if len(models) > 1 else float(bool(models - {worker.loaded_model}))
+        # "" asks for whatever is the default there, which only the history can know again.
+        loaded = history.loaded(worker.node) if "" in models else worker.loaded_model
+        loads = len(models) / len(workers) if len(models) > 1 else float(models != {loaded})
         begin[worker.node] = history.load(worker.node) * loads
     if count <= _SCHEDULED:
         slots = [(begin[worker.node], worker.node) for worker in workers for _ in range(worker.slots)]
