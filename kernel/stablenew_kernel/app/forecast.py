@@ -27,6 +27,9 @@ RUNS_AHEAD = 50
 FRESH = 10.0
 """Seconds for which a history is used again: a script that queues one run after the other reads it once."""
 
+FEW = 50
+"""Images of a history that is read again as soon as there are more."""
+
 KINDS = 16
 """Histories that are kept."""
 
@@ -36,8 +39,8 @@ class Forecaster:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._histories: dict[tuple[str, ...], tuple[float, History]] = {}
-        """By stages: when it was read, and what."""
+        self._histories: dict[tuple[str, ...], tuple[float, int, History]] = {}
+        """By stages: when it was read, how many jobs were done then, and what."""
 
     async def estimate(self, plan: Plan, priority: int, run_id: str = "") -> Estimate:
         """About how long ``plan`` takes, behind all that is queued with this or a higher priority. ``run_id``:
@@ -48,8 +51,9 @@ class Forecaster:
         looked_at = [run.row.run_id for run in ahead[:RUNS_AHEAD]]
         stages = tuple(stage.name for stage in first.stages)
         now = core.clock.monotonic()
-        read_at, known = self._histories.get(stages, (now - FRESH, History(())))
-        stale = now - read_at >= FRESH
+        done = core.board.totals["done"]
+        read_at, done_then, known = self._histories.get(stages, (now - FRESH, done, History(())))
+        stale = now - read_at >= FRESH or (done != done_then and known.images < FEW)
 
         def read(connection: Connection) -> tuple[History, dict[str, Work]]:
             specs = history.middle_specs(connection, looked_at) if looked_at else {}
@@ -68,7 +72,7 @@ class Forecaster:
         if stale:
             while len(self._histories) >= KINDS:
                 del self._histories[next(iter(self._histories))]
-            self._histories[stages] = now, known
+            self._histories[stages] = now, done, known
         return estimate(
             works,
             plan.count,
