@@ -78,7 +78,7 @@ def test_the_same_bytes_all_the_way_and_the_same_pixels_again(house: House, tmp_
     planned = [canonical_json(job["spec"]) for job in jobs]
     assert len(planned) == summary["jobs"] == 8
     assert summary["line"] == (
-        "(1 row x 2 lights + 1 row x 2 options (misty, sunny)) x 2 seeds = 8 images; each takes its own "
+        "(2 lights + 2 options (misty, sunny)) x 2 seeds = 8 images; each takes its own "
         "{lighthouse|castle|…, mood and negative {fog|}"
     )
     assert summary["time"] == "how long it takes is not known yet: nothing like this has run here"

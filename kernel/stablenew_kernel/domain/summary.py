@@ -63,9 +63,9 @@ def what_varies(
     combinations = sum(shape.rows * shape.combinations for shape in shapes)
     terms: list[str] = []
     if len(shapes) == 1:
-        terms = _terms(shapes[0], rows_too=rows > 1)
+        terms = _terms(shapes[0])
     elif len(shapes) <= _SHAPES:
-        each = " + ".join(" x ".join(_terms(shape, rows_too=True)) for shape in shapes)
+        each = " + ".join(" x ".join(_terms(shape)) or "1 row" for shape in shapes)
         terms = [f"({each})" if images > 1 else each]
     else:
         terms = [f"{count(combinations, 'combination')} (of {count(rows, 'row')})"]
@@ -141,8 +141,9 @@ def plural(thing: str) -> str:
     return f"{before}{space}{word}{of}{rest}"
 
 
-def _terms(shape: Shape, *, rows_too: bool) -> list[str]:
-    terms = [count(shape.rows, "row")] if rows_too else []
+def _terms(shape: Shape) -> list[str]:
+    """What is multiplied; nothing for a single row that does not vary."""
+    terms = [count(shape.rows, "row")] if shape.rows > 1 else []
     factors = [_factor(factor) for factor in shape.factors if factor.size > 1]
     if math.prod(factor.size for factor in shape.factors) == shape.combinations:
         return terms + factors
