@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from threading import Lock
 
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.host import PluginHost
@@ -12,9 +14,10 @@ from stablenew_api.jobs import JsonValue
 from stablenew_kernel.app.wildcards import WildcardFolder
 from stablenew_kernel.domain.packs import Pack, parse_pack
 from stablenew_kernel.domain.pipeline import GlobalNegative, Resolver
-from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, replay_plan, resolver_of
+from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, resolver_of
 from stablenew_kernel.domain.presets import parse_settings
 from stablenew_kernel.domain.randomizer.variants import Place
+from stablenew_kernel.domain.replay import replay_batch, replay_plan
 from stablenew_kernel.domain.settings import Settings
 from stablenew_kernel.store.shelf import ProfileFolder, preset_shelf, profile_shelf
 from stablenew_proto.v1 import kernel_pb2 as pb
@@ -30,7 +33,11 @@ GLOBAL_NEGATIVE_FILE = "global_negative.txt"
 
 
 class Planner:
-    """Plans runs. Blocking; call it in a thread. Thread-safe: nothing in it changes but ``rng`` and a cache."""
+    """Plans runs. Blocking; call it in a thread. Thread-safe.
+
+    What is drawn for a plan stays the same until a plan is queued (see :meth:`turn`): a dry run shows the very
+    images that the run after it makes, and however many dry runs there are, they change nothing.
+    """
 
     def __init__(
         self,
@@ -49,6 +56,17 @@ class Planner:
         self._settings = settings
         self._rng = rng
         self._recall = recall
+        self._draw = rng.getrandbits(64)
+        """All that the next plan draws follows from it."""
+        self._lock = Lock()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The plan that is made in this block is to be queued, so the next one draws anew; unless an error
+        leaves the block."""
+        with self._lock:
+            yield
+            self._draw = self._rng.getrandbits(64)
 
     def plan(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> Plan:
         """The plan of ``run``. ``last_run``: the settings that it should be like, if it asks for that.
@@ -60,7 +78,7 @@ class Planner:
         return plan_run(
             request,
             self._host.stages,
-            rng=self._rng,
+            rng=Random(self._draw),  # noqa: S311
             randomizers=self._host.randomizers,
             filter_jobs=filter_jobs,
             memory=self._recall(request.pack.title),
@@ -94,9 +112,12 @@ class Planner:
             axes=tuple(run.axes),
         )
 
-    def replay(self, spec_json: bytes, source_name: str) -> Plan:
-        """The one job that an image carries."""
-        return replay_plan(spec_json, source_name, self._host.stages)
+    def replay(self, request: pb.ReplayRequest) -> Plan:
+        """The job that an image carries, or those of a batch."""
+        if request.specs:
+            specs = [(spec.name, spec.content) for spec in request.specs]
+            return replay_batch(specs, request.source_name or "replay", self._host.stages)
+        return replay_plan(request.spec_json, request.source_name, self._host.stages)
 
     def _wildcard_files(self, run: pb.RunRequest) -> list[Mapping[str, bytes]]:
         """Those that came along, then our own."""

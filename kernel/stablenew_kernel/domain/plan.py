@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from pydantic import ValidationError
-
 from stablenew_api.errors import PluginError, UserError
 from stablenew_api.jobs import JobSpec, JsonValue
 from stablenew_api.randomizer import Randomizer
@@ -24,10 +22,9 @@ from stablenew_kernel.domain.pipeline import (
     NO_GLOBAL_NEGATIVE,
     GlobalNegative,
     Resolver,
-    near,
     used_settings,
 )
-from stablenew_kernel.domain.planned import Count, JobMaker, Jobs, PlannedJob, count_of
+from stablenew_kernel.domain.planned import Count, JobMaker, Jobs, PlannedJob, row_of
 from stablenew_kernel.domain.presets import Layer
 from stablenew_kernel.domain.profiles import NO_PROFILES, Added, Profiles
 from stablenew_kernel.domain.randomizer.axes import plan_axes
@@ -36,6 +33,8 @@ from stablenew_kernel.domain.randomizer.variants import Place, Variants
 from stablenew_kernel.domain.rows import parse_rows
 from stablenew_kernel.domain.seeds import advance_seed, draw_seed
 from stablenew_kernel.domain.setups import Setups
+from stablenew_kernel.domain.summary import count as count_of
+from stablenew_kernel.domain.summary import what_part
 
 __all__ = [
     "MAX_JOBS",
@@ -49,7 +48,8 @@ __all__ = [
     "draw_seed",
     "plan_run",
     "refuse_problems",
-    "replay_plan",
+    "refuse_too_many",
+    "too_many",
 ]
 
 MAX_JOBS = 1_000_000
@@ -130,7 +130,7 @@ class Plan:
     jobs: Sequence[PlannedJob]
     """In queue order. ``len``, indexing and iteration are cheap and may be repeated; each gives equal jobs."""
     line: str
-    """What varies, in plain words: ``3 rows x 2 images = 6 images``."""
+    """What varies, in plain words: ``3 rows x 2 seeds = 6 images``."""
     warnings: tuple[str, ...]
     plan_seed: int
     """All drawn seeds follow from it; 0 when nothing was drawn (a fixed seed, a replay)."""
@@ -141,6 +141,11 @@ class Plan:
     :func:`~stablenew_kernel.domain.pipeline.used_settings`. None for a replay, which has only a job."""
     memory: PlanMemory = PlanMemory()
     """Empty for a replay."""
+
+    @property
+    def count(self) -> int:
+        """How many jobs, exactly: ``len(jobs)`` cannot say it beyond ``sys.maxsize``."""
+        return self.jobs.total if isinstance(self.jobs, Jobs) else len(self.jobs)
 
 
 def resolver_of(request: PlanRequest, stages: Mapping[str, type[Stage]]) -> Resolver:
@@ -224,18 +229,28 @@ def plan_run(
         },
     )
     count = Count(maker, tuple(number - 1 for number in numbers))
-    places = _places(count.total, request, picks_seed)
-    all_jobs = Jobs(maker, count, places)
-    line = count.line()
-    if len(places) < count.total:
-        line += f"; {len(places):,} of them {'drawn' if request.sample else 'from the first on'}"
-    kept = PlanMemory(
-        pack.title,
-        tuple(
-            Remembered(*place, (memory or {}).get(place), variants.remember(place, count.slots[place], used))
-            for place, used in all_jobs.used.items()
-        ),
-    )
+    total = min(request.limit or count.total, count.total)
+    limit = total if total < count.total else 0
+    sample = request.sample if request.sample < total else 0
+    chosen: Sequence[int] | None = None
+    if sample:
+        refuse_too_many(sample)
+        key = key_of("sample", picks_seed)
+        chosen = sorted(permute(index, total, key) for index in range(sample))
+        total = sample
+    all_jobs = Jobs(maker, count, total, chosen)
+    line = count.line() + what_part(limit, sample)
+    kept = PlanMemory()
+    if not too_many(total):
+        kept = PlanMemory(
+            pack.title,
+            tuple(
+                Remembered(
+                    *place, (memory or {}).get(place), variants.remember(place, count.slots[place], used)
+                )
+                for place, used in all_jobs.used.items()
+            ),
+        )
     rows = [pack.rows[number - 1] for number in numbers]
     warnings = (*pipeline.warnings, *_notes(request.profiles, setups, pipeline.randomization, rows))
     if pipeline.settings.seed_mode == "fixed" and count.sames:
@@ -245,8 +260,9 @@ def plan_run(
         )
     jobs: Sequence[PlannedJob] = all_jobs
     if filter_jobs is not None:
+        refuse_too_many(total)  # a filter gets all of them at once
         jobs = _filtered(all_jobs, filter_jobs)
-        if len(jobs) != len(all_jobs):
+        if len(jobs) != total:
             line += f"; plugins made it {count_of(len(jobs), 'image')}"
     settings = used_settings(pipeline, stages, count=request.count, seed=request.seed)
     return Plan(pack.title, jobs, line, warnings, plan_seed, pipeline.filename_pattern, settings, kept)
@@ -268,63 +284,20 @@ def _notes(
     return [str(added) for added in found.values()]
 
 
-def _places(total: int, request: PlanRequest, picks_seed: int) -> Sequence[int]:
-    """The numbers of the images to be made, in order. Raises UserError if they are too many."""
-    wanted = min(total, request.limit or total)
-    if request.sample and request.sample < wanted:
-        _refuse_too_many(request.sample)
-        key = key_of("sample", picks_seed)
-        return sorted(permute(index, wanted, key) for index in range(request.sample))
-    _refuse_too_many(wanted)
-    return range(wanted)
+def too_many(jobs: int) -> str:
+    """Why a plan of so many jobs cannot be queued; empty: it can."""
+    if jobs <= MAX_JOBS:
+        return ""
+    return (
+        f"{count_of(jobs, 'image')} are more than the {MAX_JOBS:,} jobs a run may have; run fewer rows or images, "
+        "or have some of them drawn, for example --sample 500"
+    )
 
 
-def replay_plan(
-    spec_json: bytes, name: str, stages: Mapping[str, type[Stage]], *, filename_pattern: str = ""
-) -> Plan:
-    """The one job that ``spec_json`` (see :func:`stored_spec` of infotext) describes, unchanged.
-
-    ``name`` is the image's file name. Raises UserError if it is no job, or names a stage that no plugin
-    provides or whose settings that plugin doesn't take.
-    """
-    try:
-        spec = JobSpec.from_json(json.loads(spec_json))
-        complete = bool(spec.stages) and _has_right_types(spec) and bool(spec.canonical())
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(
-            f"{name}: the job stored in it cannot be read ({error}); it was changed or cut"
-        ) from error
-    if not complete:
-        raise UserError(f"{name}: the job stored in it is not complete; it was changed or cut")
-    warnings = []
-    for stage in spec.stages:
-        plugin = stages.get(stage.name)
-        if plugin is None:
-            raise UserError(
-                f"{name}: made with stage {stage.name!r}, which no plugin provides; {near(stage.name, stages)}"
-            )
-        try:
-            plugin.Config.model_validate(stage.config)
-        except ValidationError as error:
-            raise UserError(
-                f"{name}: stage {stage.name} {plugin.version} does not take the settings it was made with "
-                f"(by version {stage.version}): {error.errors()[0]['msg']}"
-            ) from error
-        if plugin.version != stage.version:
-            warnings.append(
-                f"{name}: made with {stage.name} {stage.version}, this is {plugin.version}; pixels may differ"
-            )
-    title = name.rpartition(".")[0] or name
-    job = PlannedJob(0, _row_of(spec), spec)
-    return Plan(title, (job,), "1 image, as it was made", tuple(warnings), 0, filename_pattern)
-
-
-def _refuse_too_many(jobs: int) -> None:
-    if jobs > MAX_JOBS:
-        raise UserError(
-            f"{jobs:,} images are more than the {MAX_JOBS:,} jobs a run may have; run fewer rows or images, or "
-            "have some of them drawn, for example --sample 500"
-        )
+def refuse_too_many(jobs: int) -> None:
+    """Raise UserError if a plan of so many jobs cannot be queued."""
+    if why := too_many(jobs):
+        raise UserError(why)
 
 
 def refuse_problems(pack: Pack, rows: Sequence[int]) -> None:
@@ -342,29 +315,4 @@ def _filtered(jobs: Sequence[PlannedJob], filter_jobs: FilterJobs) -> Sequence[P
         raise PluginError("a filter_jobs plugin returned something else than jobs; see stablenew plugins")
     if not specs:
         raise UserError("plugins that filter jobs left none of them; see stablenew plugins")
-    return tuple(PlannedJob(index, _row_of(spec), spec) for index, spec in enumerate(specs))
-
-
-def _row_of(spec: JobSpec) -> int:
-    row = spec.provenance.get("row", 0)
-    return row if type(row) is int and row > 0 else 0
-
-
-def _has_right_types(spec: JobSpec) -> bool:
-    return (
-        all(
-            isinstance(stage.config, Mapping)
-            and type(stage.seed) is int
-            and 0 <= stage.seed < 2**64
-            and all(
-                isinstance(text, str)
-                for text in (stage.name, stage.version, stage.prompt, stage.negative_prompt)
-            )
-            for stage in spec.stages
-        )
-        and isinstance(spec.needs.model, str)
-        and type(spec.needs.vram_bytes) is int
-        and all(isinstance(feature, str) for feature in spec.needs.features)
-        and type(spec.run_timeout) in (int, float)
-        and spec.run_timeout > 0
-    )
+    return tuple(PlannedJob(index, row_of(spec), spec) for index, spec in enumerate(specs))

@@ -13,20 +13,17 @@ from stablenew_api.errors import UserError
 from stablenew_api.jobs import JobSpec, JsonValue
 from stablenew_api.randomizer import Slot, Use
 from stablenew_kernel.domain.packs import Pack, Row, located
-from stablenew_kernel.domain.randomizer.grammar import shorten
 from stablenew_kernel.domain.randomizer.space import Space, SpaceError
 from stablenew_kernel.domain.randomizer.variants import Place, RowVariants, Uses, Variants
 from stablenew_kernel.domain.seeds import SeedMode, advance_seed, draw_seed, seed_offset
 from stablenew_kernel.domain.setups import MAX_SETUPS, Setup, Setups
+from stablenew_kernel.domain.summary import Factor, Shape, what_varies
 from stablenew_kernel.domain.tokens import resolve
 
 ROWS_AT_HAND = 256
 """Compiled rows that are kept: a plan of no more rows is compiled once, for its count and for its jobs."""
 
 _NO_USES = Uses()
-_LISTED = 5
-_SHOWN = 20
-"""Characters of a slot in the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +81,9 @@ class JobMaker:
     ) -> None:
         self.images = images
         """Of each combination."""
+        self.seed_mode = seed_mode
         self._pack, self._setups, self._variants = pack, setups, variants
-        self._seed, self._plan_seed, self._seed_mode = seed, plan_seed, seed_mode
+        self._seed, self._plan_seed = seed, plan_seed
         self._run_timeout = run_timeout
         self._provenance = provenance
         self.row = lru_cache(maxsize=ROWS_AT_HAND)(self._row)
@@ -145,8 +143,8 @@ class JobMaker:
         prompts, added = setup.adjusted(prompts)
         base = setup.seed if self._seed is None else self._seed
         if base < 0:
-            base = draw_seed(self._plan_seed, 0 if self._seed_mode == "fixed" else row.number)
-        offset = seed_offset(self._seed_mode, image, self.images)
+            base = draw_seed(self._plan_seed, 0 if self.seed_mode == "fixed" else row.number)
+        offset = seed_offset(self.seed_mode, image, self.images)
         seed = advance_seed(base, offset)
         return JobSpec(
             tuple(stage.spec(texts, seed, offset) for stage, texts in zip(setup.stages, prompts, strict=True)),
@@ -164,7 +162,7 @@ class JobMaker:
                 **planned.wildcards,
                 "image": image,
                 "base_seed": base,
-                "seed_mode": self._seed_mode,
+                "seed_mode": self.seed_mode,
             },
         )
 
@@ -196,7 +194,9 @@ class Count:
         """The same slots, of all rows."""
         self.sames = False
         """Whether some row has several images of a combination and nothing in it varies between them."""
-        self._fanned: set[tuple[tuple[str, int], ...]] = set()
+        self._shapes: dict[tuple[tuple[Factor, ...], int], int] = {}
+        """Rows by what multiplies them, and by how many combinations that makes."""
+        self._repeat = "image" if maker.seed_mode == "fixed" else "seed"
         self._drawn: dict[str, None] = {}
         self._walked: dict[str, None] = {}
         counts = []
@@ -204,7 +204,8 @@ class Count:
             planned = maker.row(place)
             counts.append(maker.images * planned.combinations)
             variants = planned.variants
-            self._fanned.add(variants.fanned if variants is not None else ())
+            shape = variants.fanned if variants is not None else (), planned.combinations
+            self._shapes[shape] = self._shapes.get(shape, 0) + 1
             drawn = variants.drawn if variants is not None else ()
             self._drawn.update(dict.fromkeys(drawn))
             self._walked.update(dict.fromkeys(variants.walked if variants is not None else ()))
@@ -218,36 +219,24 @@ class Count:
 
     def line(self) -> str:
         """What varies, in plain words."""
-        rows = len(self.rows)
-        factors = [count_of(rows, "row")]
-        combinations = self.total // self.images
-        if combinations != rows:
-            (fanned,) = self._fanned if len(self._fanned) == 1 else ((),)
-            product = rows
-            for _, size in fanned:
-                product *= size
-            if product == combinations:
-                factors += [f"{size:,} {shorten(slot, _SHOWN)}" for slot, size in fanned if size > 1]
-            else:
-                factors = [f"{combinations:,} combinations of {count_of(rows, 'row')}"]
-        line = f"{' x '.join([*factors, count_of(self.images, 'image')])} = {count_of(self.total, 'image')}"
-        fans = {slot for fanned in self._fanned for slot, _ in fanned}
+        shapes = [Shape(rows, factors, size) for (factors, size), rows in self._shapes.items()]
+        fans = {factor.name for shape in shapes for factor in shape.factors}
         drawn = [slot for slot in self._drawn if slot not in fans and slot not in self._walked]
         walked = [slot for slot in self._walked if slot in self._drawn and slot not in fans]
-        for how, slots in (("drawn for each image", drawn), ("taken in turn", walked)):
-            if slots:
-                more = f" and {len(slots) - _LISTED} more" if len(slots) > _LISTED else ""
-                line += f"; {how}: {', '.join(shorten(slot, _SHOWN) for slot in slots[:_LISTED])}{more}"
-        return line
+        return what_varies(shapes, self.images, drawn, walked, repeat=self._repeat)
 
 
 class Jobs(Sequence[PlannedJob]):
     """The chosen images of a plan, row by row."""
 
-    def __init__(self, maker: JobMaker, count: Count, places: Sequence[int]) -> None:
-        """``places`` are numbers of images in the whole plan, in order."""
-        self._maker, self._count, self._places = maker, count, places
-        self._starts = [bisect_left(places, end) for end in (0, *count.ends)]
+    def __init__(self, maker: JobMaker, count: Count, total: int, chosen: Sequence[int] | None = None) -> None:
+        """The first ``total`` images of the whole plan; or those with the numbers ``chosen``, in order."""
+        self._maker, self._count, self._chosen = maker, count, chosen
+        self.total = total
+        """How many, exactly: ``len`` fails when it is too large."""
+        self._starts = [
+            min(end, total) if chosen is None else bisect_left(chosen, end) for end in (0, *count.ends)
+        ]
         """How many of the chosen images come before each row."""
         self.used: dict[Place, Use] = {}
         """How often the chosen images use each slot of which something is remembered."""
@@ -262,7 +251,7 @@ class Jobs(Sequence[PlannedJob]):
                 self.used[place] = Use(use.rows + 1, use.images + images)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return self.total
 
     @overload
     def __getitem__(self, index: int) -> PlannedJob: ...
@@ -270,17 +259,17 @@ class Jobs(Sequence[PlannedJob]):
     def __getitem__(self, index: slice) -> Sequence[PlannedJob]: ...
     def __getitem__(self, index: int | slice) -> PlannedJob | Sequence[PlannedJob]:
         if isinstance(index, slice):
-            return tuple(self._make(range(*index.indices(len(self)))))
-        return next(self._make((range(len(self))[index],)))
+            return tuple(self._make(range(*index.indices(self.total))))
+        return next(self._make((range(self.total)[index],)))
 
     def __iter__(self) -> Iterator[PlannedJob]:
-        return self._make(range(len(self)))
+        return self._make(range(self.total))
 
     def _make(self, numbers: Iterable[int]) -> Iterator[PlannedJob]:
         maker, ends = self._maker, self._count.ends
         first = end = 0
         for number in numbers:
-            place = self._places[number]
+            place = number if self._chosen is None else self._chosen[number]
             if not first <= place < end:
                 at = bisect_right(ends, place)
                 first, end = (ends[at - 1] if at else 0), ends[at]
@@ -290,6 +279,7 @@ class Jobs(Sequence[PlannedJob]):
             yield PlannedJob(number, planned.row.number, spec)
 
 
-def count_of(number: int, thing: str) -> str:
-    """``1 image``, ``2,000 images``."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+def row_of(spec: JobSpec) -> int:
+    """The row that a job was made from, from 1; 0: none."""
+    row = spec.provenance.get("row", 0)
+    return row if type(row) is int and row > 0 else 0

@@ -17,7 +17,7 @@ from stablenew_proto.v1 import kernel_pb2_grpc
 class RunsPort(Protocol):
     """What clients can ask about runs."""
 
-    def preview(self, run: pb.RunRequest) -> AsyncIterator[pb.PreviewRunResponse]: ...
+    def preview(self, request: pb.PreviewRunRequest) -> AsyncIterator[pb.PreviewRunResponse]: ...
     async def submit(self, run: pb.RunRequest) -> pb.SubmitRunResponse: ...
     async def replay(self, request: pb.ReplayRequest) -> pb.ReplayResponse: ...
     async def list_runs(self, limit: int) -> pb.ListRunsResponse: ...
@@ -79,7 +79,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self, request: pb.PreviewRunRequest, context: Any
     ) -> AsyncIterator[pb.PreviewRunResponse]:
         """The very jobs that SubmitRun would queue."""
-        stream = self._kernel.runs.preview(request.run)
+        stream = self._kernel.runs.preview(request)
         while (batch := await _answer(context, anext(stream, None))) is not None:
             yield batch
 

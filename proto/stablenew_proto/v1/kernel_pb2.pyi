@@ -109,12 +109,14 @@ class NamedFile(_message.Message):
     def __init__(self, name: _Optional[str] = ..., content: _Optional[bytes] = ...) -> None: ...
 
 class PreviewRunRequest(_message.Message):
-    __slots__ = ("run", "show")
+    __slots__ = ("run", "show", "replay")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SHOW_FIELD_NUMBER: _ClassVar[int]
+    REPLAY_FIELD_NUMBER: _ClassVar[int]
     run: RunRequest
     show: int
-    def __init__(self, run: _Optional[_Union[RunRequest, _Mapping]] = ..., show: _Optional[int] = ...) -> None: ...
+    replay: ReplayRequest
+    def __init__(self, run: _Optional[_Union[RunRequest, _Mapping]] = ..., show: _Optional[int] = ..., replay: _Optional[_Union[ReplayRequest, _Mapping]] = ...) -> None: ...
 
 class PreviewRunResponse(_message.Message):
     __slots__ = ("jobs", "summary")
@@ -149,20 +151,22 @@ class PlannedJob(_message.Message):
     def __init__(self, index: _Optional[int] = ..., row: _Optional[int] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., seed: _Optional[int] = ..., stages: _Optional[_Iterable[str]] = ..., node: _Optional[str] = ..., reason: _Optional[str] = ..., spec_sha256: _Optional[str] = ..., spec_json: _Optional[bytes] = ...) -> None: ...
 
 class PlanSummary(_message.Message):
-    __slots__ = ("jobs", "line", "warnings", "out_dir", "seconds", "question")
+    __slots__ = ("jobs", "line", "warnings", "out_dir", "seconds", "question", "time")
     JOBS_FIELD_NUMBER: _ClassVar[int]
     LINE_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     OUT_DIR_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     QUESTION_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
     jobs: int
     line: str
     warnings: _containers.RepeatedScalarFieldContainer[str]
     out_dir: str
     seconds: float
     question: str
-    def __init__(self, jobs: _Optional[int] = ..., line: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., out_dir: _Optional[str] = ..., seconds: _Optional[float] = ..., question: _Optional[str] = ...) -> None: ...
+    time: str
+    def __init__(self, jobs: _Optional[int] = ..., line: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., out_dir: _Optional[str] = ..., seconds: _Optional[float] = ..., question: _Optional[str] = ..., time: _Optional[str] = ...) -> None: ...
 
 class SubmitRunRequest(_message.Message):
     __slots__ = ("run",)
@@ -179,16 +183,18 @@ class SubmitRunResponse(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., summary: _Optional[_Union[PlanSummary, _Mapping]] = ...) -> None: ...
 
 class ReplayRequest(_message.Message):
-    __slots__ = ("spec_json", "source_name", "out_dir", "specs")
+    __slots__ = ("spec_json", "source_name", "out_dir", "specs", "confirmed")
     SPEC_JSON_FIELD_NUMBER: _ClassVar[int]
     SOURCE_NAME_FIELD_NUMBER: _ClassVar[int]
     OUT_DIR_FIELD_NUMBER: _ClassVar[int]
     SPECS_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_FIELD_NUMBER: _ClassVar[int]
     spec_json: bytes
     source_name: str
     out_dir: str
     specs: _containers.RepeatedCompositeFieldContainer[NamedFile]
-    def __init__(self, spec_json: _Optional[bytes] = ..., source_name: _Optional[str] = ..., out_dir: _Optional[str] = ..., specs: _Optional[_Iterable[_Union[NamedFile, _Mapping]]] = ...) -> None: ...
+    confirmed: bool
+    def __init__(self, spec_json: _Optional[bytes] = ..., source_name: _Optional[str] = ..., out_dir: _Optional[str] = ..., specs: _Optional[_Iterable[_Union[NamedFile, _Mapping]]] = ..., confirmed: bool = ...) -> None: ...
 
 class ReplayResponse(_message.Message):
     __slots__ = ("run_id", "summary")

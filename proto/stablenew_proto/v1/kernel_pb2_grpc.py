@@ -144,14 +144,15 @@ class KernelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SubmitRun(self, request, context):
-        """Plans and queues. Answers after the commit.
+        """Plans and queues. Answers after the commit. FAILED_PRECONDITION with the PlanSummary in the trailing metadata
+        `plan-summary-bin`: the plan has a question, and the request is not `confirmed`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Replay(self, request, context):
-        """Queues again exactly the job that a stored spec describes.
+        """Queues again exactly the jobs that stored specs describe, as one run; asks like SubmitRun.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

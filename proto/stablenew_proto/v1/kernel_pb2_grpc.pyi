@@ -40,9 +40,11 @@ class KernelServiceStub:
     PreviewRun: _grpc.UnaryStreamMultiCallable[_kernel_pb2.PreviewRunRequest, _kernel_pb2.PreviewRunResponse]
     """Plans without queueing: the very jobs that SubmitRun would queue, with the node each would go to."""
     SubmitRun: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.SubmitRunRequest, _kernel_pb2.SubmitRunResponse]
-    """Plans and queues. Answers after the commit."""
+    """Plans and queues. Answers after the commit. FAILED_PRECONDITION with the PlanSummary in the trailing metadata
+    `plan-summary-bin`: the plan has a question, and the request is not `confirmed`.
+    """
     Replay: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ReplayRequest, _kernel_pb2.ReplayResponse]
-    """Queues again exactly the job that a stored spec describes."""
+    """Queues again exactly the jobs that stored specs describe, as one run; asks like SubmitRun."""
     Watch: _grpc.UnaryStreamMultiCallable[_kernel_pb2.WatchRequest, _kernel_pb2.WatchResponse]
     """A snapshot first, then changes as they are committed. Slow readers get the latest, not all."""
     ListRuns: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ListRunsRequest, _kernel_pb2.ListRunsResponse]
@@ -73,9 +75,11 @@ class KernelServiceAsyncStub(KernelServiceStub):
     PreviewRun: _aio.UnaryStreamMultiCallable[_kernel_pb2.PreviewRunRequest, _kernel_pb2.PreviewRunResponse]  # type: ignore[assignment]
     """Plans without queueing: the very jobs that SubmitRun would queue, with the node each would go to."""
     SubmitRun: _aio.UnaryUnaryMultiCallable[_kernel_pb2.SubmitRunRequest, _kernel_pb2.SubmitRunResponse]  # type: ignore[assignment]
-    """Plans and queues. Answers after the commit."""
+    """Plans and queues. Answers after the commit. FAILED_PRECONDITION with the PlanSummary in the trailing metadata
+    `plan-summary-bin`: the plan has a question, and the request is not `confirmed`.
+    """
     Replay: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ReplayRequest, _kernel_pb2.ReplayResponse]  # type: ignore[assignment]
-    """Queues again exactly the job that a stored spec describes."""
+    """Queues again exactly the jobs that stored specs describe, as one run; asks like SubmitRun."""
     Watch: _aio.UnaryStreamMultiCallable[_kernel_pb2.WatchRequest, _kernel_pb2.WatchResponse]  # type: ignore[assignment]
     """A snapshot first, then changes as they are committed. Slow readers get the latest, not all."""
     ListRuns: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ListRunsRequest, _kernel_pb2.ListRunsResponse]  # type: ignore[assignment]
@@ -121,7 +125,9 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _kernel_pb2.SubmitRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_kernel_pb2.SubmitRunResponse, _abc.Awaitable[_kernel_pb2.SubmitRunResponse]]:
-        """Plans and queues. Answers after the commit."""
+        """Plans and queues. Answers after the commit. FAILED_PRECONDITION with the PlanSummary in the trailing metadata
+        `plan-summary-bin`: the plan has a question, and the request is not `confirmed`.
+        """
 
     @_abc_1.abstractmethod
     def Replay(
@@ -129,7 +135,7 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _kernel_pb2.ReplayRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_kernel_pb2.ReplayResponse, _abc.Awaitable[_kernel_pb2.ReplayResponse]]:
-        """Queues again exactly the job that a stored spec describes."""
+        """Queues again exactly the jobs that stored specs describe, as one run; asks like SubmitRun."""
 
     @_abc_1.abstractmethod
     def Watch(

@@ -19,7 +19,8 @@ from planning_stages import STAGES
 from stablenew_api.errors import PluginError, UserError
 from stablenew_api.jobs import JobSpec
 from stablenew_kernel.domain.packs import parse_pack
-from stablenew_kernel.domain.plan import Plan, PlanRequest, advance_seed, draw_seed, plan_run, replay_plan
+from stablenew_kernel.domain.plan import Plan, PlanRequest, advance_seed, draw_seed, plan_run
+from stablenew_kernel.domain.replay import replay_plan
 from stablenew_plugins.randomizers import Rotate, stablenew_randomizers
 
 STRATEGIES = {strategy.name: strategy for strategy in stablenew_randomizers()}

@@ -18,7 +18,7 @@ from stablenew_api.errors import PluginError, UserError
 from stablenew_api.randomizer import Slot, Turn
 from stablenew_api.shuffle import key_of, permute
 from stablenew_kernel.domain.packs import parse_pack
-from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run
+from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, refuse_too_many
 from stablenew_kernel.domain.presets import parse_settings
 from stablenew_kernel.domain.randomizer.grammar import MAX_DEPTH, parse
 from stablenew_kernel.domain.randomizer.space import Compiler, Definitions, Space, SpaceError
@@ -203,7 +203,7 @@ def test_weights_hold() -> None:
 def test_fanout_is_nested_loops_and_the_line_says_so() -> None:
     matrix = {"matrix": {"slots": [{"name": "time", "values": ["dawn", "noon"]}]}}
     made = plan("[[time]] {!red|green|blue}\n\n[[time]] {!red|green|blue} x\n", count=2, randomization=matrix)
-    assert made.line == "2 rows x 2 time x 3 {!red|green|blue} x 2 images = 24 images"
+    assert made.line == "2 rows x 2 times x 3 options (red, green, blue) x 2 seeds = 24 images"
     assert prompts(made)[:8:2] == ["dawn red", "dawn green", "dawn blue", "noon red"]
     assert made.jobs[3].spec.provenance["choices"] == [
         {"slot": "time", "mode": "fanout", "index": 0, "value": "dawn"},
@@ -276,11 +276,12 @@ def test_problems_name_their_place() -> None:
 def test_a_huge_space_is_counted_previewed_and_sampled() -> None:
     rows = " ".join(f"{{!{'|'.join(f'{slot}{option}' for option in range(10))}}}" for slot in "abcdefghijkl")
     with pytest.raises(UserError, match=r"1,000,000,000,000 images are more than .* --sample 500"):
-        plan(rows)
+        refuse_too_many(plan(rows).count)
+    assert plan(rows).jobs[-1].index == 10**12 - 1
     begun = time.process_time()
     made = plan(rows, sample=200)
-    assert made.line.startswith("1 row x 10 {!a0|a1|a2|a3|a4|a5… x 10 {!b0")
-    assert made.line.endswith("x 1 image = 1,000,000,000,000 images; 200 of them drawn")
+    assert made.line.startswith("10 options (a0, a1, a2, …) x 10 options (b0, ")
+    assert made.line.endswith(" = 1,000,000,000,000 images; 200 of them, drawn")
     assert len(set(prompts(made))) == len(made.jobs) == 200
     assert time.process_time() - begun < 2
     assert prompts(plan(rows, limit=3))[2].endswith("k0 l2")

@@ -12,6 +12,7 @@ from stablenew_api.jobs import JsonValue
 from stablenew_api.randomizer import Memory, Randomizer, Slot, Turn, Use
 from stablenew_kernel.domain.randomizer.axes import Axes, Axis
 from stablenew_kernel.domain.randomizer.space import Compiler, Space, SpaceSlot
+from stablenew_kernel.domain.summary import Factor
 
 MATRIX = "matrix"
 """The matrix slots without a mode of their own: they walk together where the mode lets them."""
@@ -112,9 +113,12 @@ class RowVariants:
         }
         fanning = {group.mode for group, own in zip(groups, self._sizes, strict=True) if own > 1}
         self.fanned = tuple(
-            (slot.id, slot.size) for group in groups if group.mode in fanning for slot in group.slots
+            Factor(slot.id, slot.size, tuple(slot.label(option) for option in range(min(slot.size, 3))))
+            for group in groups
+            if group.mode in fanning
+            for slot in group.slots
         )
-        """Slots that multiply the images, with their sizes."""
+        """Slots that multiply the images."""
         self.drawn = tuple(
             part.id
             for group in groups
