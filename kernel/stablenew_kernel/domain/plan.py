@@ -242,15 +242,11 @@ def plan_run(
     line = count.line() + what_part(limit, sample)
     kept = PlanMemory()
     if not too_many(total):
-        kept = PlanMemory(
-            pack.title,
-            tuple(
-                Remembered(
-                    *place, (memory or {}).get(place), variants.remember(place, count.slots[place], used)
-                )
-                for place, used in all_jobs.used.items()
-            ),
+        moved = (
+            Remembered(*place, (memory or {}).get(place), variants.remember(place, count.slots[place], used))
+            for place, used in all_jobs.used.items()
         )
+        kept = PlanMemory(pack.title, tuple(moved))
     rows = [pack.rows[number - 1] for number in numbers]
     warnings = (*pipeline.warnings, *_notes(request.profiles, setups, pipeline.randomization, rows))
     if pipeline.settings.seed_mode == "fixed" and count.sames:
@@ -289,8 +285,8 @@ def too_many(jobs: int) -> str:
     if jobs <= MAX_JOBS:
         return ""
     return (
-        f"{count_of(jobs, 'image')} are more than the {MAX_JOBS:,} jobs a run may have; run fewer rows or images, "
-        "or have some of them drawn, for example --sample 500"
+        f"{count_of(jobs, 'image')} are more than the {MAX_JOBS:,} jobs a run may have; run fewer rows or "
+        "images, or have some of them drawn, for example --sample 500"
     )
 
 

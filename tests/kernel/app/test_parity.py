@@ -13,11 +13,14 @@ from parity_world import Case, EveryOther, World, cases, some_cases
 
 import stablenew_kernel.app.runs as runs_module
 import stablenew_kernel.domain.plan as plan_module
+import stablenew_kernel.domain.planned as planned
+import stablenew_kernel.domain.setups as setups
 import stablenew_plugins.randomizers.random as random_module
 from stablenew_api.datafolder import DataFolder
 from stablenew_kernel.app.planning import Planner
 from stablenew_kernel.app.runs import RunDesk
 from stablenew_kernel.domain.plan import Plan, PlannedJob
+from stablenew_kernel.domain.planned import Jobs
 from stablenew_kernel.hub import views
 from stablenew_kernel.store import jobs
 from stablenew_proto.v1 import kernel_pb2 as pb
@@ -126,11 +129,11 @@ def preview_forgets_the_sidecar(patch: pytest.MonkeyPatch, world: World) -> None
     original = Planner.plan
     dry = [False]
 
-    def plan(self: Planner, run: pb.RunRequest) -> Plan:
+    def plan(self: Planner, run: pb.RunRequest, last: Any = None) -> Plan:
         asked = pb.RunRequest.FromString(run.SerializeToString())
         if dry[0]:
             asked.ClearField("sidecar")
-        return original(self, asked)
+        return original(self, asked, last)
 
     def begin(planner: Planner) -> Callable[[], None]:
         dry[0] = True
@@ -145,8 +148,7 @@ def count_ignores_limit(patch: pytest.MonkeyPatch, world: World) -> None:
     """The count is that of the whole plan."""
 
     def count(plan: Plan) -> int:
-        whole = getattr(plan.jobs, "_jobs", plan.jobs)
-        return len(whole)
+        return getattr(plan.jobs, "_count", plan).total if isinstance(plan.jobs, Jobs) else plan.count
 
     original = RunDesk._summary
 
@@ -161,12 +163,12 @@ def count_ignores_limit(patch: pytest.MonkeyPatch, world: World) -> None:
 @mutant("COUNT", "LINE")
 def count_multiplies_for_itself(patch: pytest.MonkeyPatch, world: World) -> None:
     """The count is rows x images, worked out beside the plan."""
-    original = plan_module.what_varies
+    original = planned.what_varies
 
     def what_varies(shapes: Any, images: int, *rest: Any, **more: Any) -> str:
         return original([replace(shape, factors=(), combinations=1) for shape in shapes], images, *rest, **more)
 
-    patch.setattr(plan_module, "what_varies", what_varies)
+    patch.setattr(planned, "what_varies", what_varies)
 
 
 @mutant("COUNT")
@@ -237,41 +239,44 @@ def preview_is_not_filtered(patch: pytest.MonkeyPatch, world: World) -> None:
 @mutant("SPEC")
 def jobs_share_a_config(patch: pytest.MonkeyPatch, world: World) -> None:
     """All jobs of a plan hold one and the same dict of settings."""
-    original = plan_module._StagePlan.spec
+    original = setups.StagePlan.spec
 
     def spec(self: Any, *arguments: Any) -> Any:
         made = original(self, *arguments)
         self.config.update(made.config)
         return replace(made, config=self.config)
 
-    patch.setattr(plan_module._StagePlan, "spec", spec)
+    patch.setattr(setups.StagePlan, "spec", spec)
 
 
 @mutant("SPEC")
 def a_row_is_made_otherwise_from_its_middle(patch: pytest.MonkeyPatch, world: World) -> None:
     """A job that is asked for by its place is not the one that comes by when all are made."""
-    original = plan_module._Jobs.at
+    original = Jobs.__getitem__
 
-    def at(self: Any, places: Iterable[int]) -> Iterator[PlannedJob]:
-        for job in original(self, places):
+    def get(self: Any, index: Any) -> Any:
+        return tuple(other(original(self, index))) if isinstance(index, slice) else original(self, index)
+
+    def other(jobs: Iterable[PlannedJob]) -> Iterator[PlannedJob]:
+        for job in jobs:
             stages = tuple(replace(stage, seed=stage.seed ^ (job.index % 2)) for stage in job.spec.stages)
             yield replace(job, spec=replace(job.spec, stages=stages))
 
-    patch.setattr(plan_module._Jobs, "at", at)
+    patch.setattr(Jobs, "__getitem__", get)
 
 
 @mutant("COUNT", "INDEX")
 def preview_loses_one_between_batches(patch: pytest.MonkeyPatch, world: World) -> None:
     """Messages of a dry run begin one too late."""
     patch.setattr(runs_module, "PREVIEW_BATCH", 4)
-    original = plan_module._Jobs.__getitem__
+    original = Jobs.__getitem__
 
     def get(self: Any, index: Any) -> Any:
         if isinstance(index, slice) and index.start:
             index = slice(index.start + 1, index.stop)
         return original(self, index)
 
-    patch.setattr(plan_module._Jobs, "__getitem__", get)
+    patch.setattr(Jobs, "__getitem__", get)
 
 
 @mutant("PROMPT")

@@ -81,7 +81,7 @@ def test_rotate_goes_from_image_to_image_row_to_row_and_run_to_run() -> None:
     assert prompts(first) == ["a x", "b x", "plain", "plain", "c y", "a y"], (
         "a row without the slot does not count"
     )
-    assert first.line.endswith("= 6 images; taken in turn: {@a|b|c}")
+    assert first.line.endswith("= 6 images; in turn: {@a|b|c}")
     second = plan(pack, after(first), count=2)
     assert prompts(second)[:2] == ["b x", "c x"]
 
@@ -339,7 +339,7 @@ def test_axes_are_slots() -> None:
         "axes": [{"field": "txt2img.cfg_scale", "values": [5, 7.5], "mode": "rotate"}],
     }
     made = plan("[[style]] house", randomization=section, axes=["size=512x768,768x512"])
-    assert made.line.startswith("1 row x 2 txt2img.steps x 2 txt2img.size x 2 style x 1 image = 8 images")
+    assert made.line.startswith("2 steps x 2 sizes x 2 styles = 8 images")
     found = list(zip(configs(made, "steps", "width", "height"), prompts(made), strict=True))
     assert found == [
         ((steps, *size), f"{style} house")
@@ -638,7 +638,7 @@ def test_ten_thousand_of_a_trillion_stream_in_constant_memory() -> None:
         axes=["steps=" + ",".join(map(str, range(1, 101)))],
         limit=10_000,
     )
-    assert "= 1,000,000,000,000 images; 10,000 of them" in made.line
+    assert "= 1,000,000,000,000 images; the first 10,000 of them" in made.line
     assert time.process_time() - begun < 1.0
     for job in itertools.islice(made.jobs, 100):
         assert job.spec.stages[0].prompt

@@ -14,13 +14,16 @@ import test_randomizer
 from hypothesis import Phase, settings
 
 import stablenew_kernel.domain.plan as plan_module
+import stablenew_kernel.domain.planned as planned
 import stablenew_kernel.domain.randomizer.grammar as grammar
+import stablenew_kernel.domain.randomizer.parts as parts
 import stablenew_kernel.domain.randomizer.space as space
 import stablenew_kernel.domain.randomizer.variants as variants
 import stablenew_plugins.randomizers.random as random_picks
 from stablenew_api.errors import UserError
-from stablenew_api.randomizer import Slot, Turn
+from stablenew_api.randomizer import Memory, Slot, Turn
 from stablenew_api.shuffle import key_of, permute, random_of
+from stablenew_kernel.domain.randomizer.wildcards import Value, WildcardList, Wildcards
 from stablenew_plugins.randomizers import Fanout, RandomPicks
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -41,7 +44,7 @@ def mutant(caught_by: Callable[..., None]) -> Callable[[Patch], Patch]:
 def the_first_slot_is_the_fastest(patch: pytest.MonkeyPatch) -> None:
     """Fanout in the other order: the same images, but not where old files expect them."""
 
-    def pick(self: Any, slots: Any, turn: Turn) -> list[int]:
+    def pick(self: Any, slots: Any, turn: Turn, memory: Memory) -> list[int]:
         number, picks = turn.combination, []
         for slot in slots:
             number, option = divmod(number, slot.size)
@@ -56,8 +59,8 @@ def picks_follow_the_place_of_a_slot(patch: pytest.MonkeyPatch) -> None:
     """What a slot takes depends on how many stand before it."""
     original = RandomPicks.pick
 
-    def pick(self: Any, slots: Any, turn: Turn) -> Any:
-        return original(self, [replace(slot, id=str(place)) for place, slot in enumerate(slots)], turn)
+    def pick(self: Any, slots: Any, turn: Turn, memory: Memory) -> Any:
+        return original(self, [replace(slot, id=str(place)) for place, slot in enumerate(slots)], turn, memory)
 
     patch.setattr(RandomPicks, "pick", pick)
 
@@ -66,7 +69,7 @@ def picks_follow_the_place_of_a_slot(patch: pytest.MonkeyPatch) -> None:
 def all_slots_drink_from_one_source(patch: pytest.MonkeyPatch) -> None:
     """One random generator for all slots of an image."""
 
-    def pick(self: Any, slots: Any, turn: Turn) -> list[int]:
+    def pick(self: Any, slots: Any, turn: Turn, memory: Memory) -> list[int]:
         rng = random_of(turn.plan_seed, turn.row, turn.image)
         return [rng.randrange(slot.size) for slot in slots]
 
@@ -96,12 +99,12 @@ def every_bag_is_the_same(patch: pytest.MonkeyPatch) -> None:
 @mutant(test_randomizer.test_weights_hold)
 def weights_are_not_heeded(patch: pytest.MonkeyPatch) -> None:
     """An option of weight 3 is as likely as one of weight 1."""
-    original = space._OneOf.__init__
+    original = parts.OneOf.__init__
 
-    def init(self: Any, parts: Any, weights: Any) -> None:
-        original(self, parts, [1.0] * len(weights))
+    def init(self: Any, options: Any, weights: Any) -> None:
+        original(self, options, [1.0] * len(weights))
 
-    patch.setattr(space._OneOf, "__init__", init)
+    patch.setattr(parts.OneOf, "__init__", init)
 
 
 @mutant(test_randomizer.test_what_it_means)
@@ -113,7 +116,7 @@ def escapes_stay(patch: pytest.MonkeyPatch) -> None:
 @mutant(test_randomizer.test_what_it_means)
 def tags_are_looked_into(patch: pytest.MonkeyPatch) -> None:
     """``<lora:my__lora__v1:1>`` holds a wildcard."""
-    pattern = grammar._SPECIAL.pattern.replace(r"(?P<tag><[A-Za-z][\w-]*:[^<>]*>)", r"(?P<tag>(?!))")
+    pattern = grammar._SPECIAL.pattern.replace("(?P<tag>", "(?P<tag>(?!)")
     assert pattern != grammar._SPECIAL.pattern
     patch.setattr(grammar, "_SPECIAL", re.compile(pattern, re.DOTALL))
 
@@ -127,13 +130,13 @@ def names_of_slots_are_taken_to_the_letter(patch: pytest.MonkeyPatch) -> None:
 @mutant(test_randomizer.test_the_count_is_the_truth_and_a_draw_is_one_of_them)
 def some_of_several_are_counted_without_their_order(patch: pytest.MonkeyPatch) -> None:
     """``{2$$a|b}`` is one way, not two."""
-    original = space._SomeOf.__init__
+    original = parts.SomeOf.__init__
 
     def init(self: Any, *arguments: Any) -> None:
         original(self, *arguments)
         self.size = max(1, self.size // 2)
 
-    patch.setattr(space._SomeOf, "__init__", init)
+    patch.setattr(parts.SomeOf, "__init__", init)
 
 
 @mutant(test_randomizer.test_what_is_wrong_has_its_place)
@@ -145,9 +148,12 @@ def nesting_has_no_bound(patch: pytest.MonkeyPatch) -> None:
 @mutant(test_randomizer.test_a_name_that_leads_nowhere)
 def what_nobody_defined_is_left_as_it_stands(patch: pytest.MonkeyPatch) -> None:
     """An unknown wildcard is no error, as in other programs."""
-    patch.setattr(
-        space.Compiler, "_wildcard", lambda self, path: self._definitions.wildcards.get(path, (path,))
-    )
+    original = Wildcards.find
+
+    def find(self: Wildcards, path: str) -> Any:
+        return original(self, path) or (WildcardList(path, "", (Value(path),)),)
+
+    patch.setattr(Wildcards, "find", find)
 
 
 @mutant(test_randomizer.test_later_stages_take_the_same_picks)
@@ -183,7 +189,7 @@ def the_sample_holds_some_twice(patch: pytest.MonkeyPatch) -> None:
 def seeds_are_drawn_one_after_the_other(patch: pytest.MonkeyPatch) -> None:
     """A row that is left out moves the seeds of those behind it."""
     rng = Random(1)
-    patch.setattr(plan_module, "draw_seed", lambda plan_seed, row: rng.getrandbits(32))
+    patch.setattr(planned, "draw_seed", lambda plan_seed, row: rng.getrandbits(32))
 
 
 # --- each is caught -------------------------------------------------------------------------------------------
