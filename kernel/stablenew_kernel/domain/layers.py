@@ -16,6 +16,7 @@ from pydantic_core import to_jsonable_python
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
+from stablenew_kernel.domain.jsontext import kind_of
 from stablenew_kernel.domain.keys import GLOBAL_NEGATIVE, NOT_STAGES, NOT_YET, ONLY_WITH, SECTIONS
 from stablenew_kernel.domain.presets import AXIS, SET, Assignment, Layer
 from stablenew_kernel.domain.profiles import Profile
@@ -184,9 +185,10 @@ def canonical(layer: Layer, known: Known) -> Plain:
     written: dict[tuple[str, str], tuple[str, str]] = {}
     for section, values in layer.values.items():
         if not isinstance(values, Mapping):
-            if section in known or section in SECTIONS:
+            if values is not None and (section in known or section in SECTIONS):
+                where = layer.where(section)
                 raise UserError(
-                    f"{layer.where(section)}section {section} must be an object of settings, not {values!r}"
+                    f"{where}section {section} must be an object of settings, not {kind_of(values)}"
                 )
             continue
         fields = dict(values)
@@ -209,12 +211,13 @@ def canonical(layer: Layer, known: Known) -> Plain:
         for names, nullable in _known_names(section, known):
             found = [key for key in names if key in fields]
             if found:
-                value = fields[found[0]]
-                for key in found:
-                    del fields[key]
+                key = next((key for key in found if fields[key] is not None), found[0])
+                value = fields[key]
+                for other in found:
+                    del fields[other]
                 if value is not None or nullable:
                     fields[names[0]] = value
-                    written[section, names[0]] = (section, found[0])
+                    written[section, names[0]] = (section, key)
         sections[section] = fields
     pipeline = sections.get("pipeline", {})
     listed = pipeline.get("post_processors", ())
@@ -348,7 +351,8 @@ def unused(layers: Sequence[Plain], merged: Mapping[str, Any], known: Known) -> 
             later = {names[0] for names in NOT_YET.get(section, ())}
             unknown, not_yet = [], []
             for key, value in values.items():
-                if key in fields or key.endswith("_enabled") or _idle(value):
+                is_switch = section == "pipeline" and key.endswith("_enabled")
+                if key in fields or is_switch or _idle(value):
                     continue
                 if key in later:
                     master = ONLY_WITH.get(key) if section == DEFAULT_STAGE else None

@@ -337,7 +337,7 @@ def test_a_global_negative_that_is_missing_or_unreadable() -> None:
         ),
         (
             '{\n"txt2img": 3}',
-            "preset p.json, line 2, column 1: section txt2img must be an object of settings, not 3",
+            "preset p.json, line 2, column 1: section txt2img must be an object of settings, not a number",
         ),
         (
             '{\n "randomization": []}',
@@ -394,13 +394,23 @@ def test_an_error_has_line_and_column(text: str, message: str) -> None:
             "preset p.json: unknown settings, ignored: pipeline.apply_global_negative_txt2im "
             "(line 1, column 15; did you mean apply_global_negative_txt2img?)",
         ),
-        ('{"pipeline": {"txt2img_enabled": null}, "img2img": {"enabled": null}}', ""),
+        ('{"pipeline": {"txt2img_enabled": null}, "img2img": {"enabled": null}, "upscale": null}', ""),
+        (
+            '{"txt2img": {"face_restoration_enabled": true}}',
+            "preset p.json: no stage does this yet, ignored: txt2img.face_restoration_enabled",
+        ),
     ],
 )
 def test_what_is_ignored_is_told_with_its_place(text: str, warning: str) -> None:
     preset = parse_settings("p.json", text.encode())
     made = Resolver([Layer("preset p.json", preset)], (), STAGES).resolve()
     assert made.warnings == ((warning,) if warning else ())
+
+
+def test_null_under_one_name_hides_nothing_under_another() -> None:
+    preset = parse_settings("p.json", b'{"txt2img": {"model": null, "model_name": "xl"}}')
+    found = explained(resolver(p=preset))
+    assert (found["txt2img.model"].value, found["txt2img.model"].place) == ("xl", "line 1, column 29")
 
 
 def test_set_of_what_no_stage_does_yet() -> None:
