@@ -18,7 +18,7 @@ from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
 from stablenew_kernel.domain.jsontext import kind_of
 from stablenew_kernel.domain.keys import GLOBAL_NEGATIVE, NOT_STAGES, NOT_YET, ONLY_WITH, SECTIONS
-from stablenew_kernel.domain.presets import AXIS, SET, Assignment, Layer
+from stablenew_kernel.domain.presets import AXIS, SET, Assignment, Layer, copied
 from stablenew_kernel.domain.profiles import Profile
 from stablenew_kernel.domain.words import closest, explain, near
 
@@ -101,7 +101,7 @@ class Merged:
     ) -> Setting:
         """The explanation of a setting that came out as ``value``."""
         layers = list(self.having(section, key))
-        given: list[tuple[str, JsonValue]] = [(layer.source, layer.values[section][key]) for layer in layers]
+        given = [(layer.source, copied(layer.values[section][key])) for layer in layers]
         if info is not None and not info.is_required():
             given.append((DEFAULT, to_jsonable_python(info.get_default(call_default_factory=True))))
         elif section == "pipeline" and key.endswith("_enabled"):
@@ -191,12 +191,11 @@ def canonical(layer: Layer, known: Known) -> Plain:
                     f"{where}section {section} must be an object of settings, not {kind_of(values)}"
                 )
             continue
-        fields = dict(values)
+        fields: dict[str, JsonValue] = copied(values)
         if section == "pipeline":
             for key in [key for key in fields if key.endswith("_enabled")]:
                 if (value := fields.pop(key)) is not None:
                     switches[key] = _switch(layer, section, key, value)
-                    written["pipeline", key] = (section, key)
             for key in [key for key in fields if key.startswith(GLOBAL_NEGATIVE)]:
                 if (value := fields.pop(key)) is not None:
                     fields[key] = _switch(layer, section, key, value)

@@ -240,7 +240,7 @@ class Resolver:
         """All layers as one, the profile of the model that comes out among them."""
         over = [self._override(name, value) for name, value in overrides.items()]
         layers = (*self._layers, *over)
-        merged = overlay(self._merged, *(layer.values for layer in over)) if over else self._merged
+        merged = overlay(self._merged, *(layer.values for layer in over))  # a copy: a caller cannot spoil ours
         model = merged.get(DEFAULT_STAGE, {}).get("model")
         profile = self._profiles.model(model) if isinstance(model, str) and model else None
         if profile is None:

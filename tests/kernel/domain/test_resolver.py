@@ -141,7 +141,7 @@ sections = st.fixed_dictionaries(
                 "images_per_prompt": st.integers(1, 3),
                 "upscale_enabled": st.booleans(),
                 "apply_global_negative_txt2img": st.booleans(),
-                "post_processors": st.sampled_from([[], ["frame"], ["frame", "film_grain"]]),
+                "post_processors": st.sampled_from(["", "frame", "frame film_grain"]).map(str.split),
             },
         ),
         "description": st.text(max_size=3),
@@ -237,6 +237,49 @@ def test_the_command_line_is_explained() -> None:
         for name in ("txt2img.batch_size", "txt2img.batch_count", "pipeline.images_per_prompt")
     ]
     assert images == [1, 1, 2]
+
+
+def spoil(value: Any) -> None:
+    """Change everything that can be changed."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            spoil(inner)
+        value["spoilt"] = True
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            spoil(inner)
+        if isinstance(value, list):
+            value.append("spoilt")
+
+
+randomizations = st.fixed_dictionaries(
+    {"enabled": st.booleans()},
+    optional={"matrix": st.fixed_dictionaries({"slots": st.lists(st.fixed_dictionaries({"name": st.text()}))})},
+)
+
+
+@given(sections, sections, randomizations, st.booleans())
+def test_no_result_shares_anything_with_what_went_in(
+    preset: dict[str, Any], sidecar: dict[str, Any], randomization: Any, profiled: bool
+) -> None:
+    sidecar = {**sidecar, "randomization": randomization}
+    made = Resolver(
+        [Layer("preset p", preset), Layer("sidecar s", sidecar)],
+        ["txt2img.model=xl"] if profiled else (),
+        STAGES,
+        profiles=PROFILES,
+    )
+    before = copy.deepcopy((preset, sidecar, PROFILES.known[0].layer.values))
+    pipeline, found, used = made.resolve(), made.explain(), used_settings(made.resolve(), STAGES)
+    expected = copy.deepcopy((pipeline.randomization, pipeline.switches, found, used))
+    for result in (pipeline.randomization, pipeline.switches, [one.value for one in found], used):
+        spoil(result)
+    for one in found:
+        spoil([under for _, under in one.below])
+    again = made.resolve()
+    now = (again.randomization, again.switches, made.explain(), used_settings(again, STAGES))
+    assert now == expected
+    assert (preset, sidecar, PROFILES.known[0].layer.values) == before
 
 
 # --- axes ----------------------------------------------------------------------------------------------------
