@@ -134,7 +134,7 @@ class Merged:
 
 def _field_of(model: type[BaseModel], key: str) -> str:
     for name, info in model.model_fields.items():
-        if key in _names(name, info):
+        if key in field_names(name, info):
             return name
     return key
 
@@ -150,7 +150,7 @@ def _info_at(model: type[BaseModel], path: Sequence[str]) -> FieldInfo | None:
     return None
 
 
-def _names(name: str, info: FieldInfo) -> tuple[str, ...]:
+def field_names(name: str, info: FieldInfo) -> tuple[str, ...]:
     """The field's name and its aliases, as written in files."""
     aliases: list[str] = [name]
     choices = (
@@ -165,7 +165,7 @@ def _names(name: str, info: FieldInfo) -> tuple[str, ...]:
 def _known_names(section: str, known: Known) -> Iterable[tuple[tuple[str, ...], bool]]:
     """Each setting of a section: its names, the first one first, and whether null is a value of it."""
     for name, info in known.get(section, {}).items():
-        yield _names(name, info), NoneType in _members(info.annotation)
+        yield field_names(name, info), NoneType in _members(info.annotation)
     for names in NOT_YET.get(section, ()):
         yield names, False
 
@@ -269,7 +269,7 @@ def assigned(
         return {section: {field: assignment.text}}
     fields = known[section]
     for name, info in fields.items():
-        if field in _names(name, info):
+        if field in field_names(name, info):
             value = _value(assignment, info)
             for part in reversed(assignment.path[1:]):
                 value = {part: value}

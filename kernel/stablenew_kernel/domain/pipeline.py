@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
@@ -137,12 +137,16 @@ class Pipeline:
     randomization_source: str
     """The highest layer that has it, for error texts."""
     warnings: tuple[str, ...]
-    profile: Profile | None = None
+    profile: Profile | None
     """Of the model of txt2img, if it has one."""
-    switches: Mapping[str, JsonValue] = field(default_factory=dict)
+    switches: Mapping[str, JsonValue]
     """The section ``pipeline`` as a whole: every stage's ``<stage>_enabled``, and the rest as it came out."""
-    batch: tuple[int, int] = (1, 1)
+    batch: tuple[int, int]
     """Batch size and count: both are in ``images_per_row``."""
+    settings: PipelineSettings
+    """The section ``pipeline``, validated."""
+    sources: Mapping[str, str]
+    """``section.field`` to the source of its value, of all that some layer sets."""
 
 
 def sequence(
@@ -185,10 +189,13 @@ def _check_follows(before: type[Stage], after: type[Stage]) -> None:
 
 
 def resolve_pipeline(
-    layers: Sequence[Layer], sets: Sequence[str], stages: Mapping[str, type[Stage]]
+    layers: Sequence[Layer],
+    sets: Sequence[str],
+    stages: Mapping[str, type[Stage]],
+    overrides: Mapping[str, JsonValue] | None = None,
 ) -> Pipeline:
     """:class:`Resolver`, asked once."""
-    return Resolver(layers, sets, stages).resolve()
+    return Resolver(layers, sets, stages).resolve(overrides)
 
 
 class Resolver:
@@ -303,6 +310,13 @@ class Resolver:
                 **pipeline.model_dump(mode="json"),
             },
             (draw.batch_size, draw.batch_count),
+            pipeline,
+            {
+                f"{section}.{key}": layer.source
+                for layer in settings.layers
+                for section, values in layer.values.items()
+                for key in values
+            },
         )
 
     def _said(self, settings: Merged, order: Sequence[str]) -> Iterable[str]:
