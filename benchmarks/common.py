@@ -285,6 +285,7 @@ def request(rows: int, preset: dict[str, Any], name: str = "bench", out_dir: str
         preset_json=json.dumps(preset).encode("utf-8"),
         preset_name=name,
         out_dir=out_dir,
+        confirmed=True,
     )
 
 

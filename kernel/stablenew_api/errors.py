@@ -11,6 +11,15 @@ class UserError(StableNewError):
     """The input is wrong (a file, a field, a row, an option). Nothing was queued or changed."""
 
 
+class NotConfirmed(UserError):
+    """The plan is larger than what is queued unasked. The text is the question; nothing was queued."""
+
+    def __init__(self, text: str, summary: bytes = b"") -> None:
+        super().__init__(text)
+        self.summary = summary
+        """The plan's ``PlanSummary``, serialized: for who asks and for ``--json``."""
+
+
 class PluginError(StableNewError):
     """A plugin is missing, clashes with another, or broke its contract. Names the plugin."""
 

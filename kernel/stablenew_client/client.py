@@ -8,12 +8,13 @@ from typing import Any, Self, TypeVar
 
 import grpc
 import grpc.experimental
+from google.protobuf.message import Message
 
 from stablenew_api.datafolder import DataFolder, KernelInfo
-from stablenew_api.errors import KernelUnavailable, StableNewError, UserError
+from stablenew_api.errors import KernelUnavailable, NotConfirmed, StableNewError, UserError
 from stablenew_client.launch import start_kernel
 from stablenew_client.library import LibraryClient
-from stablenew_proto.options import CHANNEL_OPTIONS
+from stablenew_proto.options import CHANNEL_OPTIONS, MAX_REQUEST_BYTES, SUMMARY_KEY
 from stablenew_proto.v1 import kernel_pb2 as pb
 from stablenew_proto.v1 import kernel_pb2_grpc
 
@@ -111,18 +112,36 @@ class KernelClient:
 
     # --- runs -----------------------------------------------------------------------------------------------
 
-    def preview(self, run: pb.RunRequest) -> Iterator[pb.PreviewRunResponse]:
-        """Plan without queueing: batches of the very jobs that :meth:`submit` would queue; the last message
-        carries the summary."""
-        return self._stream(self._stub.PreviewRun(pb.PreviewRunRequest(run=run), metadata=self._metadata))
+    def preview(self, run: pb.RunRequest, show: int = 0) -> Iterator[pb.PreviewRunResponse]:
+        """Plan without queueing: batches of the very jobs that :meth:`submit` would queue, at most ``show`` of
+        them (0: all, if a run may have so many); the last message carries the summary."""
+        return self._preview(pb.PreviewRunRequest(run=run, show=show))
+
+    def preview_replay(self, replay: pb.ReplayRequest, show: int = 0) -> Iterator[pb.PreviewRunResponse]:
+        """Like :meth:`preview`, of what :meth:`replay_batch` would queue."""
+        return self._preview(pb.PreviewRunRequest(replay=replay, show=show))
+
+    def _preview(self, request: pb.PreviewRunRequest) -> Iterator[pb.PreviewRunResponse]:
+        _refuse_oversize(request)
+        return self._stream(self._stub.PreviewRun(request, metadata=self._metadata))
 
     def submit(self, run: pb.RunRequest) -> pb.SubmitRunResponse:
-        """Plan and queue. Returns after the commit: the run survives whatever happens next."""
-        return self._call(self._stub.SubmitRun, pb.SubmitRunRequest(run=run))
+        """Plan and queue. Returns after the commit: the run survives whatever happens next.
+
+        Raises NotConfirmed, with the question, for a plan that needs a yes; then set ``run.confirmed``.
+        """
+        request = pb.SubmitRunRequest(run=run)
+        _refuse_oversize(request)
+        return self._call(self._stub.SubmitRun, request)
 
     def replay(self, spec_json: bytes, source_name: str, out_dir: str = "") -> pb.ReplayResponse:
         """Queue again exactly the job of ``spec_json`` (from an image's ``stablenew`` chunk)."""
         request = pb.ReplayRequest(spec_json=spec_json, source_name=source_name, out_dir=out_dir)
+        return self.replay_batch(request)
+
+    def replay_batch(self, request: pb.ReplayRequest) -> pb.ReplayResponse:
+        """Queue again exactly the jobs of ``request``, as one run. Raises NotConfirmed as :meth:`submit`."""
+        _refuse_oversize(request)
         return self._call(self._stub.Replay, request)
 
     def runs(self, limit: int = 50) -> Sequence[pb.Run]:
@@ -180,6 +199,16 @@ class KernelClient:
         request = pb.DrainNodeRequest(node=node, draining=draining, reason=reason)
         return self._call(self._stub.DrainNode, request).node
 
+    # --- what the randomizer keeps ---------------------------------------------------------------------------
+
+    def places(self, pack: str = "", slot: str = "") -> Sequence[pb.Place]:
+        """Where sequential, rotating and least-used slots stand; of one pack and slot, where they are given."""
+        return self._call(self._stub.ListPlaces, pb.ListPlacesRequest(pack=pack, slot=slot)).places
+
+    def reset_places(self, pack: str = "", slot: str = "") -> int:
+        """Forget what :meth:`places` lists. Returns how many that were."""
+        return self._call(self._stub.ResetPlaces, pb.ResetPlacesRequest(pack=pack, slot=slot)).reset
+
     # --- learning -------------------------------------------------------------------------------------------
 
     def rate(self, image_sha256: str, stars: int, tags: Sequence[str] = (), file_name: str = "") -> bool:
@@ -223,10 +252,23 @@ class WatchStream:
         self._call.cancel()
 
 
+def _refuse_oversize(request: Message) -> None:
+    """Say so before the kernel's gRPC does, in words that help."""
+    size = request.ByteSize()
+    if size > MAX_REQUEST_BYTES:
+        raise UserError(
+            f"{size / 2**20:.0f} MB at once are more than the {MAX_REQUEST_BYTES // 2**20} MB that the kernel "
+            "takes; make several runs of it"
+        )
+
+
 def as_error(error: grpc.RpcError) -> StableNewError:
     """Our exception for a failed call, with the kernel's own text."""
     code = error.code() if isinstance(error, grpc.Call) else None
     text = (error.details() if isinstance(error, grpc.Call) else None) or str(error)
+    trailing: Any = error.trailing_metadata() if isinstance(error, grpc.Call) else None
+    if (summary := dict(trailing or ()).get(SUMMARY_KEY)) is not None:
+        return NotConfirmed(text, summary)
     if code in _USER_CODES:
         return UserError(text)
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED):

@@ -8,6 +8,12 @@ CHUNK_BYTES = 256 * 1024
 PROTOCOL_MINOR = 0
 """Grows when a field is added that a peer may rely on; the major is in the package name (``v1``)."""
 
+MAX_REQUEST_BYTES = 64 * 2**20
+"""Largest message that a server takes: 10,000 jobs to be made again have 20 to 30 MB."""
+
+SUMMARY_KEY = "plan-summary-bin"
+"""Trailing metadata of a refused SubmitRun or Replay: the PlanSummary, with the question that needs a yes."""
+
 LIVENESS = (
     ("grpc.keepalive_time_ms", 10_000),  # ask after 10 s of silence whether the other side is there
     ("grpc.keepalive_timeout_ms", 5_000),
@@ -27,5 +33,6 @@ SERVER_OPTIONS = (
     *LIVENESS,
     # Strictly below the client's interval, or jitter earns GOAWAY "too_many_pings"; the default is 5 minutes.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),  # the default is 4 MB
     ("grpc.so_reuseport", 0),  # otherwise a second kernel silently shares the port
 )

@@ -42,12 +42,16 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.calls: list[tuple[str, Any]] = []
         self.refuse: dict[str, tuple[grpc.StatusCode, str]] = {}
         self.warnings: list[str] = []
+        self.question = ""
+        """Not empty: runs are refused with it until they are confirmed."""
+        self.seconds = 0.0
         self.files = ["/out/demo/contact_sheet.png"]
         self.plugins: list[pb.Plugin] = []
         self.nodes: list[pb.Node] = []
         self.known = True
         self.cancel_settles = True
         self.queue = pb.QueueSummary()
+        self.places: list[pb.Place] = []
         self.runs: list[pb.Run] = []
         self.jobs: dict[str, pb.Job] = {}
         self.events: list[pb.JobEvent] = []
@@ -197,13 +201,34 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
             nodes_online=len(self.nodes),
         )
 
+    def ListPlaces(self, request: Any, context: grpc.ServicerContext) -> pb.ListPlacesResponse:
+        self._called("ListPlaces", request, context)
+        return pb.ListPlacesResponse(places=self.places)
+
+    def ResetPlaces(self, request: Any, context: grpc.ServicerContext) -> pb.ResetPlacesResponse:
+        self._called("ResetPlaces", request, context)
+        return pb.ResetPlacesResponse(reset=len(self.places))
+
     def _summary(self) -> pb.PlanSummary:
         line = f"1 row x {self.jobs_a_run} images = {self.jobs_a_run} images"
-        return pb.PlanSummary(jobs=self.jobs_a_run, line=line, warnings=self.warnings, out_dir="/out")
+        return pb.PlanSummary(
+            jobs=self.jobs_a_run,
+            line=line,
+            warnings=self.warnings,
+            out_dir="/out",
+            seconds=self.seconds,
+            time="about 12 min on 2 nodes; from 48 images like these" if self.seconds else "",
+            question=self.question,
+        )
+
+    def _ask(self, confirmed: bool, context: grpc.ServicerContext) -> None:
+        if self.question and not confirmed:
+            context.set_trailing_metadata((("plan-summary-bin", self._summary().SerializeToString()),))
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, self.question)
 
     def PreviewRun(self, request: Any, context: grpc.ServicerContext) -> Iterator[pb.PreviewRunResponse]:
         self._called("PreviewRun", request, context)
-        for index in range(self.jobs_a_run):
+        for index in range(min(self.jobs_a_run, request.show or self.jobs_a_run)):
             job = pb.PlannedJob(
                 index=index,
                 row=index + 1,
@@ -230,11 +255,13 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
 
     def SubmitRun(self, request: Any, context: grpc.ServicerContext) -> pb.SubmitRunResponse:
         self._called("SubmitRun", request, context)
+        self._ask(request.run.confirmed, context)
         self._queue_run()
         return pb.SubmitRunResponse(run_id=RUN, summary=self._summary())
 
     def Replay(self, request: Any, context: grpc.ServicerContext) -> pb.ReplayResponse:
         self._called("Replay", request, context)
+        self._ask(request.confirmed, context)
         self._queue_run()
         return pb.ReplayResponse(run_id=RUN, summary=self._summary())
 

@@ -29,7 +29,7 @@ class FakeLibrary(library_pb2_grpc.LibraryServiceServicer):
     def __init__(self, data: DataFolder) -> None:
         host = PluginHost.load(role="kernel", plugin_folder=Path(data.plugins))
         self._library = Library(data, host, SystemClock())
-        self._planner = Planner(host, data.presets, Settings(), Random(1), data.profiles)
+        self._planner = Planner(host, data, Settings(), Random(1))
 
     def ListEntries(self, request: Any, context: grpc.ServicerContext) -> pb.ListEntriesResponse:
         return _answer(context, lambda: self._library.list_entries(request))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import sys
@@ -11,6 +12,8 @@ import pytest
 from fake_kernel import RUN, hang
 
 from stablenew_kernel.cli import follow
+from stablenew_kernel.cli.commands import run
+from stablenew_kernel.cli.exits import ExitCode
 from stablenew_kernel.cli.interrupts import Interrupts
 
 
@@ -103,6 +106,89 @@ def test_dry_run_as_json_has_each_job_with_its_spec(kernel, call, pack):
     assert lines[0]["seed"] == 2**64 - 1
     assert lines[0]["spec"] == {"stages": []}
     assert lines[2]["jobs"] == 2
+
+
+def test_a_long_dry_run_is_cut_on_a_terminal_and_says_so(kernel, call, pack, monkeypatch):
+    kernel.jobs_a_run = 3000
+    kernel.seconds = 720.0
+    kernel.question = "3,000 images, more than the 500 that are queued unasked"
+    whole = call("run", pack, "--dry-run")
+    assert kernel.requests("PreviewRun")[-1].show == 0
+    assert whole.out.count("idle, has the model loaded") == 3000
+    assert "more (--show" not in whole.out
+    few = call("run", pack, "--dry-run", "--show", 20).out.splitlines()
+    assert kernel.requests("PreviewRun")[-1].show == 20
+    assert len(few) == 1 + 20 + 5
+    assert few[21:] == [
+        "... and 2,980 more (--show 0: all)",
+        "1 row x 3000 images = 3000 images; nothing was queued (--dry-run)",
+        "about 12 min on 2 nodes; from 48 images like these",
+        "they would go into a new folder in /out",
+        "queueing so many asks first; --yes agrees beforehand",
+    ]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    on_terminal = call("run", pack, "--dry-run").out
+    assert kernel.requests("PreviewRun")[-1].show == 50
+    assert "... and 2,950 more (--show 0: all)" in on_terminal
+    assert call("run", pack, "--dry-run", "--json").lines[-1]["seconds"] == 720.0
+    assert kernel.requests("PreviewRun")[-1].show == 0
+
+
+class TestALargeRun:
+    """It needs a yes."""
+
+    QUESTION = "3,000 images, more than the 500 that are queued unasked: ... To make fewer: --sample 100."
+
+    @pytest.fixture(autouse=True)
+    def _asks(self, kernel):
+        kernel.question = self.QUESTION
+
+    def answer(self, monkeypatch, text):
+        monkeypatch.setattr(run, "can_ask", lambda: True)
+        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+    def test_without_a_terminal_it_is_refused(self, kernel, call, pack):
+        result = call("run", pack)
+        assert result.code == ExitCode.NOT_CONFIRMED == 5
+        assert result.err == (
+            f"stablenew: error: {self.QUESTION} To queue them all, add --yes; nothing was queued\n"
+        )
+        assert not kernel.runs
+
+    def test_yes_agrees_beforehand(self, kernel, call, pack):
+        assert call("run", pack, "--yes").code == 0
+        (request,) = kernel.requests("SubmitRun")
+        assert request.run.confirmed
+
+    def test_a_yes_on_a_terminal_queues_it(self, kernel, call, pack, monkeypatch):
+        self.answer(monkeypatch, "y\n")
+        result = call("run", pack)
+        assert result.code == 0, result.err
+        assert result.out.startswith(f"{self.QUESTION}\nQueue them all? [y/N]: ")
+        assert [request.run.confirmed for request in kernel.requests("SubmitRun")] == [False, True]
+
+    @pytest.mark.parametrize("text", ["\n", "n\n", "what\nno\n"])
+    def test_anything_else_queues_nothing(self, kernel, call, pack, monkeypatch, text):
+        self.answer(monkeypatch, text)
+        result = call("run", pack)
+        assert result.code == ExitCode.NOT_CONFIRMED
+        assert result.out.endswith("nothing was queued\n")
+        assert not kernel.runs
+
+    def test_a_script_gets_it_as_data(self, kernel, call, pack, monkeypatch):
+        self.answer(monkeypatch, "y\n")  # nobody is asked, terminal or not
+        result = call("run", pack, "--json")
+        assert result.code == ExitCode.NOT_CONFIRMED
+        (line,) = result.lines
+        assert (line["event"], line["question"], line["jobs"]) == ("question", self.QUESTION, 2)
+        assert not result.err
+        assert not kernel.runs
+
+
+def test_how_long_it_takes_is_said_at_once(kernel, call, pack):
+    kernel.seconds = 720.0
+    assert call("run", pack).out.splitlines()[1] == "about 12 min on 2 nodes; from 48 images like these"
+    assert call("run", pack, "--json").lines[0]["seconds"] == 720.0
 
 
 def test_detach_returns_at_once_with_the_id(kernel, call, pack):

@@ -90,6 +90,15 @@ def test_speed_and_eta_follow_the_last_minute():
     assert view.eta(200) == 60
 
 
+def test_until_the_speed_is_seen_the_kernels_estimate_counts():
+    view = RunView(RUN, expected_end=100.0)
+    view.apply(pb.WatchResponse(runs=[run(0)]), 10)
+    assert view.eta(10) == 90
+    assert view.eta(101) is None  # it was too low, and is no estimate any more
+    view.apply(pb.WatchResponse(runs=[run(2)]), 30)
+    assert view.eta(30) == 60
+
+
 @given(
     st.lists(
         st.tuples(

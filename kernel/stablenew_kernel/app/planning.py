@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from threading import Lock
 
+from stablenew_api.datafolder import DataFolder
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JsonValue
+from stablenew_kernel.app.wildcards import WildcardFolder
 from stablenew_kernel.domain.packs import Pack, parse_pack
 from stablenew_kernel.domain.pipeline import GlobalNegative, Resolver
-from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, replay_plan, resolver_of
+from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, resolver_of
 from stablenew_kernel.domain.presets import parse_settings
-from stablenew_kernel.domain.profiles import NO_PROFILES
+from stablenew_kernel.domain.randomizer.variants import Place
+from stablenew_kernel.domain.replay import replay_batch, replay_plan
 from stablenew_kernel.domain.settings import Settings
 from stablenew_kernel.store.shelf import ProfileFolder, preset_shelf, profile_shelf
 from stablenew_proto.v1 import kernel_pb2 as pb
@@ -28,17 +33,40 @@ GLOBAL_NEGATIVE_FILE = "global_negative.txt"
 
 
 class Planner:
-    """Plans runs. Blocking; call it in a thread. Thread-safe: nothing in it changes but ``rng`` and a cache."""
+    """Plans runs. Blocking; call it in a thread. Thread-safe.
+
+    What is drawn for a plan stays the same until a plan is queued (see :meth:`turn`): a dry run shows the very
+    images that the run after it makes, and however many dry runs there are, they change nothing.
+    """
 
     def __init__(
-        self, host: PluginHost, presets: Path, settings: Settings, rng: Random, profiles: Path | None = None
+        self,
+        host: PluginHost,
+        data: DataFolder,
+        settings: Settings,
+        rng: Random,
+        recall: Callable[[str], Mapping[Place, JsonValue]] = lambda pack: {},
     ) -> None:
-        """``presets``, ``profiles``: the person's folders; None: there are no profiles."""
+        """``data`` has the person's presets, profiles and wildcards. ``recall`` gives what randomizer
+        strategies kept of the pack of this title; it may block."""
         self._host = host
-        self._presets = preset_shelf(presets, [place / "presets" for place in SHIPPED])
-        self._profiles = ProfileFolder(profile_shelf(profiles)) if profiles is not None else None
+        self._presets = preset_shelf(data.presets, [place / "presets" for place in SHIPPED])
+        self._profiles = ProfileFolder(profile_shelf(data.profiles))
+        self._wildcards = WildcardFolder(data.wildcards)
         self._settings = settings
         self._rng = rng
+        self._recall = recall
+        self._draw = rng.getrandbits(64)
+        """All that the next plan draws follows from it."""
+        self._lock = Lock()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The plan that is made in this block is to be queued, so the next one draws anew; unless an error
+        leaves the block."""
+        with self._lock:
+            yield
+            self._draw = self._rng.getrandbits(64)
 
     def plan(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> Plan:
         """The plan of ``run``. ``last_run``: the settings that it should be like, if it asks for that.
@@ -50,9 +78,10 @@ class Planner:
         return plan_run(
             request,
             self._host.stages,
-            rng=self._rng,
+            rng=Random(self._draw),  # noqa: S311
             randomizers=self._host.randomizers,
             filter_jobs=filter_jobs,
+            memory=self._recall(request.pack.title),
         )
 
     def resolver(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> Resolver:
@@ -70,7 +99,7 @@ class Planner:
             sidecar=parse_settings(sidecar_name, run.sidecar) if run.sidecar else None,
             sidecar_name=sidecar_name if run.sidecar else "",
             last_run=last_run,
-            profiles=self._profiles.profiles() if self._profiles is not None else NO_PROFILES,
+            profiles=self._profiles.profiles(),
             global_negative=self._global_negative(),
             rows=run.rows,
             sets=tuple(run.sets),
@@ -79,11 +108,21 @@ class Planner:
             run_timeout=self._settings.run_timeout,
             limit=run.limit,
             sample=run.sample,
+            wildcards=self._wildcard_files(run),
+            axes=tuple(run.axes),
         )
 
-    def replay(self, spec_json: bytes, source_name: str) -> Plan:
-        """The one job that an image carries."""
-        return replay_plan(spec_json, source_name, self._host.stages)
+    def replay(self, request: pb.ReplayRequest) -> Plan:
+        """The job that an image carries, or those of a batch."""
+        if request.specs:
+            specs = [(spec.name, spec.content) for spec in request.specs]
+            return replay_batch(specs, request.source_name or "replay", self._host.stages)
+        return replay_plan(request.spec_json, request.source_name, self._host.stages)
+
+    def _wildcard_files(self, run: pb.RunRequest) -> list[Mapping[str, bytes]]:
+        """Those that came along, then our own."""
+        sent = {file.name: file.content for file in run.wildcards}
+        return [files for files in (sent, self._wildcards.files()) if files]
 
     def _preset(self, run: pb.RunRequest) -> tuple[str, bytes]:
         """Name and content of the preset; both empty if the run has none."""

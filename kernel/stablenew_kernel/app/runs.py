@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from stablenew_api.errors import UserError
+from stablenew_api.errors import NotConfirmed, UserError
 from stablenew_api.faults import crash_point
 from stablenew_api.ids import uuid7
 from stablenew_api.jobs import canonical_json
 from stablenew_kernel.app.board import run_message
 from stablenew_kernel.app.core import Core
 from stablenew_kernel.app.delivery import VERSION
+from stablenew_kernel.app.forecast import Forecaster
+from stablenew_kernel.app.places import PlaceDesk
 from stablenew_kernel.app.planning import Planner
+from stablenew_kernel.domain.estimate import Estimate
 from stablenew_kernel.domain.link import QueueChanged, QueuedJob
 from stablenew_kernel.domain.naming import DEFAULT_PATTERN, parse_pattern, run_folder
-from stablenew_kernel.domain.plan import Plan, PlannedJob
+from stablenew_kernel.domain.plan import Plan, PlannedJob, refuse_too_many, too_many
+from stablenew_kernel.domain.summary import question
 from stablenew_kernel.hub import views
-from stablenew_kernel.store import jobs, meta, recall, runs
+from stablenew_kernel.store import jobs, meta, places, recall, runs
 from stablenew_kernel.store.database import Connection
 from stablenew_kernel.store.runfolder import RunFolder
 from stablenew_proto.v1 import kernel_pb2 as pb
 
 PREVIEW_BATCH = 100
 """Planned jobs in one message of a dry run."""
+
+PREVIEW_OF_TOO_MANY = 1000
+"""Jobs shown, unless asked for more, of a plan that is too large to be queued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +49,36 @@ class _Prepared:
     folder: RunFolder
 
 
+class _Unconfirmed(Exception):
+    """The plan needs a yes."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan.line)
+        self.plan = plan
+
+
 class RunDesk:
     """What clients ask about runs; see ``kernel.proto``."""
 
-    def __init__(self, core: Core, planner: Planner) -> None:
+    def __init__(self, core: Core, planner: Planner, places: PlaceDesk) -> None:
         self._core = core
+        self._places = places
         self._planner = planner
+        self._forecaster = Forecaster(core)
 
-    async def preview(self, run: pb.RunRequest) -> AsyncIterator[pb.PreviewRunResponse]:
-        """The very jobs that :meth:`submit` would queue, with the node each would go to now."""
-        plan = await self._core.in_thread(self._planner.plan, run, await last_run(self._core, run))
-        out_dir = self._out_dir(run.out_dir)
-        for start in range(0, len(plan.jobs), PREVIEW_BATCH):
+    async def preview(self, request: pb.PreviewRunRequest) -> AsyncIterator[pb.PreviewRunResponse]:
+        """The very jobs that :meth:`submit` or :meth:`replay` would queue, with the node each would go to."""
+        run, replay = request.run, request.replay
+        replays = request.HasField("replay")
+        if replays:
+            plan = await self._core.in_thread(self._planner.replay, replay)
+        else:
+            plan = await self._core.in_thread(self._planner.plan, run, await last_run(self._core, run))
+        out_dir = self._out_dir(replay.out_dir if replays else run.out_dir)
+        shown = min(plan.count, request.show or (PREVIEW_OF_TOO_MANY if too_many(plan.count) else plan.count))
+        for start in range(0, shown, PREVIEW_BATCH):
             batch = await self._core.in_thread(
-                lambda start=start: list(plan.jobs[start : start + PREVIEW_BATCH])
+                lambda start=start: list(plan.jobs[start : min(start + PREVIEW_BATCH, shown)])
             )
             places = self._core.dispatcher.coordinator.preview(
                 [_queued(job, str(job.index), "") for job in batch]
@@ -65,7 +89,8 @@ class RunDesk:
                     for job, place in zip(batch, places, strict=True)
                 ]
             )
-        yield pb.PreviewRunResponse(summary=_summary(plan, str(out_dir)))
+        estimate = await self._forecaster.estimate(plan, run.priority)
+        yield pb.PreviewRunResponse(summary=self._summary(plan, str(out_dir), estimate, sampled=not replays))
 
     async def submit(self, run: pb.RunRequest) -> pb.SubmitRunResponse:
         """Plan and queue; returns after the commit."""
@@ -74,24 +99,38 @@ class RunDesk:
             "preset": run.preset_name or run.preset,
             "rows": run.rows,
             "sets": list(run.sets),
+            "axes": list(run.axes),
             "seed": run.seed if run.HasField("seed") else None,
             "count": run.count if run.HasField("count") else None,
             "reports": list(run.reports),
             "like_last": run.like_last,
         }
         plan = partial(self._planner.plan, run, await last_run(self._core, run))
-        return pb.SubmitRunResponse(**await self._queue(plan, asked, run.out_dir, run.priority))
+        return pb.SubmitRunResponse(
+            **await self._queue(plan, asked, run.out_dir, run.priority, confirmed=run.confirmed)
+        )
 
     async def replay(self, request: pb.ReplayRequest) -> pb.ReplayResponse:
-        """Queue a stored job again, unchanged."""
-        plan = partial(self._planner.replay, request.spec_json, request.source_name)
+        """Queue stored jobs again, unchanged."""
+        plan = partial(self._planner.replay, request)
         asked = {"replay": request.source_name, "reports": []}
-        return pb.ReplayResponse(**await self._queue(plan, asked, request.out_dir, 0))
+        return pb.ReplayResponse(
+            **await self._queue(plan, asked, request.out_dir, 0, confirmed=request.confirmed, sampled=False)
+        )
 
-    def _prepare(self, plan: Callable[[], Plan], asked: Mapping[str, Any], out_dir: str) -> _Prepared:
-        """Plan, check all that can be wrong, make the folder."""
-        planned = plan()
-        if not planned.jobs:
+    def _prepare(
+        self, plan: Callable[[], Plan], asked: Mapping[str, Any], out_dir: str, confirmed: bool
+    ) -> _Prepared:
+        """Plan, check all that can be wrong, make the folder. Raises _Unconfirmed."""
+        with self._planner.turn():
+            planned = plan()
+            refuse_too_many(planned.count)
+            if not confirmed and self._needs_yes(planned):
+                raise _Unconfirmed(planned)
+            return self._prepared(planned, asked, out_dir)
+
+    def _prepared(self, planned: Plan, asked: Mapping[str, Any], out_dir: str) -> _Prepared:
+        if not planned.count:
             raise UserError("nothing to do: the plan is empty")
         for report in asked["reports"]:
             self._core.host.report(report)
@@ -115,24 +154,69 @@ class RunDesk:
         return _Prepared(planned, run_id, started, canonical_json(request), folder)
 
     async def _queue(
-        self, plan: Callable[[], Plan], asked: Mapping[str, Any], out_dir: str, priority: int
+        self,
+        plan: Callable[[], Plan],
+        asked: Mapping[str, Any],
+        out_dir: str,
+        priority: int,
+        *,
+        confirmed: bool = False,
+        sampled: bool = True,
     ) -> dict[str, Any]:
-        """Plan and queue; what Submit and Replay answer, after the commit."""
+        """Plan and queue; what Submit and Replay answer, after the commit. Raises NotConfirmed."""
         core = self._core
-        ready = await core.in_thread(self._prepare, plan, asked, out_dir)
-        run_id, folder = ready.run_id, ready.folder
+        prepare = partial(core.in_thread, self._prepare, plan, asked, out_dir, confirmed)
         try:
-            row, counts = await self._insert(ready, priority)
-        except BaseException:  # a cancel, too: nobody is to find an empty folder of a run that is not there
-            await core.in_thread(folder.discard)
-            raise
+            ready = await prepare()
+            # Runs that move places go one by one from here to the commit; all others need not wait.
+            async with self._places.moving if ready.plan.memory.slots else nullcontext():
+                if not await self._places.hold(ready.plan.memory):  # another run moved them: go on behind it
+                    await core.in_thread(ready.folder.discard)
+                    ready = await prepare()
+                run_id, folder = ready.run_id, ready.folder
+                estimating = asyncio.create_task(self._estimate(ready.plan, priority, run_id))
+                try:
+                    row, counts = await self._insert(ready, priority)
+                except BaseException:  # a cancel, too: nobody is to find the empty folder of a run that is none
+                    estimating.cancel()
+                    await core.in_thread(folder.discard)
+                    raise
+        except _Unconfirmed as error:
+            estimate = await self._forecaster.estimate(error.plan, priority)
+            summary = self._summary(error.plan, str(self._out_dir(out_dir)), estimate, sampled=sampled)
+            raise NotConfirmed(summary.question, summary.SerializeToString()) from None
         crash_point("kernel.submit.after_commit")
         core.delivery.take_up(run_id)
         core.board.put(row)
         core.board.set_totals(counts)
         core.bulletin.run(run_message(row))
         core.tell_queue()
-        return {"run_id": run_id, "summary": _summary(ready.plan, str(folder.path))}
+        summary = self._summary(ready.plan, str(folder.path), await estimating, sampled=sampled)
+        return {"run_id": run_id, "summary": summary}
+
+    async def _estimate(self, plan: Plan, priority: int, run_id: str) -> Estimate | None:
+        """Of a run that is being queued. A single image is over before anybody has read how long it takes."""
+        return await self._forecaster.estimate(plan, priority, run_id) if plan.count > 1 else None
+
+    def _needs_yes(self, plan: Plan) -> bool:
+        above = self._core.settings.confirm_above
+        return bool(above) and above < plan.count and not too_many(plan.count)
+
+    def _summary(self, plan: Plan, out_dir: str, estimate: Estimate | None, *, sampled: bool) -> pb.PlanSummary:
+        """``sampled``: whether ``--sample`` can make it smaller."""
+        time, refused = str(estimate or ""), too_many(plan.count)
+        asked = self._needs_yes(plan)
+        return pb.PlanSummary(
+            jobs=min(plan.count, 2**64 - 1),
+            line=plan.line,
+            warnings=[*plan.warnings, *([refused] if refused else [])],
+            out_dir=out_dir,
+            seconds=(estimate.seconds if estimate else None) or 0.0,
+            time=time,
+            question=question(plan.count, plan.line, time, self._core.settings.confirm_above, sampled=sampled)
+            if asked
+            else "",
+        )
 
     def _insert(self, ready: _Prepared, priority: int) -> asyncio.Future[tuple[runs.RunRow, dict[str, int]]]:
         """Write a run and its jobs. The dispatcher knows the jobs, and may offer them, while their commit is
@@ -146,6 +230,7 @@ class RunDesk:
         def insert(connection: Connection) -> tuple[runs.RunRow, dict[str, int]]:
             crash_point("kernel.submit.before_commit")
             runs.insert_run(connection, new, at)
+            places.advance(connection, ready.plan.memory, at)
             jobs.insert_jobs(
                 connection,
                 ready.run_id,
@@ -200,7 +285,3 @@ def _queued(job: PlannedJob, job_id: str, run_id: str) -> QueuedJob:
     """A planned job as if it were queued, for a dry run."""
     stages = tuple(stage.name for stage in job.spec.stages)
     return QueuedJob(job_id, run_id, 0, job.spec.needs, stages, 0, 0, b"", job.spec.run_timeout)
-
-
-def _summary(plan: Plan, out_dir: str) -> pb.PlanSummary:
-    return pb.PlanSummary(jobs=len(plan.jobs), line=plan.line, warnings=plan.warnings, out_dir=out_dir)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from stablenew_api.errors import Cancelled, KernelUnavailable, StableNewError, UserError
+from stablenew_api.errors import Cancelled, KernelUnavailable, NotConfirmed, StableNewError, UserError
 
 
 class ExitCode(IntEnum):
@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     BAD_INPUT = 2
     NO_KERNEL = 3
     BROKEN = 4
+    NOT_CONFIRMED = 5
     CANCELLED = 130
 
 
@@ -24,6 +25,7 @@ MEANING = {
     ExitCode.BAD_INPUT: "the input is wrong (a file, an option, an id); nothing was changed",
     ExitCode.NO_KERNEL: "no kernel runs, it did not start, or it went away",
     ExitCode.BROKEN: "a plugin or StableNew itself is broken",
+    ExitCode.NOT_CONFIRMED: "so many images need a yes, and none was given; nothing was queued",
     ExitCode.CANCELLED: "stopped with Ctrl-C, or the run was cancelled",
 }
 """What each code says, for the docs."""
@@ -31,6 +33,8 @@ MEANING = {
 
 def exit_code_for(error: BaseException) -> ExitCode:
     """The code that a command ends with when ``error`` leaves it."""
+    if isinstance(error, NotConfirmed):
+        return ExitCode.NOT_CONFIRMED
     if isinstance(error, UserError):
         return ExitCode.BAD_INPUT
     if isinstance(error, KernelUnavailable):

@@ -58,12 +58,16 @@ class Follower:
         self._own_kernel = False
         self.view = RunView(run_id)
 
-    def follow(self) -> ExitCode:
+    def follow(self, expected: float = 0.0) -> ExitCode:
         """Show the run until it ends, and return how this command ends.
+
+        ``expected``: seconds that the kernel thinks it takes, told until its speed is seen; 0: not known.
 
         Raises KernelUnavailable, with the run's id, if the kernel goes away and stays away.
         """
         run_id = self.view.run_id
+        if expected:
+            self.view.expected_end = self._clock() + expected
         try:
             with self._screen:
                 while not self.view.ended:

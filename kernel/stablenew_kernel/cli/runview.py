@@ -45,6 +45,8 @@ class RunView:
     queue: pb.QueueSummary | None = None
     waiting_reason: str = ""
     """Why nothing runs; empty while something does."""
+    expected_end: float | None = None
+    """When the kernel thought that it ends, by the clock of ``now``; None: it did not say."""
     images: int = 0
     """Images that stand. Counted here, since the run's own counts may come a moment after the image."""
     _jobs: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -101,10 +103,12 @@ class RunView:
         return (self._marks[-1][1] - self._marks[0][1]) / max(now - self._marks[0][0], 0.001)
 
     def eta(self, now: float) -> float | None:
-        """Seconds until the run ends at the present speed; None when unknown."""
+        """Seconds until the run ends: at the present speed, and until that is seen, as the kernel estimated it;
+        None when unknown."""
         speed = self.per_second(now)
         if self.run is None or speed is None:
-            return None
+            left = self.expected_end - now if self.expected_end is not None else 0.0
+            return left if left > 0 else None  # an estimate that was too low is none any more
         return max(self.run.total - self.settled, 0) / speed
 
     def fraction(self) -> float:

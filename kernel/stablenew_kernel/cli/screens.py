@@ -54,6 +54,8 @@ class PlainScreen(Screen):
     def submitted(self, run_id: str, summary: pb.PlanSummary) -> None:
         """Two lines, and one a warning."""
         say(f"run {run_id}: {summary.line}")
+        if summary.time:
+            say(summary.time)
         for warning in summary.warnings:
             say(f"warning: {warning}")
 
@@ -115,6 +117,8 @@ class LiveScreen(PlainScreen):
     def submitted(self, run_id: str, summary: pb.PlanSummary) -> None:
         """As in a pipe, above the bar."""
         self._console.print(f"run {run_id}: {summary.line}")
+        if summary.time:
+            self._console.print(summary.time)
         for warning in summary.warnings:
             self._above(f"warning: {warning}", "yellow")
 

@@ -16,6 +16,7 @@ from pydantic_core import to_jsonable_python
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
+from stablenew_api.stage import Stage
 from stablenew_kernel.domain.jsontext import kind_of
 from stablenew_kernel.domain.keys import GLOBAL_NEGATIVE, NOT_STAGES, NOT_YET, ONLY_WITH, SECTIONS
 from stablenew_kernel.domain.presets import AXIS, SET, Assignment, Layer, copied
@@ -134,7 +135,7 @@ class Merged:
 
 def _field_of(model: type[BaseModel], key: str) -> str:
     for name, info in model.model_fields.items():
-        if key in field_names(name, info):
+        if key in _names(name, info):
             return name
     return key
 
@@ -150,7 +151,7 @@ def _info_at(model: type[BaseModel], path: Sequence[str]) -> FieldInfo | None:
     return None
 
 
-def field_names(name: str, info: FieldInfo) -> tuple[str, ...]:
+def _names(name: str, info: FieldInfo) -> tuple[str, ...]:
     """The field's name and its aliases, as written in files."""
     aliases: list[str] = [name]
     choices = (
@@ -165,9 +166,18 @@ def field_names(name: str, info: FieldInfo) -> tuple[str, ...]:
 def _known_names(section: str, known: Known) -> Iterable[tuple[tuple[str, ...], bool]]:
     """Each setting of a section: its names, the first one first, and whether null is a value of it."""
     for name, info in known.get(section, {}).items():
-        yield field_names(name, info), NoneType in _members(info.annotation)
+        yield _names(name, info), NoneType in _members(info.annotation)
     for names in NOT_YET.get(section, ()):
         yield names, False
+
+
+def find_field(stage: type[Stage], name: str) -> tuple[str, FieldInfo] | None:
+    """The setting of ``stage`` that files may call ``name``: its first name, and what it takes. None: there is
+    none."""
+    for field_name, info in stage.Config.model_fields.items():
+        if name in _names(field_name, info):
+            return field_name, info
+    return None
 
 
 def names_of(section: str, key: str, known: Known) -> tuple[str, ...]:
@@ -269,7 +279,7 @@ def assigned(
         return {section: {field: assignment.text}}
     fields = known[section]
     for name, info in fields.items():
-        if field in field_names(name, info):
+        if field in _names(name, info):
             value = _value(assignment, info)
             for part in reversed(assignment.path[1:]):
                 value = {part: value}
@@ -353,6 +363,10 @@ def unused(layers: Sequence[Plain], merged: Mapping[str, Any], known: Known) -> 
                 is_switch = section == "pipeline" and key.endswith("_enabled")
                 if key in fields or is_switch or _idle(value):
                     continue
+                if f"{section}.{key}" == _LOOPS:
+                    if value not in (1, "1"):
+                        yield "", f"{layer.where(section, key)}{_LOOPS} {value!r} is ignored, {_ONE_LOOP}"
+                    continue
                 if key in later:
                     master = ONLY_WITH.get(key) if section == DEFAULT_STAGE else None
                     if master is None or not _idle(merged.get(section, {}).get(master)):
@@ -369,6 +383,10 @@ def unused(layers: Sequence[Plain], merged: Mapping[str, Any], known: Known) -> 
 
 
 _LISTED = 8
+
+_LOOPS = "pipeline.loop_count"
+"""How often the old program went through its list."""
+_ONE_LOOP = "a run goes through the pack once; for more images of each row use --count"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -59,6 +60,25 @@ class PipelineSettings(BaseModel):
     )
     post_processors: tuple[str, ...] = Field(
         (), title="Post-processors", description="Stages that run last, in this order."
+    )
+    seed_mode: Literal["per_image", "per_variant", "fixed"] = Field(
+        "per_image",
+        title="Seed mode",
+        description="per_image counts on with every image of a row; per_variant begins one further with every "
+        "combination and counts on with its images; fixed gives every image the same seed.",
+    )
+    model_matrix: tuple[str, ...] = Field(
+        (), title="Models", description="An axis: each row is made with each of these models."
+    )
+    hypernetworks: tuple[str | dict[str, Any], ...] = Field(
+        (),
+        title="Hypernetworks",
+        description='An axis: NAME, NAME:STRENGTH or {"name", "strength"}; "None" is none.',
+    )
+    variant_mode: str = Field(
+        "fanout",
+        title="Variant mode",
+        description="How models and hypernetworks vary: fanout, rotate, sequential, random or least_used.",
     )
 
 
@@ -137,16 +157,16 @@ class Pipeline:
     randomization_source: str
     """The highest layer that has it, for error texts."""
     warnings: tuple[str, ...]
+    settings: PipelineSettings
+    """The section ``pipeline``, validated."""
+    sources: Mapping[str, str]
+    """Name in the section ``pipeline`` to the layer that it comes from, of all that some layer sets."""
     profile: Profile | None
     """Of the model of txt2img, if it has one."""
     switches: Mapping[str, JsonValue]
     """The section ``pipeline`` as a whole: every stage's ``<stage>_enabled``, and the rest as it came out."""
     batch: tuple[int, int]
     """Batch size and count: both are in ``images_per_row``."""
-    settings: PipelineSettings
-    """The section ``pipeline``, validated."""
-    sources: Mapping[str, str]
-    """``section.field`` to the source of its value, of all that some layer sets."""
 
 
 def sequence(
@@ -303,6 +323,8 @@ class Resolver:
             settings.values.get("randomization", {}),
             next((layer.source for layer in reversed(settings.layers) if "randomization" in layer.values), ""),
             tuple(self._said(settings, order)),
+            pipeline,
+            {key: layer.source for layer in settings.layers for key in layer.values.get("pipeline", {})},
             settings.profile,
             {
                 **{name: value for name, value in section.items() if name not in PipelineSettings.model_fields},
@@ -310,13 +332,6 @@ class Resolver:
                 **pipeline.model_dump(mode="json"),
             },
             (draw.batch_size, draw.batch_count),
-            pipeline,
-            {
-                f"{section}.{key}": layer.source
-                for layer in settings.layers
-                for section, values in layer.values.items()
-                for key in values
-            },
         )
 
     def _said(self, settings: Merged, order: Sequence[str]) -> Iterable[str]:

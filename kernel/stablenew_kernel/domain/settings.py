@@ -34,6 +34,9 @@ class Settings(BaseModel):
     run_timeout: float = Field(
         600.0, gt=0, le=604_800, description="Seconds that one image may take on a node."
     )
+    confirm_above: int = Field(
+        500, ge=0, description="Images that are queued unasked; a larger run needs a yes. 0: never ask."
+    )
     local_agent: bool = Field(True, description="Whether the kernel starts an agent on its own machine.")
     local_slots: int = Field(1, ge=1, le=64, description="Images the local agent makes at a time.")
     local_backend: str = Field("embedded", min_length=1, description="Backend of the local agent, by name.")

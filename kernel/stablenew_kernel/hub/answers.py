@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import grpc
 
-from stablenew_api.errors import PluginError, StableNewError, UserError
+from stablenew_api.errors import NotConfirmed, PluginError, StableNewError, UserError
 from stablenew_kernel.store.errors import Conflict, NotFound, StoreError
+from stablenew_proto.options import SUMMARY_KEY
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -36,6 +37,9 @@ async def answer(context: Any, result: Awaitable[T]) -> T:
     """``result``, or the end of the call with the status of what it raises."""
     try:
         return await result
+    except NotConfirmed as error:
+        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error), ((SUMMARY_KEY, error.summary),))
+        raise
     except tuple(kind for kind, _ in CODES) as error:
         code = next(code for kind, code in CODES if isinstance(error, kind))
         await context.abort(code, str(error))

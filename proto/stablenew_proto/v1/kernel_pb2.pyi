@@ -55,7 +55,7 @@ class QueueSummary(_message.Message):
     def __init__(self, paused: bool = ..., paused_reason: _Optional[str] = ..., queued: _Optional[int] = ..., active: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., cancelled: _Optional[int] = ...) -> None: ...
 
 class RunRequest(_message.Message):
-    __slots__ = ("pack_name", "pack", "sidecar", "sidecar_name", "preset", "preset_json", "preset_name", "rows", "sets", "count", "seed", "out_dir", "priority", "reports", "pack_path", "limit", "sample", "wildcards", "like_last", "confirmed")
+    __slots__ = ("pack_name", "pack", "sidecar", "sidecar_name", "preset", "preset_json", "preset_name", "rows", "sets", "count", "seed", "out_dir", "priority", "reports", "pack_path", "limit", "sample", "wildcards", "like_last", "confirmed", "axes")
     PACK_NAME_FIELD_NUMBER: _ClassVar[int]
     PACK_FIELD_NUMBER: _ClassVar[int]
     SIDECAR_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +76,7 @@ class RunRequest(_message.Message):
     WILDCARDS_FIELD_NUMBER: _ClassVar[int]
     LIKE_LAST_FIELD_NUMBER: _ClassVar[int]
     CONFIRMED_FIELD_NUMBER: _ClassVar[int]
+    AXES_FIELD_NUMBER: _ClassVar[int]
     pack_name: str
     pack: bytes
     sidecar: bytes
@@ -96,7 +97,8 @@ class RunRequest(_message.Message):
     wildcards: _containers.RepeatedCompositeFieldContainer[NamedFile]
     like_last: bool
     confirmed: bool
-    def __init__(self, pack_name: _Optional[str] = ..., pack: _Optional[bytes] = ..., sidecar: _Optional[bytes] = ..., sidecar_name: _Optional[str] = ..., preset: _Optional[str] = ..., preset_json: _Optional[bytes] = ..., preset_name: _Optional[str] = ..., rows: _Optional[str] = ..., sets: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., seed: _Optional[int] = ..., out_dir: _Optional[str] = ..., priority: _Optional[int] = ..., reports: _Optional[_Iterable[str]] = ..., pack_path: _Optional[str] = ..., limit: _Optional[int] = ..., sample: _Optional[int] = ..., wildcards: _Optional[_Iterable[_Union[NamedFile, _Mapping]]] = ..., like_last: bool = ..., confirmed: bool = ...) -> None: ...
+    axes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, pack_name: _Optional[str] = ..., pack: _Optional[bytes] = ..., sidecar: _Optional[bytes] = ..., sidecar_name: _Optional[str] = ..., preset: _Optional[str] = ..., preset_json: _Optional[bytes] = ..., preset_name: _Optional[str] = ..., rows: _Optional[str] = ..., sets: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., seed: _Optional[int] = ..., out_dir: _Optional[str] = ..., priority: _Optional[int] = ..., reports: _Optional[_Iterable[str]] = ..., pack_path: _Optional[str] = ..., limit: _Optional[int] = ..., sample: _Optional[int] = ..., wildcards: _Optional[_Iterable[_Union[NamedFile, _Mapping]]] = ..., like_last: bool = ..., confirmed: bool = ..., axes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NamedFile(_message.Message):
     __slots__ = ("name", "content")
@@ -107,12 +109,14 @@ class NamedFile(_message.Message):
     def __init__(self, name: _Optional[str] = ..., content: _Optional[bytes] = ...) -> None: ...
 
 class PreviewRunRequest(_message.Message):
-    __slots__ = ("run", "show")
+    __slots__ = ("run", "show", "replay")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SHOW_FIELD_NUMBER: _ClassVar[int]
+    REPLAY_FIELD_NUMBER: _ClassVar[int]
     run: RunRequest
     show: int
-    def __init__(self, run: _Optional[_Union[RunRequest, _Mapping]] = ..., show: _Optional[int] = ...) -> None: ...
+    replay: ReplayRequest
+    def __init__(self, run: _Optional[_Union[RunRequest, _Mapping]] = ..., show: _Optional[int] = ..., replay: _Optional[_Union[ReplayRequest, _Mapping]] = ...) -> None: ...
 
 class PreviewRunResponse(_message.Message):
     __slots__ = ("jobs", "summary")
@@ -147,20 +151,22 @@ class PlannedJob(_message.Message):
     def __init__(self, index: _Optional[int] = ..., row: _Optional[int] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., seed: _Optional[int] = ..., stages: _Optional[_Iterable[str]] = ..., node: _Optional[str] = ..., reason: _Optional[str] = ..., spec_sha256: _Optional[str] = ..., spec_json: _Optional[bytes] = ...) -> None: ...
 
 class PlanSummary(_message.Message):
-    __slots__ = ("jobs", "line", "warnings", "out_dir", "seconds", "question")
+    __slots__ = ("jobs", "line", "warnings", "out_dir", "seconds", "question", "time")
     JOBS_FIELD_NUMBER: _ClassVar[int]
     LINE_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     OUT_DIR_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     QUESTION_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
     jobs: int
     line: str
     warnings: _containers.RepeatedScalarFieldContainer[str]
     out_dir: str
     seconds: float
     question: str
-    def __init__(self, jobs: _Optional[int] = ..., line: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., out_dir: _Optional[str] = ..., seconds: _Optional[float] = ..., question: _Optional[str] = ...) -> None: ...
+    time: str
+    def __init__(self, jobs: _Optional[int] = ..., line: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., out_dir: _Optional[str] = ..., seconds: _Optional[float] = ..., question: _Optional[str] = ..., time: _Optional[str] = ...) -> None: ...
 
 class SubmitRunRequest(_message.Message):
     __slots__ = ("run",)
@@ -177,16 +183,18 @@ class SubmitRunResponse(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., summary: _Optional[_Union[PlanSummary, _Mapping]] = ...) -> None: ...
 
 class ReplayRequest(_message.Message):
-    __slots__ = ("spec_json", "source_name", "out_dir", "specs")
+    __slots__ = ("spec_json", "source_name", "out_dir", "specs", "confirmed")
     SPEC_JSON_FIELD_NUMBER: _ClassVar[int]
     SOURCE_NAME_FIELD_NUMBER: _ClassVar[int]
     OUT_DIR_FIELD_NUMBER: _ClassVar[int]
     SPECS_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_FIELD_NUMBER: _ClassVar[int]
     spec_json: bytes
     source_name: str
     out_dir: str
     specs: _containers.RepeatedCompositeFieldContainer[NamedFile]
-    def __init__(self, spec_json: _Optional[bytes] = ..., source_name: _Optional[str] = ..., out_dir: _Optional[str] = ..., specs: _Optional[_Iterable[_Union[NamedFile, _Mapping]]] = ...) -> None: ...
+    confirmed: bool
+    def __init__(self, spec_json: _Optional[bytes] = ..., source_name: _Optional[str] = ..., out_dir: _Optional[str] = ..., specs: _Optional[_Iterable[_Union[NamedFile, _Mapping]]] = ..., confirmed: bool = ...) -> None: ...
 
 class ReplayResponse(_message.Message):
     __slots__ = ("run_id", "summary")
@@ -509,3 +517,47 @@ class StopKernelRequest(_message.Message):
 class StopKernelResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class Place(_message.Message):
+    __slots__ = ("pack", "slot", "mode", "state", "changed_at", "kept_json")
+    PACK_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    KEPT_JSON_FIELD_NUMBER: _ClassVar[int]
+    pack: str
+    slot: str
+    mode: str
+    state: str
+    changed_at: str
+    kept_json: bytes
+    def __init__(self, pack: _Optional[str] = ..., slot: _Optional[str] = ..., mode: _Optional[str] = ..., state: _Optional[str] = ..., changed_at: _Optional[str] = ..., kept_json: _Optional[bytes] = ...) -> None: ...
+
+class ListPlacesRequest(_message.Message):
+    __slots__ = ("pack", "slot")
+    PACK_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    pack: str
+    slot: str
+    def __init__(self, pack: _Optional[str] = ..., slot: _Optional[str] = ...) -> None: ...
+
+class ListPlacesResponse(_message.Message):
+    __slots__ = ("places",)
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    places: _containers.RepeatedCompositeFieldContainer[Place]
+    def __init__(self, places: _Optional[_Iterable[_Union[Place, _Mapping]]] = ...) -> None: ...
+
+class ResetPlacesRequest(_message.Message):
+    __slots__ = ("pack", "slot")
+    PACK_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    pack: str
+    slot: str
+    def __init__(self, pack: _Optional[str] = ..., slot: _Optional[str] = ...) -> None: ...
+
+class ResetPlacesResponse(_message.Message):
+    __slots__ = ("reset",)
+    RESET_FIELD_NUMBER: _ClassVar[int]
+    reset: int
+    def __init__(self, reset: _Optional[int] = ...) -> None: ...

@@ -40,9 +40,11 @@ class KernelServiceStub:
     PreviewRun: _grpc.UnaryStreamMultiCallable[_kernel_pb2.PreviewRunRequest, _kernel_pb2.PreviewRunResponse]
     """Plans without queueing: the very jobs that SubmitRun would queue, with the node each would go to."""
     SubmitRun: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.SubmitRunRequest, _kernel_pb2.SubmitRunResponse]
-    """Plans and queues. Answers after the commit."""
+    """Plans and queues. Answers after the commit. FAILED_PRECONDITION with the PlanSummary in the trailing metadata
+    `plan-summary-bin`: the plan has a question, and the request is not `confirmed`.
+    """
     Replay: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ReplayRequest, _kernel_pb2.ReplayResponse]
-    """Queues again exactly the job that a stored spec describes."""
+    """Queues again exactly the jobs that stored specs describe, as one run; asks like SubmitRun."""
     Watch: _grpc.UnaryStreamMultiCallable[_kernel_pb2.WatchRequest, _kernel_pb2.WatchResponse]
     """A snapshot first, then changes as they are committed. Slow readers get the latest, not all."""
     ListRuns: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ListRunsRequest, _kernel_pb2.ListRunsResponse]
@@ -55,6 +57,10 @@ class KernelServiceStub:
     DrainNode: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.DrainNodeRequest, _kernel_pb2.DrainNodeResponse]
     ListPlugins: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ListPluginsRequest, _kernel_pb2.ListPluginsResponse]
     RateImage: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.RateImageRequest, _kernel_pb2.RateImageResponse]
+    ListPlaces: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ListPlacesRequest, _kernel_pb2.ListPlacesResponse]
+    """What the randomizer keeps between runs: where sequential and rotating slots stand, how often options were used."""
+    ResetPlaces: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ResetPlacesRequest, _kernel_pb2.ResetPlacesResponse]
+    """Forgets it: these slots begin anew. Runs that are queued already stay as they are."""
     StopKernel: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.StopKernelRequest, _kernel_pb2.StopKernelResponse]
 
 @_typing.type_check_only
@@ -69,9 +75,11 @@ class KernelServiceAsyncStub(KernelServiceStub):
     PreviewRun: _aio.UnaryStreamMultiCallable[_kernel_pb2.PreviewRunRequest, _kernel_pb2.PreviewRunResponse]  # type: ignore[assignment]
     """Plans without queueing: the very jobs that SubmitRun would queue, with the node each would go to."""
     SubmitRun: _aio.UnaryUnaryMultiCallable[_kernel_pb2.SubmitRunRequest, _kernel_pb2.SubmitRunResponse]  # type: ignore[assignment]
-    """Plans and queues. Answers after the commit."""
+    """Plans and queues. Answers after the commit. FAILED_PRECONDITION with the PlanSummary in the trailing metadata
+    `plan-summary-bin`: the plan has a question, and the request is not `confirmed`.
+    """
     Replay: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ReplayRequest, _kernel_pb2.ReplayResponse]  # type: ignore[assignment]
-    """Queues again exactly the job that a stored spec describes."""
+    """Queues again exactly the jobs that stored specs describe, as one run; asks like SubmitRun."""
     Watch: _aio.UnaryStreamMultiCallable[_kernel_pb2.WatchRequest, _kernel_pb2.WatchResponse]  # type: ignore[assignment]
     """A snapshot first, then changes as they are committed. Slow readers get the latest, not all."""
     ListRuns: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ListRunsRequest, _kernel_pb2.ListRunsResponse]  # type: ignore[assignment]
@@ -84,6 +92,10 @@ class KernelServiceAsyncStub(KernelServiceStub):
     DrainNode: _aio.UnaryUnaryMultiCallable[_kernel_pb2.DrainNodeRequest, _kernel_pb2.DrainNodeResponse]  # type: ignore[assignment]
     ListPlugins: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ListPluginsRequest, _kernel_pb2.ListPluginsResponse]  # type: ignore[assignment]
     RateImage: _aio.UnaryUnaryMultiCallable[_kernel_pb2.RateImageRequest, _kernel_pb2.RateImageResponse]  # type: ignore[assignment]
+    ListPlaces: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ListPlacesRequest, _kernel_pb2.ListPlacesResponse]  # type: ignore[assignment]
+    """What the randomizer keeps between runs: where sequential and rotating slots stand, how often options were used."""
+    ResetPlaces: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ResetPlacesRequest, _kernel_pb2.ResetPlacesResponse]  # type: ignore[assignment]
+    """Forgets it: these slots begin anew. Runs that are queued already stay as they are."""
     StopKernel: _aio.UnaryUnaryMultiCallable[_kernel_pb2.StopKernelRequest, _kernel_pb2.StopKernelResponse]  # type: ignore[assignment]
 
 class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -113,7 +125,9 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _kernel_pb2.SubmitRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_kernel_pb2.SubmitRunResponse, _abc.Awaitable[_kernel_pb2.SubmitRunResponse]]:
-        """Plans and queues. Answers after the commit."""
+        """Plans and queues. Answers after the commit. FAILED_PRECONDITION with the PlanSummary in the trailing metadata
+        `plan-summary-bin`: the plan has a question, and the request is not `confirmed`.
+        """
 
     @_abc_1.abstractmethod
     def Replay(
@@ -121,7 +135,7 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _kernel_pb2.ReplayRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_kernel_pb2.ReplayResponse, _abc.Awaitable[_kernel_pb2.ReplayResponse]]:
-        """Queues again exactly the job that a stored spec describes."""
+        """Queues again exactly the jobs that stored specs describe, as one run; asks like SubmitRun."""
 
     @_abc_1.abstractmethod
     def Watch(
@@ -194,6 +208,22 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _kernel_pb2.RateImageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_kernel_pb2.RateImageResponse, _abc.Awaitable[_kernel_pb2.RateImageResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListPlaces(
+        self,
+        request: _kernel_pb2.ListPlacesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kernel_pb2.ListPlacesResponse, _abc.Awaitable[_kernel_pb2.ListPlacesResponse]]:
+        """What the randomizer keeps between runs: where sequential and rotating slots stand, how often options were used."""
+
+    @_abc_1.abstractmethod
+    def ResetPlaces(
+        self,
+        request: _kernel_pb2.ResetPlacesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kernel_pb2.ResetPlacesResponse, _abc.Awaitable[_kernel_pb2.ResetPlacesResponse]]:
+        """Forgets it: these slots begin anew. Runs that are queued already stay as they are."""
 
     @_abc_1.abstractmethod
     def StopKernel(

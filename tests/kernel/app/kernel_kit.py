@@ -168,8 +168,8 @@ class House:
 
     def request(self, images: int, name: str = "test.txt", **more: Any) -> pb.RunRequest:
         """A run of so many images."""
-        values: dict[str, Any] = {"seed": 1000, **more}
-        return pb.RunRequest(pack_name=name, pack=b"a house", count=images, **values)
+        values: dict[str, Any] = {"seed": 1000, "confirmed": True, **more}
+        return pb.RunRequest(**{"pack_name": name, "pack": b"a house", "count": images, **values})
 
     async def submit(self, images: int, **more: Any) -> str:
         """Queue so many jobs; return the run's id."""

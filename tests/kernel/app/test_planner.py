@@ -11,6 +11,7 @@ import pytest
 from kernel_kit import Basics
 
 from stablenew_api import hookimpl
+from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import PluginError, UserError
 from stablenew_api.jobs import JobSpec
 from stablenew_api.testing import host_of
@@ -23,7 +24,7 @@ from stablenew_proto.v1 import kernel_pb2 as pb
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """The person's presets and the shipped ones."""
-    shipped, own = tmp_path / "shipped", tmp_path / "own"
+    shipped, own = tmp_path / "shipped", tmp_path / "presets"
     (shipped / "presets").mkdir(parents=True)
     own.mkdir()
     monkeypatch.setattr(planning, "SHIPPED", (tmp_path / "not there", shipped))
@@ -35,7 +36,7 @@ def write_preset(folder: Path, name: str, steps: int) -> None:
 
 
 def planner(own: Path, *plugins: object) -> Planner:
-    return Planner(host_of(Basics(), *plugins), own, Settings(), Random(3))
+    return Planner(host_of(Basics(), *plugins), DataFolder(own.parent), Settings(), Random(3))
 
 
 def steps_of(own: Path, **request: object) -> int:

@@ -18,7 +18,7 @@ from stablenew_api.errors import PluginError, UserError
 from stablenew_api.randomizer import Slot, Turn
 from stablenew_api.shuffle import key_of, permute
 from stablenew_kernel.domain.packs import parse_pack
-from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run
+from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, refuse_too_many
 from stablenew_kernel.domain.presets import parse_settings
 from stablenew_kernel.domain.randomizer.grammar import MAX_DEPTH, parse
 from stablenew_kernel.domain.randomizer.space import Compiler, Definitions, Space, SpaceError
@@ -97,8 +97,8 @@ def test_what_it_means(text: str, expected: list[str]) -> None:
         ("{3-1$$a|b|c|d}", 0, "runs backwards"),
         ("{a|-2::b}", 3, "weight of -2"),
         ("{0::a|0::b}", 0, "weighs more than 0"),
-        ("x ${y={a|b}}", 2, "variables"),
-        ("%{a $$ b}", 0, "wraps"),
+        ("x ${y={a|b}", 2, "never closed"),
+        ("%{a … b}", 0, "no $$"),
         ("{" * 60 + "}" * 60, MAX_DEPTH, "nested more than 50 deep"),
     ],
 )
@@ -151,6 +151,7 @@ options = st.recursive(
 
 @given(options, options, st.integers(0, 2**32))
 def test_the_count_is_the_truth_and_a_draw_is_one_of_them(one: str, two: str, seed: int) -> None:
+    one, two = f"1{one}", f"2{two}"
     made = space(f"{{2$$-$${one}|{two}|x}}")
     (slot,) = made.slots
     texts = [slot.part.render(index, {}) for index in range(slot.part.size)]
@@ -178,7 +179,7 @@ def test_permutations_differ_and_are_well_mixed() -> None:
 
 
 def draws(slot: Slot, images: int) -> list[int]:
-    return [RandomPicks().pick([slot], Turn(7, 1, 0, image))[0] for image in range(images)]
+    return [RandomPicks().pick([slot], Turn(7, 1, 0, image), {})[0] for image in range(images)]
 
 
 def test_random_draws_every_option_before_one_comes_again() -> None:
@@ -202,7 +203,7 @@ def test_weights_hold() -> None:
 def test_fanout_is_nested_loops_and_the_line_says_so() -> None:
     matrix = {"matrix": {"slots": [{"name": "time", "values": ["dawn", "noon"]}]}}
     made = plan("[[time]] {!red|green|blue}\n\n[[time]] {!red|green|blue} x\n", count=2, randomization=matrix)
-    assert made.line == "2 rows x 2 time x 3 {!red|green|blue} x 2 images = 24 images"
+    assert made.line == "2 rows x 2 times x 3 options (red, green, blue) x 2 seeds = 24 images"
     assert prompts(made)[:8:2] == ["dawn red", "dawn green", "dawn blue", "noon red"]
     assert made.jobs[3].spec.provenance["choices"] == [
         {"slot": "time", "mode": "fanout", "index": 0, "value": "dawn"},
@@ -275,11 +276,12 @@ def test_problems_name_their_place() -> None:
 def test_a_huge_space_is_counted_previewed_and_sampled() -> None:
     rows = " ".join(f"{{!{'|'.join(f'{slot}{option}' for option in range(10))}}}" for slot in "abcdefghijkl")
     with pytest.raises(UserError, match=r"1,000,000,000,000 images are more than .* --sample 500"):
-        plan(rows)
+        refuse_too_many(plan(rows).count)
+    assert plan(rows).jobs[-1].index == 10**12 - 1
     begun = time.process_time()
     made = plan(rows, sample=200)
-    assert made.line.startswith("1 row x 10 {!a0|a1|a2|a3|a4|a5… x 10 {!b0")
-    assert made.line.endswith("x 1 image = 1,000,000,000,000 images; 200 of them drawn")
+    assert made.line.startswith("10 options (a0, a1, a2, …) x 10 options (b0, ")
+    assert made.line.endswith(" = 1,000,000,000,000 images; 200 of them, drawn")
     assert len(set(prompts(made))) == len(made.jobs) == 200
     assert time.process_time() - begun < 2
     assert prompts(plan(rows, limit=3))[2].endswith("k0 l2")
@@ -333,7 +335,7 @@ def test_a_strategy_that_breaks_its_contract_is_named(size: int | None, picks: A
         def size(self, slots: Any) -> int:
             return 1 // 0 if size is None else size
 
-        def pick(self, slots: Any, turn: Turn) -> Any:
+        def pick(self, slots: Any, turn: Turn, memory: Any) -> Any:
             return picks
 
     request = PlanRequest(parse_pack("p.txt", b"{a|b}"), seed=1)

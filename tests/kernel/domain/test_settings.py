@@ -24,6 +24,7 @@ def test_every_key_can_be_set() -> None:
 after_crash = "paused"
 orphan_timeout = 5
 run_timeout = 30.5
+confirm_above = 0
 local_agent = false
 local_slots = 2
 local_backend = "webui"
@@ -38,6 +39,7 @@ disabled_plugins = ["film_grain", "x"]
         "after_crash": "paused",
         "orphan_timeout": 5.0,
         "run_timeout": 30.5,
+        "confirm_above": 0,
         "local_agent": False,
         "local_slots": 2,
         "local_backend": "webui",

@@ -34,7 +34,7 @@ def demo(preset: Path | None = None) -> Plan:
 
 def test_the_demo() -> None:
     plan = demo()
-    assert (plan.name, plan.line, plan.warnings) == ("demo", "6 rows x 1 image = 6 images", ())
+    assert (plan.name, plan.line, plan.warnings) == ("demo", "6 rows = 6 images", ())
     for job in plan.jobs:
         assert [stage.name for stage in job.spec.stages] == ["txt2img", "img2img", "upscale", "frame"]
         assert job.spec.stages[0].negative_prompt

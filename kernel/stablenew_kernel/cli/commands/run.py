@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from stablenew_api.errors import NotConfirmed
 from stablenew_kernel.cli.context import App, json_option, pass_app
+from stablenew_kernel.cli.exits import ExitCode
 from stablenew_kernel.cli.output import plain, say, say_json, say_table
-from stablenew_kernel.cli.packs import read_pack, read_preset
+from stablenew_kernel.cli.packs import LARGEST, read_pack, read_preset, read_wildcards
 
 if TYPE_CHECKING:
     from stablenew_client import KernelClient
     from stablenew_proto.v1 import kernel_pb2 as pb
+
+    Submit = Callable[[bool], pb.SubmitRunResponse | pb.ReplayResponse]
+
+SHOWN = 50
+"""Jobs that a dry run shows on a terminal unless asked for more."""
+
+show_option = click.option(
+    "--show",
+    type=click.IntRange(min=0),
+    help="With --dry-run: no more than so many jobs. 0: all. On a terminal 50, else all.",
+)
+yes_option = click.option("--yes", is_flag=True, help="Queue it however many images it is; do not ask.")
 
 
 @click.command("run")
@@ -29,21 +45,47 @@ if TYPE_CHECKING:
     help="Change a setting. May be given several times.",
 )
 @click.option("--like-last", is_flag=True, help="Settings of the last run, under --set and over all else.")
+@click.option(
+    "--axis",
+    "axes",
+    multiple=True,
+    metavar="STAGE.KEY=A,B,C[:MODE]",
+    help="Vary a setting. May be given several times.",
+)
 @click.option("--count", type=click.IntRange(min=1), help="Images a row.")
 @click.option("--seed", type=click.IntRange(-1, 2**63 - 1), help="First seed; -1 draws one.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many images.")
 @click.option("--sample", type=click.IntRange(min=1), help="So many images drawn from all there could be.")
+@click.option(
+    "--wildcards",
+    multiple=True,
+    type=click.Path(),
+    metavar="DIR",
+    help="A folder of wildcard files. May be given several times; the first one wins.",
+)
 @click.option("--out", type=click.Path(), default="", help="Folder in which the run's own folder is made.")
 @click.option("--priority", type=int, default=0, show_default=True, help="Higher runs first.")
 @click.option(
     "--report", "reports", multiple=True, help="Make this report at the end. May be given several times."
 )
-@click.option("--dry-run", is_flag=True, help="Show every job that would be queued; queue nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the jobs that would be queued; queue nothing.")
+@show_option
+@yes_option
 @click.option("--explain", is_flag=True, help="Show each setting and where it comes from; queue nothing.")
 @click.option("--detach", is_flag=True, help="Queue, print the run's id and return.")
 @json_option
 @pass_app
-def command(app: App, /, dry_run: bool, explain: bool, detach: bool, as_json: bool, **options: Any) -> int:
+def command(
+    app: App,
+    /,
+    dry_run: bool,
+    show: int | None,
+    yes: bool,
+    explain: bool,
+    detach: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
     """Make the images of a prompt pack.
 
     PACK is a .txt or .tsv file; its sidecar, the .json file of the same name beside it, is read too. The
@@ -58,9 +100,14 @@ def command(app: App, /, dry_run: bool, explain: bool, detach: bool, as_json: bo
         return 0
     with app.connect_or_start() as kernel:
         if dry_run:
-            _preview(kernel, request, as_json)
+            show_plan(lambda shown: kernel.preview(request, shown), show, as_json)
             return 0
-        return submit_and_follow(app, kernel, lambda: kernel.submit(request), detach=detach, as_json=as_json)
+
+        def submit(confirmed: bool) -> pb.SubmitRunResponse:
+            request.confirmed = confirmed
+            return kernel.submit(request)
+
+        return submit_and_follow(app, kernel, submit, yes=yes, detach=detach, as_json=as_json)
 
 
 def make_request(
@@ -69,10 +116,12 @@ def make_request(
     rows: str,
     sets: tuple[str, ...],
     like_last: bool,
+    axes: tuple[str, ...],
     count: int | None,
     seed: int | None,
     limit: int | None,
     sample: int | None,
+    wildcards: tuple[str, ...],
     out: str,
     priority: int,
     reports: tuple[str, ...],
@@ -80,6 +129,8 @@ def make_request(
     """What the options ask for. Raises UserError for a file that cannot be read."""
     files = read_pack(pack)
     preset_name, preset_file, preset_json = read_preset(preset) if preset else ("", "", b"")
+    room = LARGEST - len(files.pack) - len(files.sidecar) - len(preset_json)
+    wildcard_files = read_wildcards(files.path, wildcards, room)
     from stablenew_proto.v1 import kernel_pb2 as pb
 
     return pb.RunRequest(
@@ -93,6 +144,7 @@ def make_request(
         rows=rows,
         sets=sets,
         like_last=like_last,
+        axes=axes,
         count=count,
         seed=seed,
         limit=limit or 0,
@@ -101,6 +153,7 @@ def make_request(
         priority=priority,
         reports=reports,
         pack_path=pack,
+        wildcards=[pb.NamedFile(name=name, content=content) for name, content in wildcard_files.items()],
     )
 
 
@@ -109,8 +162,43 @@ def absolute(folder: str) -> str:
     return str(Path(folder).expanduser().absolute()) if folder else ""
 
 
-def submit_and_follow(app: App, kernel: KernelClient, submit: Any, *, detach: bool, as_json: bool) -> int:
-    """Queue with ``submit()`` and stay until the run ends, unless ``detach``. Returns the exit code."""
+def submit_and_follow(
+    app: App, kernel: KernelClient, submit: Submit, *, yes: bool, detach: bool, as_json: bool
+) -> int:
+    """Queue with ``submit(confirmed)`` and stay until the run ends, unless ``detach``. Returns the exit code.
+
+    A plan so large that it needs a yes is asked about on a terminal; elsewhere NotConfirmed is raised.
+    """
+    try:
+        return _submit_and_follow(app, kernel, partial(submit, yes), detach=detach, as_json=as_json)
+    except NotConfirmed as error:
+        if as_json:
+            from stablenew_proto.v1 import kernel_pb2 as pb
+
+            say_json({"event": "question", **plain(pb.PlanSummary.FromString(error.summary))})
+            return ExitCode.NOT_CONFIRMED
+        if not can_ask():
+            raise NotConfirmed(f"{error} To queue them all, add --yes; nothing was queued") from error
+        say(str(error))
+        if not click.confirm("Queue them all?", default=False):
+            say("nothing was queued")
+            return ExitCode.NOT_CONFIRMED
+    return _submit_and_follow(app, kernel, partial(submit, True), detach=detach, as_json=as_json)
+
+
+def can_ask() -> bool:
+    """Whether there is a person to ask."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _submit_and_follow(
+    app: App,
+    kernel: KernelClient,
+    submit: Callable[[], pb.SubmitRunResponse | pb.ReplayResponse],
+    *,
+    detach: bool,
+    as_json: bool,
+) -> int:
     from stablenew_kernel.cli.follow import Follower
     from stablenew_kernel.cli.interrupts import Interrupts
     from stablenew_kernel.cli.screens import PlainScreen, choose_screen
@@ -127,36 +215,48 @@ def submit_and_follow(app: App, kernel: KernelClient, submit: Any, *, detach: bo
             return 0
         screen = choose_screen(as_json)
         screen.submitted(answer.run_id, answer.summary)
-        return Follower(app, kernel, answer.run_id, screen, interrupts, cancel_on_interrupt=True).follow()
+        follower = Follower(app, kernel, answer.run_id, screen, interrupts, cancel_on_interrupt=True)
+        return follower.follow(answer.summary.seconds)
 
 
-def _preview(kernel: KernelClient, request: pb.RunRequest, as_json: bool) -> None:
+def show_plan(
+    preview: Callable[[int], Iterable[pb.PreviewRunResponse]], show: int | None, as_json: bool
+) -> None:
+    """What ``preview(show)`` tells, for a person or a script. ``show``: jobs at most, 0: all; None: what fits
+    where it goes."""
+    if show is None:
+        show = SHOWN if sys.stdout.isatty() and not as_json else 0
     if as_json:
-        for message in kernel.preview(request):
+        for message in preview(show):
             for job in message.jobs:
                 say_json({"event": "job", **plain(job)})
             if message.HasField("summary"):
                 say_json({"event": "summary", **plain(message.summary)})
         return
     summaries: list[pb.PlanSummary] = []
+    shown = 0
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        nonlocal shown
+        for message in preview(show):
+            for job in message.jobs:
+                shown += 1
+                prompt = job.prompt + (f" | neg: {job.negative_prompt}" if job.negative_prompt else "")
+                stages = " > ".join(job.stages)
+                yield job.index + 1, job.row, job.seed, stages, job.node or "(none yet)", prompt, job.reason
+            if message.HasField("summary"):
+                summaries.append(message.summary)
+
     headers = ("#", "row", "seed", "stages", "node", "prompt", "why")
-    say_table(headers, _preview_rows(kernel, request, summaries), keep=("#", "row", "seed"))
+    say_table(headers, rows(), keep=("#", "row", "seed"))
     for summary in summaries:
-        say()
+        say(f"... and {summary.jobs - shown:,} more (--show 0: all)" if summary.jobs > shown else "")
         say(f"{summary.line}; nothing was queued (--dry-run)")
+        if summary.time:
+            say(summary.time)
         if summary.out_dir:
             say(f"they would go into a new folder in {summary.out_dir}")
         for warning in summary.warnings:
             say(f"warning: {warning}")
-
-
-def _preview_rows(
-    kernel: KernelClient, request: pb.RunRequest, summaries: list[pb.PlanSummary]
-) -> Iterator[tuple[object, ...]]:
-    for message in kernel.preview(request):
-        for job in message.jobs:
-            prompt = job.prompt + (f" | neg: {job.negative_prompt}" if job.negative_prompt else "")
-            stages = " > ".join(job.stages)
-            yield job.index + 1, job.row, job.seed, stages, job.node or "(none yet)", prompt, job.reason
-        if message.HasField("summary"):
-            summaries.append(message.summary)
+        if summary.question:
+            say("queueing so many asks first; --yes agrees beforehand")
