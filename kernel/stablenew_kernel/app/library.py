@@ -123,7 +123,11 @@ class Library:
         found, equal = differences(self._layer(request.left), self._layer(request.right), known)
         return pb.DiffSettingsResponse(
             differences=[
-                pb.Difference(name=one.name, left_json=_json(one.left), right_json=_json(one.right))
+                pb.Difference(
+                    name=one.name,
+                    left_json=b"" if one.left is None else _json(one.left),
+                    right_json=b"" if one.right is None else _json(one.right),
+                )
                 for one in found
             ],
             equal=equal,
@@ -189,7 +193,7 @@ def _parse(kind: str, file_name: str, content: bytes) -> JsonFile:
 
 
 def _json(value: JsonValue) -> bytes:
-    return b"" if value is None else json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+    return json.dumps(value).encode("ascii")
 
 
 def _text(path: Path | None) -> str:
@@ -211,15 +215,12 @@ def explanation(
 def _setting(setting: Setting) -> pb.Setting:
     return pb.Setting(
         name=setting.name,
-        value_json=json.dumps(setting.value, ensure_ascii=False).encode("utf-8", "replace"),
+        value_json=_json(setting.value),
         source=setting.source,
         place=setting.place,
         title=setting.title,
         used=setting.used,
-        below=[
-            pb.SettingBelow(source=source, value_json=json.dumps(value, ensure_ascii=False).encode())
-            for source, value in setting.below
-        ],
+        below=[pb.SettingBelow(source=source, value_json=_json(value)) for source, value in setting.below],
     )
 
 

@@ -23,6 +23,7 @@ MAX_DEPTH = 64
 _BOM = b"\xef\xbb\xbf"
 _JSON = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
+_HALF = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..")
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
@@ -140,9 +141,21 @@ def _loads(name: str, text: str) -> dict[str, JsonValue]:
         raise UserError(f"{name}, {_repeated(text)}") from error
     except ValueError as error:
         raise UserError(f"{name}: {error}") from error
+    if (half := _HALF.search(text)) and not _is_text(value):
+        where = _line_column(text, half.start())
+        raise UserError(f"{name}, {where}: {half[0]} is half of a character; remove it, or write the whole one")
     if not isinstance(value, dict):
         raise UserError(f"{name}: must be one JSON object of sections, not {kind_of(value)}")
     return value
+
+
+def _is_text(value: JsonValue) -> bool:
+    """Whether all texts in ``value`` can be written as UTF-8."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse_depth(name: str, text: str) -> None:

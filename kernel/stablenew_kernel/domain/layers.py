@@ -17,8 +17,9 @@ from pydantic_core import to_jsonable_python
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
 from stablenew_api.stage import Stage
+from stablenew_kernel.domain.jsontext import kind_of
 from stablenew_kernel.domain.keys import GLOBAL_NEGATIVE, NOT_STAGES, NOT_YET, ONLY_WITH, SECTIONS
-from stablenew_kernel.domain.presets import AXIS, SET, Assignment, Layer
+from stablenew_kernel.domain.presets import AXIS, SET, Assignment, Layer, copied
 from stablenew_kernel.domain.profiles import Profile
 from stablenew_kernel.domain.words import closest, explain, near
 
@@ -101,7 +102,7 @@ class Merged:
     ) -> Setting:
         """The explanation of a setting that came out as ``value``."""
         layers = list(self.having(section, key))
-        given: list[tuple[str, JsonValue]] = [(layer.source, layer.values[section][key]) for layer in layers]
+        given = [(layer.source, copied(layer.values[section][key])) for layer in layers]
         if info is not None and not info.is_required():
             given.append((DEFAULT, to_jsonable_python(info.get_default(call_default_factory=True))))
         elif section == "pipeline" and key.endswith("_enabled"):
@@ -194,17 +195,17 @@ def canonical(layer: Layer, known: Known) -> Plain:
     written: dict[tuple[str, str], tuple[str, str]] = {}
     for section, values in layer.values.items():
         if not isinstance(values, Mapping):
-            if section in known or section in SECTIONS:
+            if values is not None and (section in known or section in SECTIONS):
+                where = layer.where(section)
                 raise UserError(
-                    f"{layer.where(section)}section {section} must be an object of settings, not {values!r}"
+                    f"{where}section {section} must be an object of settings, not {kind_of(values)}"
                 )
             continue
-        fields = dict(values)
+        fields: dict[str, JsonValue] = copied(values)
         if section == "pipeline":
             for key in [key for key in fields if key.endswith("_enabled")]:
                 if (value := fields.pop(key)) is not None:
                     switches[key] = _switch(layer, section, key, value)
-                    written["pipeline", key] = (section, key)
             for key in [key for key in fields if key.startswith(GLOBAL_NEGATIVE)]:
                 if (value := fields.pop(key)) is not None:
                     fields[key] = _switch(layer, section, key, value)
@@ -219,12 +220,13 @@ def canonical(layer: Layer, known: Known) -> Plain:
         for names, nullable in _known_names(section, known):
             found = [key for key in names if key in fields]
             if found:
-                value = fields[found[0]]
-                for key in found:
-                    del fields[key]
+                key = next((key for key in found if fields[key] is not None), found[0])
+                value = fields[key]
+                for other in found:
+                    del fields[other]
                 if value is not None or nullable:
                     fields[names[0]] = value
-                    written[section, names[0]] = (section, found[0])
+                    written[section, names[0]] = (section, key)
         sections[section] = fields
     pipeline = sections.get("pipeline", {})
     listed = pipeline.get("post_processors", ())
@@ -358,7 +360,8 @@ def unused(layers: Sequence[Plain], merged: Mapping[str, Any], known: Known) -> 
             later = {names[0] for names in NOT_YET.get(section, ())}
             unknown, not_yet = [], []
             for key, value in values.items():
-                if key in fields or key.endswith("_enabled") or _idle(value):
+                is_switch = section == "pipeline" and key.endswith("_enabled")
+                if key in fields or is_switch or _idle(value):
                     continue
                 if f"{section}.{key}" == _LOOPS:
                     if value not in (1, "1"):

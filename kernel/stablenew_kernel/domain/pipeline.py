@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -158,13 +158,14 @@ class Pipeline:
     """The highest layer that has it, for error texts."""
     warnings: tuple[str, ...]
     settings: PipelineSettings
+    """The section ``pipeline``, validated."""
     sources: Mapping[str, str]
     """Name in the section ``pipeline`` to the layer that it comes from, of all that some layer sets."""
-    profile: Profile | None = None
+    profile: Profile | None
     """Of the model of txt2img, if it has one."""
-    switches: Mapping[str, JsonValue] = field(default_factory=dict)
+    switches: Mapping[str, JsonValue]
     """The section ``pipeline`` as a whole: every stage's ``<stage>_enabled``, and the rest as it came out."""
-    batch: tuple[int, int] = (1, 1)
+    batch: tuple[int, int]
     """Batch size and count: both are in ``images_per_row``."""
 
 
@@ -266,7 +267,7 @@ class Resolver:
         """All layers as one, the profile of the model that comes out among them."""
         over = [self._override(name, value) for name, value in overrides.items()]
         layers = (*self._layers, *over)
-        merged = overlay(self._merged, *(layer.values for layer in over)) if over else self._merged
+        merged = overlay(self._merged, *(layer.values for layer in over))  # a copy: a caller cannot spoil ours
         model = merged.get(DEFAULT_STAGE, {}).get("model")
         profile = self._profiles.model(model) if isinstance(model, str) and model else None
         if profile is None:

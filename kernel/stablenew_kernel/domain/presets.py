@@ -110,7 +110,7 @@ def overlay(base: Mapping[str, JsonValue], *layers: Mapping[str, JsonValue]) -> 
 
     The result shares no object or list with its arguments, so whatever is done to it leaves them alone.
     """
-    result: dict[str, JsonValue] = _copy(base)
+    result: dict[str, JsonValue] = copied(base)
     for layer in layers:
         _merge(result, layer)
     return result
@@ -122,14 +122,15 @@ def _merge(target: dict[str, Any], layer: Mapping[str, Any]) -> None:
         if isinstance(below, dict) and isinstance(value, Mapping):
             _merge(below, value)
         else:
-            target[key] = _copy(value)
+            target[key] = copied(value)
 
 
-def _copy(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """``value`` with no object or list of its own shared."""
     if isinstance(value, Mapping):
-        return {key: _copy(inner) for key, inner in value.items()}
+        return {key: copied(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_copy(inner) for inner in value]
+        return [copied(inner) for inner in value]
     return value
 
 

@@ -40,7 +40,7 @@ class Shelved:
     @property
     def changed_at(self) -> datetime:
         """When it was written; of one in the trash, when it was put there. UTC."""
-        return self.trashed_at or datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
+        return self.trashed_at or datetime.fromtimestamp(self.path.lstat().st_mtime, UTC)
 
 
 class Shelf:
@@ -101,7 +101,7 @@ class Shelf:
                 return None
             place = self._place_in_trash(old.name, now)
             write_new(place, self.read(old))  # a copy: at each moment there is one under its name
-            write_atomic(old.path, data)
+            write_atomic(old.path, data)  # the person's own file: they asked, and the old one is safe
             return place
 
     def delete(self, name: str, now: datetime) -> Path:
@@ -151,7 +151,8 @@ class Shelf:
         if not folder.is_dir():
             return []
         ending = self.ending.casefold()
-        names = [path for path in folder.iterdir() if path.name.casefold().endswith(ending)]
+        with self._saying(folder):
+            names = [path for path in folder.iterdir() if path.name.casefold().endswith(ending)]
         return sorted(path for path in names if not path.name.startswith("."))
 
     def _own_file(self, name: str, what: str) -> Shelved:

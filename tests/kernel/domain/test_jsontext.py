@@ -169,6 +169,8 @@ def test_places_are_those_of_the_keys() -> None:
         (b'{"a":' * 200_000, "line 1, column 321: nested too deeply"),
         (b'{"a": 1}\n{"b": 2}', "line 2, column 1: Extra data"),
         (b'{"a": "x\ny"}', "line 1, column 9: Invalid control character"),
+        (b'{"a": "\\ud83d"}', "line 1, column 8: \\ud83d is half of a character"),
+        (b'{"a": "ok \\ud83d\\ude00, \\uDE00"}', "line 1, column 25: \\uDE00 is half of a character"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(data: bytes, message: str) -> None:
@@ -176,6 +178,11 @@ def test_what_is_wrong_is_said_with_its_place(data: bytes, message: str) -> None
         parse_object("p.json", data)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_whole_characters_may_be_escaped() -> None:
+    data = b'{"a": "\\ud83d\\ude00 \\\\ud83d"}'
+    assert parse_object("p.json", data).value == {"a": "\U0001f600 \\ud83d"}
 
 
 def test_brackets_in_a_text_are_not_nesting() -> None:

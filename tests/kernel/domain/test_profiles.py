@@ -179,3 +179,20 @@ def test_unknown_settings_of_a_profile_are_told() -> None:
         "txt2img.stepps (line 1, column 14; did you mean steps?)",
         "profile xl.profile.json, line 1, column 28: section 'crystal' belongs to no stage; ignored",
     )
+
+
+def test_each_model_of_an_axis_is_drawn_with_its_own_profile() -> None:
+    """Settings and trigger words of each; what has none keeps the defaults."""
+    fast = profile("fast", txt2img={"steps": 4}, trigger_words=["quick"], add_trigger_words=True)
+    slow = profile("slow", txt2img={"steps": 40})
+    plan = planned(
+        "a cat", fast, slow, axes=["txt2img.model=fast,sd/slow.safetensors,other"], sets=("upscale.enabled=1",)
+    )
+    made = [(job.spec.stages[0].config["model"], job.spec.stages[0].config["steps"]) for job in plan.jobs]
+    assert made == [("fast", 4), ("sd/slow.safetensors", 40), ("other", 20)]
+    assert [job.spec.stages[0].prompt for job in plan.jobs] == ["a cat, quick", "a cat", "a cat"]
+    assert [job.spec.provenance.get("profile") for job in plan.jobs] == [
+        "fast.profile.json",
+        "slow.profile.json",
+        None,
+    ]

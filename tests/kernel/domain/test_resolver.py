@@ -141,7 +141,7 @@ sections = st.fixed_dictionaries(
                 "images_per_prompt": st.integers(1, 3),
                 "upscale_enabled": st.booleans(),
                 "apply_global_negative_txt2img": st.booleans(),
-                "post_processors": st.sampled_from([[], ["frame"], ["frame", "film_grain"]]),
+                "post_processors": st.sampled_from(["", "frame", "frame film_grain"]).map(str.split),
             },
         ),
         "description": st.text(max_size=3),
@@ -237,6 +237,49 @@ def test_the_command_line_is_explained() -> None:
         for name in ("txt2img.batch_size", "txt2img.batch_count", "pipeline.images_per_prompt")
     ]
     assert images == [1, 1, 2]
+
+
+def spoil(value: Any) -> None:
+    """Change everything that can be changed."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            spoil(inner)
+        value["spoilt"] = True
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            spoil(inner)
+        if isinstance(value, list):
+            value.append("spoilt")
+
+
+randomizations = st.fixed_dictionaries(
+    {"enabled": st.booleans()},
+    optional={"matrix": st.fixed_dictionaries({"slots": st.lists(st.fixed_dictionaries({"name": st.text()}))})},
+)
+
+
+@given(sections, sections, randomizations, st.booleans())
+def test_no_result_shares_anything_with_what_went_in(
+    preset: dict[str, Any], sidecar: dict[str, Any], randomization: Any, profiled: bool
+) -> None:
+    sidecar = {**sidecar, "randomization": randomization}
+    made = Resolver(
+        [Layer("preset p", preset), Layer("sidecar s", sidecar)],
+        ["txt2img.model=xl"] if profiled else (),
+        STAGES,
+        profiles=PROFILES,
+    )
+    before = copy.deepcopy((preset, sidecar, PROFILES.known[0].layer.values))
+    pipeline, found, used = made.resolve(), made.explain(), used_settings(made.resolve(), STAGES)
+    expected = copy.deepcopy((pipeline.randomization, pipeline.switches, found, used))
+    for result in (pipeline.randomization, pipeline.switches, [one.value for one in found], used):
+        spoil(result)
+    for one in found:
+        spoil([under for _, under in one.below])
+    again = made.resolve()
+    now = (again.randomization, again.switches, made.explain(), used_settings(again, STAGES))
+    assert now == expected
+    assert (preset, sidecar, PROFILES.known[0].layer.values) == before
 
 
 # --- axes ----------------------------------------------------------------------------------------------------
@@ -337,7 +380,7 @@ def test_a_global_negative_that_is_missing_or_unreadable() -> None:
         ),
         (
             '{\n"txt2img": 3}',
-            "preset p.json, line 2, column 1: section txt2img must be an object of settings, not 3",
+            "preset p.json, line 2, column 1: section txt2img must be an object of settings, not a number",
         ),
         (
             '{\n "randomization": []}',
@@ -394,13 +437,23 @@ def test_an_error_has_line_and_column(text: str, message: str) -> None:
             "preset p.json: unknown settings, ignored: pipeline.apply_global_negative_txt2im "
             "(line 1, column 15; did you mean apply_global_negative_txt2img?)",
         ),
-        ('{"pipeline": {"txt2img_enabled": null}, "img2img": {"enabled": null}}', ""),
+        ('{"pipeline": {"txt2img_enabled": null}, "img2img": {"enabled": null}, "upscale": null}', ""),
+        (
+            '{"txt2img": {"face_restoration_enabled": true}}',
+            "preset p.json: no stage does this yet, ignored: txt2img.face_restoration_enabled",
+        ),
     ],
 )
 def test_what_is_ignored_is_told_with_its_place(text: str, warning: str) -> None:
     preset = parse_settings("p.json", text.encode())
     made = Resolver([Layer("preset p.json", preset)], (), STAGES).resolve()
     assert made.warnings == ((warning,) if warning else ())
+
+
+def test_null_under_one_name_hides_nothing_under_another() -> None:
+    preset = parse_settings("p.json", b'{"txt2img": {"model": null, "model_name": "xl"}}')
+    found = explained(resolver(p=preset))
+    assert (found["txt2img.model"].value, found["txt2img.model"].place) == ("xl", "line 1, column 29")
 
 
 def test_set_of_what_no_stage_does_yet() -> None:
