@@ -30,7 +30,7 @@ class LearningRecord:
     config: Mapping[str, JsonValue]
     """The full effective config: stage name to its config, prompts and seed included."""
     variant: Mapping[str, JsonValue]
-    """Template and which slot took which value."""
+    """Template, which slot or axis took which value, and how the seed came about."""
     image_sha256: str
     """Of the decoded pixels: survives a rename, a move and new metadata."""
     node: str

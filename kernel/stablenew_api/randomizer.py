@@ -2,17 +2,20 @@
 
 A *slot* is a place of a prompt, or an axis of the settings, that can take one of several options. A strategy
 decides for all slots of a row that chose it. It is pure: what it answers depends on its arguments alone, so the
-dry run, the count, the preview and the run cannot differ. Tools for writing one are in
-:mod:`stablenew_api.shuffle`.
+dry run, the count, the preview and the run cannot differ. What it wants to know of earlier runs (the place
+where the last one stopped, how often an option was used) the kernel keeps for it, for each pack and slot, and
+hands it over. Tools for writing one are in :mod:`stablenew_api.shuffle`, a complete one in ``docs/plugins.md``.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import ClassVar
+
+from stablenew_api.jobs import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,19 @@ class Slot:
     """Text of option ``index``, from 0."""
     sample: Callable[[Random], int] | None = field(default=None, compare=False)
     """Draws an option by the weights that its text gives; None: all weigh the same."""
+    parts: tuple[Slot, ...] = ()
+    """Not empty: these slots walk together, as a matrix does. ``size`` is then the product of their sizes, and
+    an option is the number of a combination, as nested loops count them, the first part the slowest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How often a run has used a slot in this mode."""
+
+    rows: int = 0
+    """Rows before the one at hand."""
+    images: int = 0
+    """Images before the one at hand, in this row and in those before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +54,51 @@ class Turn:
     row: int
     """Number of the row in its pack, from 1."""
     combination: int
-    """Which of the row's :meth:`Randomizer.size` combinations of this strategy, from 0."""
+    """Which of the :meth:`Randomizer.size` combinations of this strategy, from 0."""
     image: int
     """Image of the row, from 0: over all its combinations and repeats."""
+    uses: Mapping[str, Use] = field(default_factory=dict)
+    """By slot id. Only images that are made count: with ``--sample 5`` there are five."""
+
+
+Memory = Mapping[str, JsonValue]
+"""What a strategy kept after earlier runs of the same pack, by slot id. A slot of which nothing is kept yet is
+not in it."""
 
 
 class Randomizer(ABC):
-    """A strategy such as fanout, rotate or random. Called by the kernel at plan time, from any thread."""
+    """A strategy such as fanout, rotate or random. Called by the kernel at plan time, from any thread; an
+    instance serves one plan."""
 
     name: ClassVar[str]
     """The mode's name in files: ``mode = "fanout"``."""
     title: ClassVar[str]
     description: ClassVar[str] = ""
     """One plain sentence: what a person sees happen."""
+    remembers: ClassVar[bool] = False
+    """Whether :meth:`remember` is called when a run is queued, and its answers kept."""
+    together: ClassVar[bool] = False
+    """Whether the slots of a matrix come as one slot with :attr:`Slot.parts`: its combinations are walked."""
 
     def size(self, slots: Sequence[Slot]) -> int:
         """How many combinations of ``slots`` each row is to be made in; 1 unless the strategy multiplies the
-        images as fanout does. Must cost O(number of slots), whatever their sizes."""
+        images as fanout does. Must cost O(number of slots), whatever their sizes. Raises UserError for slots
+        that it cannot serve."""
         return 1
 
     @abstractmethod
-    def pick(self, slots: Sequence[Slot], turn: Turn) -> Sequence[int]:
-        """The option of each of ``slots``, in their order; ``0 <= option < slot.size``."""
+    def pick(self, slots: Sequence[Slot], turn: Turn, memory: Memory) -> Sequence[int]:
+        """The option of each of ``slots``, in their order; ``0 <= option < slot.size``.
+
+        ``memory`` may come from an older version of the pack: options may have come, gone or moved since."""
+
+    def remember(self, slot: Slot, used: Use, plan_seed: int, kept: JsonValue) -> JsonValue:
+        """What to keep of ``slot`` once a run is queued that used it in ``used.rows`` rows and ``used.images``
+        images. ``kept`` is what :meth:`pick` was given; None: nothing.
+
+        Called once a run and slot, never for a dry run, a replay, or a submit that fails."""
+        return kept
+
+    def describe(self, kept: JsonValue) -> str:
+        """What :meth:`remember` answered, in plain words: ``next is 4 of 12``."""
+        return ""

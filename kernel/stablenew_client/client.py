@@ -178,6 +178,16 @@ class KernelClient:
         request = pb.DrainNodeRequest(node=node, draining=draining, reason=reason)
         return self._call(self._stub.DrainNode, request).node
 
+    # --- what the randomizer keeps ---------------------------------------------------------------------------
+
+    def places(self, pack: str = "", slot: str = "") -> Sequence[pb.Place]:
+        """Where sequential, rotating and least-used slots stand; of one pack and slot, where they are given."""
+        return self._call(self._stub.ListPlaces, pb.ListPlacesRequest(pack=pack, slot=slot)).places
+
+    def reset_places(self, pack: str = "", slot: str = "") -> int:
+        """Forget what :meth:`places` lists. Returns how many that were."""
+        return self._call(self._stub.ResetPlaces, pb.ResetPlacesRequest(pack=pack, slot=slot)).reset
+
     # --- learning -------------------------------------------------------------------------------------------
 
     def rate(self, image_sha256: str, stars: int, tags: Sequence[str] = (), file_name: str = "") -> bool:

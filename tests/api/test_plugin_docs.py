@@ -13,15 +13,16 @@ import pytest
 from stablenew_api import hookspecs, testing
 from stablenew_api.backend import Backend
 from stablenew_api.frontend import Frontend
-from stablenew_api.host import _HOOK_NAMES, _KINDS, PluginHost
+from stablenew_api.host import _HOOK_NAMES, PluginHost
 from stablenew_api.importer import Importer
+from stablenew_api.kinds import KINDS
 from stablenew_api.learning import LearningMode
 from stablenew_api.probe import Probe
-from stablenew_api.randomizer import Randomizer
+from stablenew_api.randomizer import Randomizer, Slot, Turn, Use
 from stablenew_api.report import Report
 from stablenew_api.scheduler import Scheduler
 from stablenew_api.stage import Stage
-from stablenew_api.testing import check_stage
+from stablenew_api.testing import check_randomizer, check_stage
 
 GUIDE = Path(__file__).parents[2] / "docs" / "plugins.md"
 TEXT = GUIDE.read_text(encoding="utf-8")
@@ -46,7 +47,7 @@ def arguments(function: Any) -> str:
 
 def test_the_lists_here_are_complete() -> None:
     assert len(HOOKS) == len(_HOOK_NAMES) >= 16
-    assert {kind.load_interface() for kind in _KINDS.values()} == set(INTERFACES)
+    assert {kind.load_interface() for kind in KINDS.values()} == set(INTERFACES)
     assert (Stage, "resolve_prompts") in METHODS
     assert (Backend, "interrupt") in METHODS
 
@@ -60,7 +61,7 @@ def test_every_hook_is_specified_and_documented_with_its_exact_arguments(hook: A
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.__name__)
 def test_every_hook_can_be_called_through_the_host_with_the_same_arguments(hook: Any) -> None:
-    if hook.__name__ in {kind.hook for kind in _KINDS.values()}:
+    if hook.__name__ in {kind.hook for kind in KINDS.values()}:
         return  # called by the host itself, when it loads
     names = {"commands": "add_commands"}
     short = hook.__name__.removeprefix("stablenew_")
@@ -120,7 +121,7 @@ def code_blocks() -> list[str]:
 
 
 def test_the_one_file_plugin_of_the_guide_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plugin, its_tests = code_blocks()
+    plugin, _, its_tests = code_blocks()
     (tmp_path / "invert.py").write_text(plugin, encoding="utf-8")
     host = PluginHost.load(role="kernel", plugin_folder=tmp_path, entry_points=())
     assert [(info.state, info.provides) for info in host.plugins] == [("active", ("stage invert 1.0",))]
@@ -132,6 +133,18 @@ def test_the_one_file_plugin_of_the_guide_works(tmp_path: Path, monkeypatch: pyt
         names["test_loads"]()
     finally:
         sys.modules.pop("invert", None)
+
+
+def test_the_randomizer_of_the_guide_works(tmp_path: Path) -> None:
+    _, randomizer, _ = code_blocks()
+    (tmp_path / "bounce.py").write_text(randomizer, encoding="utf-8")
+    host = PluginHost.load(role="kernel", plugin_folder=tmp_path, entry_points=())
+    assert [(info.state, info.provides) for info in host.plugins] == [("active", ("randomizer bounce",))]
+    bounce = host.randomizers["bounce"]
+    check_randomizer(bounce)
+    slot = Slot("s", 3, str)
+    found = [bounce().pick([slot], Turn(1, 1, 0, n, {"s": Use(0, n)}), {})[0] for n in range(6)]
+    assert found == [0, 1, 2, 1, 0, 1]
 
 
 def test_the_example_in_the_stage_interface_works(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.known = True
         self.cancel_settles = True
         self.queue = pb.QueueSummary()
+        self.places: list[pb.Place] = []
         self.runs: list[pb.Run] = []
         self.jobs: dict[str, pb.Job] = {}
         self.events: list[pb.JobEvent] = []
@@ -193,6 +194,14 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
             queue=self.queue,
             nodes_online=len(self.nodes),
         )
+
+    def ListPlaces(self, request: Any, context: grpc.ServicerContext) -> pb.ListPlacesResponse:
+        self._called("ListPlaces", request, context)
+        return pb.ListPlacesResponse(places=self.places)
+
+    def ResetPlaces(self, request: Any, context: grpc.ServicerContext) -> pb.ResetPlacesResponse:
+        self._called("ResetPlaces", request, context)
+        return pb.ResetPlacesResponse(reset=len(self.places))
 
     def _summary(self) -> pb.PlanSummary:
         line = f"1 row x {self.jobs_a_run} images = {self.jobs_a_run} images"

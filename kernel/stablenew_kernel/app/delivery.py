@@ -303,6 +303,7 @@ class Delivery:
             "negative_prompt": negative_prompt,
             "choices": spec.provenance.get("choices", []),
             "seed": spec.stages[0].seed,
+            "seed_mode": spec.provenance.get("seed_mode", ""),
             "stages": [stage.name for stage in spec.stages],
             "width": int(output.artifact.tags.get("width", 0)),
             "height": int(output.artifact.tags.get("height", 0)),
@@ -325,8 +326,14 @@ class Delivery:
             negative_prompt=negative_prompt,
             config={stage.name: stage.to_json() for stage in spec.stages},
             variant={
-                "template": spec.provenance.get("template", ""),
-                "choices": spec.provenance.get("choices", []),
+                name: spec.provenance.get(name, default)
+                for name, default in (
+                    ("template", ""),
+                    ("choices", []),
+                    ("image", 0),
+                    ("base_seed", 0),
+                    ("seed_mode", ""),
+                )
             },
             image_sha256=image_sha256,
             node=output.node_name,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
@@ -17,24 +17,26 @@ from stablenew_api.clock import Clock
 from stablenew_api.datafolder import DataFolder, KernelInfo
 from stablenew_api.errors import UserError
 from stablenew_api.host import PluginHost
-from stablenew_api.jobs import JobState
+from stablenew_api.jobs import JobState, JsonValue
 from stablenew_api.learning import Rating
 from stablenew_kernel.app.board import RunBoard, run_message
 from stablenew_kernel.app.core import Core
 from stablenew_kernel.app.delivery import Delivery
 from stablenew_kernel.app.dispatcher import Dispatcher
 from stablenew_kernel.app.nodes import NodeDesk
+from stablenew_kernel.app.places import PlaceDesk
 from stablenew_kernel.app.planning import Planner
 from stablenew_kernel.app.queue import QueueDesk
 from stablenew_kernel.app.runs import RunDesk
 from stablenew_kernel.app.wildcards import WildcardFolder
 from stablenew_kernel.domain.coordinator import Coordinator
 from stablenew_kernel.domain.link import LinkSettings, PauseSet, Restored, Transition
+from stablenew_kernel.domain.randomizer.variants import Place
 from stablenew_kernel.domain.settings import Settings
 from stablenew_kernel.hub import views
 from stablenew_kernel.hub.link import AgentLink
 from stablenew_kernel.hub.watch import Watcher
-from stablenew_kernel.store import jobs, meta, nodes, outputs, runs
+from stablenew_kernel.store import jobs, meta, nodes, outputs, places, runs
 from stablenew_kernel.store.artifacts import ArtifactStore
 from stablenew_kernel.store.database import SQLITE_VERSION, Connection, Database
 from stablenew_kernel.store.errors import StoreError
@@ -75,7 +77,13 @@ class Kernel:
             listener=self,
         )
         core.dispatcher = self._new_dispatcher()
-        self.runs = RunDesk(core, Planner(host, data.presets, settings, rng, WildcardFolder(data.wildcards)))
+
+        def recall(pack: str) -> Mapping[Place, JsonValue]:
+            return database.read(lambda connection: places.recall(connection, pack)).result()
+
+        planner = Planner(host, data.presets, settings, rng, recall, WildcardFolder(data.wildcards))
+        self.places = PlaceDesk(core)
+        self.runs = RunDesk(core, planner, self.places)
         self.queue = QueueDesk(core)
         self.nodes = NodeDesk(core)
         self._info: KernelInfo | None = None

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
 from stablenew_api.errors import UserError
 from stablenew_api.host import PluginHost
+from stablenew_api.jobs import JsonValue
 from stablenew_kernel.app.wildcards import WildcardFolder
 from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.pipeline import near
 from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, replay_plan
 from stablenew_kernel.domain.presets import parse_settings
+from stablenew_kernel.domain.randomizer.variants import Place
 from stablenew_kernel.domain.settings import Settings
 from stablenew_proto.v1 import kernel_pb2 as pb
 
@@ -32,8 +34,11 @@ class Planner:
         presets: Path,
         settings: Settings,
         rng: Random,
+        recall: Callable[[str], Mapping[Place, JsonValue]] = lambda pack: {},
         wildcards: WildcardFolder | None = None,
     ) -> None:
+        """``recall`` gives what randomizer strategies kept of the pack of this title; it may block."""
+        self._recall = recall
         self._host = host
         self._wildcards = wildcards
         self._presets = presets
@@ -58,6 +63,7 @@ class Planner:
             limit=run.limit,
             sample=run.sample,
             wildcards=self._wildcard_files(run),
+            axes=tuple(run.axes),
         )
         filter_jobs = self._host.filter_jobs if self._host.listens("filter_jobs") else None
         return plan_run(
@@ -66,6 +72,7 @@ class Planner:
             rng=self._rng,
             randomizers=self._host.randomizers,
             filter_jobs=filter_jobs,
+            memory=self._recall(request.pack.title),
         )
 
     def replay(self, spec_json: bytes, source_name: str) -> Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,12 +18,13 @@ from stablenew_api.jobs import canonical_json
 from stablenew_kernel.app.board import run_message
 from stablenew_kernel.app.core import Core
 from stablenew_kernel.app.delivery import VERSION
+from stablenew_kernel.app.places import PlaceDesk
 from stablenew_kernel.app.planning import Planner
 from stablenew_kernel.domain.link import QueueChanged, QueuedJob
 from stablenew_kernel.domain.naming import DEFAULT_PATTERN, parse_pattern, run_folder
 from stablenew_kernel.domain.plan import Plan, PlannedJob
 from stablenew_kernel.hub import views
-from stablenew_kernel.store import jobs, meta, runs
+from stablenew_kernel.store import jobs, meta, places, runs
 from stablenew_kernel.store.database import Connection
 from stablenew_kernel.store.runfolder import RunFolder
 from stablenew_proto.v1 import kernel_pb2 as pb
@@ -44,8 +46,9 @@ class _Prepared:
 class RunDesk:
     """What clients ask about runs; see ``kernel.proto``."""
 
-    def __init__(self, core: Core, planner: Planner) -> None:
+    def __init__(self, core: Core, planner: Planner, places: PlaceDesk) -> None:
         self._core = core
+        self._places = places
         self._planner = planner
 
     async def preview(self, run: pb.RunRequest) -> AsyncIterator[pb.PreviewRunResponse]:
@@ -74,6 +77,7 @@ class RunDesk:
             "preset": run.preset_name or run.preset,
             "rows": run.rows,
             "sets": list(run.sets),
+            "axes": list(run.axes),
             "seed": run.seed if run.HasField("seed") else None,
             "count": run.count if run.HasField("count") else None,
             "reports": list(run.reports),
@@ -118,12 +122,17 @@ class RunDesk:
         """Plan and queue; what Submit and Replay answer, after the commit."""
         core = self._core
         ready = await core.in_thread(self._prepare, plan, asked, out_dir)
-        run_id, folder = ready.run_id, ready.folder
-        try:
-            row, counts = await self._insert(ready, priority)
-        except BaseException:  # a cancel, too: nobody is to find an empty folder of a run that is not there
-            await core.in_thread(folder.discard)
-            raise
+        # Runs that move places go one by one from here to the commit; all others need not wait.
+        async with self._places.moving if ready.plan.memory.slots else nullcontext():
+            if not await self._places.hold(ready.plan.memory):  # another run moved them: go on behind it
+                await core.in_thread(ready.folder.discard)
+                ready = await core.in_thread(self._prepare, plan, asked, out_dir)
+            run_id, folder = ready.run_id, ready.folder
+            try:
+                row, counts = await self._insert(ready, priority)
+            except BaseException:  # a cancel, too: nobody is to find an empty folder of a run that is not there
+                await core.in_thread(folder.discard)
+                raise
         crash_point("kernel.submit.after_commit")
         core.delivery.take_up(run_id)
         core.board.put(row)
@@ -144,6 +153,7 @@ class RunDesk:
         def insert(connection: Connection) -> tuple[runs.RunRow, dict[str, int]]:
             crash_point("kernel.submit.before_commit")
             runs.insert_run(connection, new, at)
+            places.advance(connection, ready.plan.memory, at)
             jobs.insert_jobs(
                 connection,
                 ready.run_id,

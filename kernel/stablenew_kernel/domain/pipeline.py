@@ -31,7 +31,10 @@ from stablenew_kernel.domain.presets import Assignment, Layer, overlay, parse_se
 _M = TypeVar("_M", bound=BaseModel)
 
 SET = "--set"
-"""Source name of the top layer."""
+"""Source name of the layer of assignments."""
+
+AXIS = "axis"
+"""Source name of the top layer: what an axis of the randomizer sets."""
 
 DEFAULT_STAGE = "txt2img"
 """Runs when no other generating stage is on and nobody turned it off."""
@@ -55,6 +58,25 @@ class PipelineSettings(BaseModel):
     )
     post_processors: tuple[str, ...] = Field(
         (), title="Post-processors", description="Stages that run last, in this order."
+    )
+    seed_mode: Literal["per_image", "per_variant", "fixed"] = Field(
+        "per_image",
+        title="Seed mode",
+        description="per_image counts on with every image of a row; per_variant begins one further with every "
+        "combination and counts on with its images; fixed gives every image the same seed.",
+    )
+    model_matrix: tuple[str, ...] = Field(
+        (), title="Models", description="An axis: each row is made with each of these models."
+    )
+    hypernetworks: tuple[str | dict[str, Any], ...] = Field(
+        (),
+        title="Hypernetworks",
+        description='An axis: NAME, NAME:STRENGTH or {"name", "strength"}; "None" is none.',
+    )
+    variant_mode: str = Field(
+        "fanout",
+        title="Variant mode",
+        description="How models and hypernetworks vary: fanout, rotate, sequential, random or least_used.",
     )
 
 
@@ -113,6 +135,9 @@ class Pipeline:
     randomization_source: str
     """The highest layer that has it, for error texts."""
     warnings: tuple[str, ...]
+    settings: PipelineSettings
+    sources: Mapping[str, str]
+    """``section.field`` to the layer that it comes from, of all that some layer sets."""
 
 
 def sequence(
@@ -164,9 +189,13 @@ def near(name: str, known: Iterable[str]) -> str:
 
 
 def resolve_pipeline(
-    layers: Sequence[Layer], sets: Sequence[str], stages: Mapping[str, type[Stage]]
+    layers: Sequence[Layer],
+    sets: Sequence[str],
+    stages: Mapping[str, type[Stage]],
+    overrides: Mapping[str, JsonValue] | None = None,
 ) -> Pipeline:
     """Lay ``sets`` over ``layers`` (lowest first) over the stages' defaults, and validate what will run.
+    ``overrides`` (``section.field`` to value, a text as ``--set`` takes it) lie on top.
 
     Settings of stages that will not run are validated only where ``sets`` names them, so that an old preset
     with a plugin's leftovers still loads. Raises UserError naming source, field, value and allowed range.
@@ -176,6 +205,11 @@ def resolve_pipeline(
     switches = {key for layer in plain for key in layer.values.get("pipeline", {}) if key.endswith("_enabled")}
     for assignment in assignments:
         plain.append(_canonical(Layer(SET, _assigned(assignment, stages, switches)), stages))
+    for name, value in (overrides or {}).items():
+        section, _, key = name.partition(".")
+        text = Assignment(section, (key,), value) if isinstance(value, str) else None
+        values = _assigned(text, stages, switches) if text else {section: {key: value}}
+        plain.append(_canonical(Layer(AXIS, values), stages))
     merged = overlay({}, *(layer.values for layer in plain))
     origins = {
         (section, key): layer.source
@@ -208,7 +242,18 @@ def resolve_pipeline(
         settings.values.get("randomization", {}),
         next((layer.source for layer in reversed(plain) if "randomization" in layer.values), ""),
         tuple(_warnings(plain, assignments, order, stages)),
+        pipeline,
+        {f"{section}.{key}": source for (section, key), source in origins.items()},
     )
+
+
+def find_field(stage: type[Stage], name: str) -> tuple[str, FieldInfo] | None:
+    """The setting of ``stage`` that files may call ``name``: its first name, and what it takes. None: there is
+    none."""
+    for field_name, info in stage.Config.model_fields.items():
+        if name in _names(field_name, info):
+            return field_name, info
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,8 +565,9 @@ def _warnings(
     stages: Mapping[str, type[Stage]],
 ) -> Iterable[str]:
     for layer in layers:
-        if layer.source == SET:
+        if layer.source in (SET, AXIS):
             continue
+        yield from _not_honoured(layer)
         unknown = []
         for section, values in layer.values.items():
             if section not in stages and section not in _NOT_STAGES:
@@ -531,7 +577,10 @@ def _warnings(
                 unknown += [
                     f"{section}.{key}"
                     for key, value in values.items()
-                    if key not in fields and not key.endswith("_enabled") and not _idle(value)
+                    if key not in fields
+                    and not key.endswith("_enabled")
+                    and not _idle(value)
+                    and f"{section}.{key}" != _LOOPS
                 ]
         if unknown:
             more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
@@ -545,6 +594,18 @@ def _warnings(
 
 
 _LISTED = 8
+
+_LOOPS = "pipeline.loop_count"
+"""How often the old program went through its list; said in words of its own."""
+
+
+def _not_honoured(layer: Layer) -> Iterable[str]:
+    loops = _pipeline_of(layer).get("loop_count", 1)
+    if loops not in (None, "", 0, 1, "1"):
+        yield (
+            f"{layer.source}: {_LOOPS} {loops!r} is ignored, a run goes through the pack once; for more images "
+            "of each row use --count"
+        )
 
 
 def _idle(value: JsonValue) -> bool:

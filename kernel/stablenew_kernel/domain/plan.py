@@ -7,31 +7,43 @@ belongs to, so a plan of any length takes the memory of its pack.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
-from typing import overload
 
 from pydantic import ValidationError
 
 from stablenew_api.errors import PluginError, UserError
-from stablenew_api.jobs import JobSpec, JsonValue, Needs, StageSpec, canonical_json
+from stablenew_api.jobs import JobSpec, JsonValue
 from stablenew_api.randomizer import Randomizer
 from stablenew_api.shuffle import key_of, permute
-from stablenew_api.stage import Phase, Stage
-from stablenew_kernel.domain.packs import Pack, Problem, Row, located
-from stablenew_kernel.domain.pipeline import Pipeline, PlannedStage, near, resolve_pipeline
+from stablenew_api.stage import Stage
+from stablenew_kernel.domain.packs import Pack, Problem
+from stablenew_kernel.domain.pipeline import near, resolve_pipeline
+from stablenew_kernel.domain.planned import Count, JobMaker, Jobs, PlannedJob, count_of
 from stablenew_kernel.domain.presets import Layer
-from stablenew_kernel.domain.randomizer.grammar import shorten
-from stablenew_kernel.domain.randomizer.settings import parse_randomization
-from stablenew_kernel.domain.randomizer.space import SpaceError
-from stablenew_kernel.domain.randomizer.variants import RowVariants, Variants
+from stablenew_kernel.domain.randomizer.axes import plan_axes
+from stablenew_kernel.domain.randomizer.settings import parse_axis, parse_randomization
+from stablenew_kernel.domain.randomizer.variants import Place, Variants
 from stablenew_kernel.domain.rows import parse_rows
-from stablenew_kernel.domain.tokens import resolve
+from stablenew_kernel.domain.seeds import advance_seed, draw_seed
+from stablenew_kernel.domain.setups import Setups
+
+__all__ = [
+    "MAX_JOBS",
+    "FilterJobs",
+    "Plan",
+    "PlanMemory",
+    "PlanRequest",
+    "PlannedJob",
+    "Remembered",
+    "advance_seed",
+    "draw_seed",
+    "plan_run",
+    "refuse_problems",
+    "replay_plan",
+]
 
 MAX_JOBS = 1_000_000
 """Longest plan. The queue was measured up to here; more is almost always a slip of the keyboard."""
@@ -72,17 +84,29 @@ class PlanRequest:
     wildcards: Sequence[Mapping[str, bytes]] = ()
     """Wildcard files, content by relative name with ``/``; the first mapping goes before the next. Those of
     preset and sidecar go before all of them."""
+    axes: Sequence[str] = ()
+    """``txt2img.cfg_scale=5,7,9:rotate``: settings that vary."""
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedJob:
-    """One image of a plan."""
+class Remembered:
+    """What a randomizer strategy keeps of a slot."""
 
-    index: int
-    """Place in the plan, from 0."""
-    row: int
-    """Row of the pack, from 1; 0 when it comes from none."""
-    spec: JobSpec
+    mode: str
+    slot: str
+    before: JsonValue
+    """What the plan was made with; None: nothing was kept."""
+    after: JsonValue
+    """What is to be kept once the run is queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMemory:
+    """What is to be kept once the run is queued, provided that what the plan was made with still holds."""
+
+    pack: str = ""
+    """The pack's name without its ending: a pack that is edited goes on where it was."""
+    slots: tuple[Remembered, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +124,8 @@ class Plan:
     """All drawn seeds follow from it; 0 when nothing was drawn (a fixed seed, a replay)."""
     filename_pattern: str = ""
     """As the settings say; empty: they don't."""
+    memory: PlanMemory = PlanMemory()
+    """Empty for a replay."""
 
 
 def plan_run(
@@ -109,8 +135,10 @@ def plan_run(
     rng: Random,
     randomizers: Mapping[str, type[Randomizer]] | None = None,
     filter_jobs: FilterJobs | None = None,
+    memory: Mapping[Place, JsonValue] | None = None,
 ) -> Plan:
-    """Plan a run. Depends on its arguments alone; ``rng`` gives one number, the plan seed.
+    """Plan a run. Depends on its arguments alone; ``rng`` gives one number, the plan seed. ``memory`` is what
+    randomizer strategies kept of earlier runs of this pack.
 
     With ``filter_jobs`` the jobs are made at once and handed over; without, they are made when asked for.
     Raises UserError for anything in the request that is wrong, PluginError when a stage plugin or a filter
@@ -137,30 +165,82 @@ def plan_run(
     plan_seed = rng.getrandbits(PLAN_SEED_BITS) if seed < 0 else 0
     # With a fixed seed the picks follow from it, too: the same command gives the same images.
     picks_seed = plan_seed or max(seed, 0)
-    randomization = parse_randomization(pipeline.randomization, pipeline.randomization_source)
-    randomization = randomization.with_files(request.wildcards)
-    variants = Variants(randomization, randomizers or {}, picks_seed, pipeline.randomization_source)
-    source = _Source(request, pipeline, images, seed, plan_seed, variants)
-    all_jobs = _Jobs(source, tuple(pack.rows[number - 1] for number in numbers))
-    places: Sequence[int] | None = None
-    if request.limit and request.limit < all_jobs.total:
-        places = range(request.limit)
-    if request.sample and request.sample < (all_jobs.total if places is None else len(places)):
-        _refuse_too_many(request.sample)
-        of = all_jobs.total if places is None else len(places)
-        key = key_of("sample", picks_seed)
-        places = sorted(permute(index, of, key) for index in range(request.sample))
-    _refuse_too_many(all_jobs.total if places is None else len(places))
-    jobs: Sequence[PlannedJob] = all_jobs if places is None else _Chosen(all_jobs, places)
-    line = all_jobs.line()
-    if places is not None:
+
+    modes = randomizers or {}
+    axes = plan_axes(
+        parse_randomization(pipeline.randomization, pipeline.randomization_source, modes).with_files(
+            request.wildcards
+        ),
+        [parse_axis(text, modes) for text in request.axes],
+        pipeline.settings,
+        lambda field: pipeline.sources.get(f"pipeline.{field}", ""),
+        [planned.stage for planned in pipeline.stages],
+        stages,
+        (text for row in pack.rows for text in (row.positive, row.negative)),
+    )
+    variants = Variants(axes, modes, picks_seed, memory or {})
+    setups = Setups(
+        lambda overrides: resolve_pipeline(layers, request.sets, stages, overrides),
+        pipeline,
+        variants.axes,
+        request.sets,
+    )
+    if request.seed is not None and any(setup.seed != setups.base.seed for setup in setups.single()):
+        raise UserError(f"--seed {seed}: an axis varies the seed; leave one out")
+    maker = JobMaker(
+        pack,
+        setups,
+        variants,
+        images=images,
+        seed=request.seed,
+        plan_seed=plan_seed,
+        seed_mode=pipeline.settings.seed_mode,
+        run_timeout=request.run_timeout,
+        provenance={
+            "pack": pack.name,
+            "pack_sha256": pack.sha256,
+            "preset": request.preset_name,
+            "sidecar": request.sidecar_name,
+            "images": images,
+            "plan_seed": plan_seed,
+        },
+    )
+    count = Count(maker, tuple(number - 1 for number in numbers))
+    places = _places(count.total, request, picks_seed)
+    all_jobs = Jobs(maker, count, places)
+    line = count.line()
+    if len(places) < count.total:
         line += f"; {len(places):,} of them {'drawn' if request.sample else 'from the first on'}"
+    kept = PlanMemory(
+        pack.title,
+        tuple(
+            Remembered(*place, (memory or {}).get(place), variants.remember(place, count.slots[place], used))
+            for place, used in all_jobs.used.items()
+        ),
+    )
+    warnings = pipeline.warnings
+    if pipeline.settings.seed_mode == "fixed" and count.sames:
+        warnings += (
+            f"pipeline.seed_mode is fixed: the {images:,} images of a combination will be one picture; use "
+            "--count 1, or seed_mode per_image",
+        )
+    jobs: Sequence[PlannedJob] = all_jobs
     if filter_jobs is not None:
-        planned = len(jobs)
-        jobs = _filtered(jobs, filter_jobs)
-        if len(jobs) != planned:
-            line += f"; plugins made it {_count(len(jobs), 'image')}"
-    return Plan(pack.title, jobs, line, pipeline.warnings, plan_seed, pipeline.filename_pattern)
+        jobs = _filtered(all_jobs, filter_jobs)
+        if len(jobs) != len(all_jobs):
+            line += f"; plugins made it {count_of(len(jobs), 'image')}"
+    return Plan(pack.title, jobs, line, warnings, plan_seed, pipeline.filename_pattern, kept)
+
+
+def _places(total: int, request: PlanRequest, picks_seed: int) -> Sequence[int]:
+    """The numbers of the images to be made, in order. Raises UserError if they are too many."""
+    wanted = min(total, request.limit or total)
+    if request.sample and request.sample < wanted:
+        _refuse_too_many(request.sample)
+        key = key_of("sample", picks_seed)
+        return sorted(permute(index, wanted, key) for index in range(request.sample))
+    _refuse_too_many(wanted)
+    return range(wanted)
 
 
 def replay_plan(
@@ -203,19 +283,6 @@ def replay_plan(
     return Plan(title, (job,), "1 image, as it was made", tuple(warnings), 0, filename_pattern)
 
 
-def draw_seed(plan_seed: int, row: int) -> int:
-    """Base seed of a row, 0 to 2**32 - 1: a pure function of its arguments, so that a row that is added or left
-    out changes no other row's images. 32 bits, because that is what every backend takes."""
-    digest = hashlib.sha256(f"stablenew seed {plan_seed} row {row}".encode("ascii")).digest()
-    return int.from_bytes(digest[:4], "big")
-
-
-def advance_seed(base: int, image: int) -> int:
-    """Seed of image ``image`` (from 0) of a batch: base + image, as in A1111, inside the base's own range:
-    a 32-bit base goes on at 0 after 2**32 - 1, a larger one after 2**64 - 1."""
-    return (base + image) % (2**32 if base < 2**32 else 2**64)
-
-
 def _refuse_too_many(jobs: int) -> None:
     if jobs > MAX_JOBS:
         raise UserError(
@@ -233,251 +300,6 @@ def refuse_problems(pack: Pack, rows: Sequence[int]) -> None:
         raise UserError(f"pack {pack.name}, {found[0]}{more}")
 
 
-@dataclass(frozen=True, slots=True)
-class _StagePlan:
-    """What of a stage is the same for every job of the plan."""
-
-    planned: PlannedStage
-    config: Mapping[str, JsonValue]
-    has_seed: bool
-
-    def prompts(self, positive: str, negative: str) -> tuple[str, str]:
-        stage = self.planned.stage
-        try:
-            resolved = stage.resolve_prompts(self.planned.config, positive, negative)
-        except Exception as error:
-            raise PluginError(
-                f"stage {stage.name} {stage.version}: resolve_prompts failed: {error!r}"
-            ) from error
-        return resolved
-
-    def spec(self, prompts: tuple[str, str], image_seed: int, image: int) -> StageSpec:
-        planned = self.planned
-        seed = image_seed if planned.seed < 0 else advance_seed(planned.seed, image)
-        config = dict(self.config)  # a copy a job: a filter plugin that changes one must not change them all
-        if self.has_seed:
-            config["seed"] = seed
-        return StageSpec(planned.stage.name, planned.stage.version, *prompts, seed, config)
-
-
-def _stage_plan(planned: PlannedStage) -> _StagePlan:
-    stage = planned.stage
-    config = planned.config.model_dump(mode="json", by_alias=False)
-    for field in ("batch_size", "batch_count"):
-        if stage.phase is Phase.GENERATE and field in config:
-            config[field] = 1  # a batch was made into jobs of one image
-    try:
-        canonical_json(config)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"stage {stage.name}: a setting that JSON cannot hold ({error})") from error
-    return _StagePlan(planned, config, "seed" in config)
-
-
-class _Source:
-    """Makes any job of the plan from its row and image number."""
-
-    def __init__(
-        self,
-        request: PlanRequest,
-        pipeline: Pipeline,
-        images: int,
-        seed: int,
-        plan_seed: int,
-        variants: Variants,
-    ) -> None:
-        self.images = images
-        """Of each combination."""
-        self._pack = request.pack
-        self._seed = seed
-        self._plan_seed = plan_seed
-        self._variants = variants
-        self._run_timeout = request.run_timeout
-        self._stages = tuple(_stage_plan(planned) for planned in pipeline.stages)
-        self._needs = Needs()
-        for planned in pipeline.stages:
-            try:
-                self._needs |= planned.stage.needs(planned.config)
-            except Exception as error:
-                raise PluginError(f"stage {planned.stage.name}: needs failed: {error!r}") from error
-        self._provenance: Mapping[str, JsonValue] = {
-            "pack": request.pack.name,
-            "pack_sha256": request.pack.sha256,
-            "preset": request.preset_name,
-            "sidecar": request.sidecar_name,
-            "images": images,
-            "plan_seed": plan_seed,
-        }
-
-    def varied(self, row: Row) -> tuple[list[tuple[str, str]], RowVariants | None]:
-        """The prompts of the row's stages; and what varies in them, if anything does.
-
-        Raises UserError, with row, line and column, for what cannot be resolved."""
-        texts = self._variants.prepare(row.positive, row.negative)
-        prompts = [stage.prompts(*texts) for stage in self._stages]
-        if not any(sign in text for pair in prompts for text in pair for sign in ("{", "__", "[[")):
-            return [(resolve(positive), resolve(negative)) for positive, negative in prompts], None
-        try:
-            return prompts, self._variants.row(row.number, prompts)
-        except SpaceError as error:
-            raise UserError(f"pack {self._pack.name}, {self._where(row, prompts, error)}") from error
-
-    def _where(self, row: Row, prompts: Sequence[tuple[str, str]], error: SpaceError) -> str:
-        """What is wrong, with its place in the file, or else with the stage whose prompt it is."""
-        at, which = divmod(error.text, 2)
-        finding, text = error.finding, prompts[at][which]
-        own = (row.positive, row.negative)[which]
-        if text.startswith(own) and finding.at < len(own):
-            return str(located(row.number, finding, row.places[which]))
-        name = self._stages[at].planned.stage.name
-        return (
-            f"row {row.number}, line {row.line}, prompt of {name}, character {finding.at + 1}: "
-            f"{finding.reason}; {finding.fix}"
-        )
-
-    def jobs(self, row: Row, places: range | None = None) -> Iterator[JobSpec]:
-        """The jobs of ``row``, or those of its images at ``places``."""
-        prompts, varied = self.varied(row)
-        base = draw_seed(self._plan_seed, row.number) if self._seed < 0 else self._seed
-        combinations = varied.combinations if varied is not None else 1
-        wildcards = {"wildcards": dict(varied.wildcards)} if varied is not None and varied.wildcards else {}
-        for image in range(combinations * self.images) if places is None else places:
-            choices: Sequence[Mapping[str, JsonValue]] = ()
-            if varied is not None:
-                variant = varied.variant(image, self.images)
-                prompts = list(zip(variant.texts[::2], variant.texts[1::2], strict=True))
-                choices = variant.choices
-            seed = advance_seed(base, image)
-            yield JobSpec(
-                tuple(
-                    stage.spec(texts, seed, image) for stage, texts in zip(self._stages, prompts, strict=True)
-                ),
-                self._needs,
-                (),
-                self._run_timeout,
-                {
-                    **self._provenance,
-                    "row": row.number,
-                    "line": row.line,
-                    "template": row.template,
-                    "choices": [dict(choice) for choice in choices],
-                    **wildcards,
-                    "image": image,
-                    "base_seed": base,
-                },
-            )
-
-
-class _Jobs(Sequence[PlannedJob]):
-    """All jobs of a plan, row by row, made when asked for. ``len`` only while it is no more than MAX_JOBS."""
-
-    def __init__(self, source: _Source, rows: tuple[Row, ...]) -> None:
-        self._source = source
-        self._rows = rows
-        self._fanned: set[tuple[tuple[str, int], ...]] = set()
-        self._drawn: dict[str, None] = {}
-        counts = []
-        for row in rows:
-            _, varied = source.varied(row)
-            counts.append(source.images * (varied.combinations if varied is not None else 1))
-            self._fanned.add(varied.fanned if varied is not None else ())
-            self._drawn.update(dict.fromkeys(varied.drawn if varied is not None else ()))
-        self._ends = list(accumulate(counts))
-        self.total = self._ends[-1] if counts else 0
-
-    def line(self) -> str:
-        """What varies, in plain words."""
-        rows, images = len(self._rows), self._source.images
-        factors = [_count(rows, "row")]
-        combinations = self.total // images
-        if combinations != rows:
-            (fanned,) = self._fanned if len(self._fanned) == 1 else ((),)
-            product = rows
-            for _, size in fanned:
-                product *= size
-            if product == combinations:
-                factors += [f"{size:,} {shorten(slot, _SHOWN)}" for slot, size in fanned]
-            else:
-                factors = [f"{combinations:,} combinations of {_count(rows, 'row')}"]
-        line = f"{' x '.join([*factors, _count(images, 'image')])} = {_count(self.total, 'image')}"
-        fans = {slot for fanned in self._fanned for slot, _ in fanned}
-        drawn = [shorten(slot, _SHOWN) for slot in self._drawn if slot not in fans]
-        if drawn:
-            more = f" and {len(drawn) - _LISTED} more" if len(drawn) > _LISTED else ""
-            line += f"; drawn for each image: {', '.join(drawn[:_LISTED])}{more}"
-        return line
-
-    def __len__(self) -> int:
-        return self.total
-
-    @overload
-    def __getitem__(self, index: int) -> PlannedJob: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[PlannedJob]: ...
-    def __getitem__(self, index: int | slice) -> PlannedJob | Sequence[PlannedJob]:
-        if isinstance(index, slice):
-            return tuple(self.at(range(*index.indices(len(self)))))
-        place = index + self.total if index < 0 else index
-        if not 0 <= place < self.total:
-            raise IndexError(index)
-        return next(iter(self.at([place])))
-
-    def __iter__(self) -> Iterator[PlannedJob]:
-        index = 0
-        for row in self._rows:
-            for spec in self._source.jobs(row):
-                yield PlannedJob(index, row.number, spec)
-                index += 1
-
-    def at(self, places: Iterable[int]) -> Iterator[PlannedJob]:
-        """The jobs at ``places``; those of one row that follow each other by one are made together."""
-        start, following = 0, 0
-        for place in places:
-            if following and place != start + following:
-                yield from self._run(start, following)
-                following = 0
-            if not following:
-                start = place
-            following += 1
-        if following:
-            yield from self._run(start, following)
-
-    def _run(self, start: int, count: int) -> Iterator[PlannedJob]:
-        while count:
-            at = bisect_right(self._ends, start)
-            first = self._ends[at - 1] if at else 0
-            here = min(count, self._ends[at] - start)
-            specs = self._source.jobs(self._rows[at], range(start - first, start - first + here))
-            for place, spec in enumerate(specs, start):
-                yield PlannedJob(place, self._rows[at].number, spec)
-            start, count = start + here, count - here
-
-
-class _Chosen(Sequence[PlannedJob]):
-    """Some jobs of a plan, numbered anew."""
-
-    def __init__(self, jobs: _Jobs, places: Sequence[int]) -> None:
-        self._jobs, self._places = jobs, places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    @overload
-    def __getitem__(self, index: int) -> PlannedJob: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[PlannedJob]: ...
-    def __getitem__(self, index: int | slice) -> PlannedJob | Sequence[PlannedJob]:
-        if isinstance(index, slice):
-            numbers = range(*index.indices(len(self)))
-            found = self._jobs.at(self._places[number] for number in numbers)
-            return tuple(replace(job, index=number) for number, job in zip(numbers, found, strict=True))
-        number = range(len(self))[index]
-        return replace(self._jobs[self._places[number]], index=number)
-
-    def __iter__(self) -> Iterator[PlannedJob]:
-        for number, job in enumerate(self._jobs.at(self._places)):
-            yield replace(job, index=number)
-
-
 def _filtered(jobs: Sequence[PlannedJob], filter_jobs: FilterJobs) -> Sequence[PlannedJob]:
     specs = filter_jobs([job.spec for job in jobs])
     if not isinstance(specs, Sequence) or not all(isinstance(spec, JobSpec) for spec in specs):
@@ -490,15 +312,6 @@ def _filtered(jobs: Sequence[PlannedJob], filter_jobs: FilterJobs) -> Sequence[P
 def _row_of(spec: JobSpec) -> int:
     row = spec.provenance.get("row", 0)
     return row if type(row) is int and row > 0 else 0
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
-_LISTED = 5
-_SHOWN = 20
-"""Characters of a slot in the line."""
 
 
 def _has_right_types(spec: JobSpec) -> bool:

@@ -54,6 +54,13 @@ class NodesPort(Protocol):
     async def drain_node(self, node: str, draining: bool, reason: str) -> pb.Node: ...
 
 
+class PlacesPort(Protocol):
+    """What clients can ask about what the randomizer keeps."""
+
+    async def list_places(self, request: pb.ListPlacesRequest) -> pb.ListPlacesResponse: ...
+    async def reset(self, request: pb.ResetPlacesRequest) -> pb.ResetPlacesResponse: ...
+
+
 class KernelPort(Protocol):
     """What clients can ask of the kernel; see ``kernel.proto`` for what each call does."""
 
@@ -63,6 +70,8 @@ class KernelPort(Protocol):
     def queue(self) -> QueuePort: ...
     @property
     def nodes(self) -> NodesPort: ...
+    @property
+    def places(self) -> PlacesPort: ...
     async def status(self) -> pb.GetStatusResponse: ...
     async def watch(self, watcher: Watcher) -> pb.WatchResponse: ...
     def unwatch(self, watcher: Watcher) -> None: ...
@@ -150,6 +159,14 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     async def RateImage(self, request: pb.RateImageRequest, context: Any) -> pb.RateImageResponse:
         """Rate an image by its pixels."""
         return await _finish(context, self._kernel.rate(request))
+
+    async def ListPlaces(self, request: pb.ListPlacesRequest, context: Any) -> pb.ListPlacesResponse:
+        """What the randomizer keeps between runs."""
+        return await _answer(context, self._kernel.places.list_places(request))
+
+    async def ResetPlaces(self, request: pb.ResetPlacesRequest, context: Any) -> pb.ResetPlacesResponse:
+        """Forget it."""
+        return await _finish(context, self._kernel.places.reset(request))
 
     async def StopKernel(self, request: pb.StopKernelRequest, context: Any) -> pb.StopKernelResponse:
         """Agree to stop; the stop itself comes after the answer."""

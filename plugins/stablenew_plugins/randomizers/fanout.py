@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from stablenew_api.randomizer import Randomizer, Slot, Turn
+from stablenew_api.randomizer import Memory, Randomizer, Slot, Turn
 
 
 class Fanout(Randomizer):
@@ -19,7 +19,7 @@ class Fanout(Randomizer):
         """The product of the slots' sizes."""
         return math.prod(slot.size for slot in slots)
 
-    def pick(self, slots: Sequence[Slot], turn: Turn) -> Sequence[int]:
+    def pick(self, slots: Sequence[Slot], turn: Turn, memory: Memory) -> Sequence[int]:
         """The digits of the combination's number, in the mixed radix of the slots' sizes."""
         number = turn.combination
         picks = []

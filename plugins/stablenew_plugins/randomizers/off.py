@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stablenew_api.randomizer import Randomizer, Slot, Turn
+from stablenew_api.randomizer import Memory, Randomizer, Slot, Turn
 
 
 class Off(Randomizer):
@@ -14,6 +14,6 @@ class Off(Randomizer):
     title = "Off"
     description = "Each slot keeps its first option."
 
-    def pick(self, slots: Sequence[Slot], turn: Turn) -> Sequence[int]:
+    def pick(self, slots: Sequence[Slot], turn: Turn, memory: Memory) -> Sequence[int]:
         """The first options."""
         return [0] * len(slots)

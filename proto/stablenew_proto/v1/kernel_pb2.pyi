@@ -55,7 +55,7 @@ class QueueSummary(_message.Message):
     def __init__(self, paused: bool = ..., paused_reason: _Optional[str] = ..., queued: _Optional[int] = ..., active: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., cancelled: _Optional[int] = ...) -> None: ...
 
 class RunRequest(_message.Message):
-    __slots__ = ("pack_name", "pack", "sidecar", "sidecar_name", "preset", "preset_json", "preset_name", "rows", "sets", "count", "seed", "out_dir", "priority", "reports", "pack_path", "limit", "sample", "wildcards", "like_last", "confirmed")
+    __slots__ = ("pack_name", "pack", "sidecar", "sidecar_name", "preset", "preset_json", "preset_name", "rows", "sets", "count", "seed", "out_dir", "priority", "reports", "pack_path", "limit", "sample", "wildcards", "like_last", "confirmed", "axes")
     PACK_NAME_FIELD_NUMBER: _ClassVar[int]
     PACK_FIELD_NUMBER: _ClassVar[int]
     SIDECAR_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +76,7 @@ class RunRequest(_message.Message):
     WILDCARDS_FIELD_NUMBER: _ClassVar[int]
     LIKE_LAST_FIELD_NUMBER: _ClassVar[int]
     CONFIRMED_FIELD_NUMBER: _ClassVar[int]
+    AXES_FIELD_NUMBER: _ClassVar[int]
     pack_name: str
     pack: bytes
     sidecar: bytes
@@ -96,7 +97,8 @@ class RunRequest(_message.Message):
     wildcards: _containers.RepeatedCompositeFieldContainer[NamedFile]
     like_last: bool
     confirmed: bool
-    def __init__(self, pack_name: _Optional[str] = ..., pack: _Optional[bytes] = ..., sidecar: _Optional[bytes] = ..., sidecar_name: _Optional[str] = ..., preset: _Optional[str] = ..., preset_json: _Optional[bytes] = ..., preset_name: _Optional[str] = ..., rows: _Optional[str] = ..., sets: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., seed: _Optional[int] = ..., out_dir: _Optional[str] = ..., priority: _Optional[int] = ..., reports: _Optional[_Iterable[str]] = ..., pack_path: _Optional[str] = ..., limit: _Optional[int] = ..., sample: _Optional[int] = ..., wildcards: _Optional[_Iterable[_Union[NamedFile, _Mapping]]] = ..., like_last: bool = ..., confirmed: bool = ...) -> None: ...
+    axes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, pack_name: _Optional[str] = ..., pack: _Optional[bytes] = ..., sidecar: _Optional[bytes] = ..., sidecar_name: _Optional[str] = ..., preset: _Optional[str] = ..., preset_json: _Optional[bytes] = ..., preset_name: _Optional[str] = ..., rows: _Optional[str] = ..., sets: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., seed: _Optional[int] = ..., out_dir: _Optional[str] = ..., priority: _Optional[int] = ..., reports: _Optional[_Iterable[str]] = ..., pack_path: _Optional[str] = ..., limit: _Optional[int] = ..., sample: _Optional[int] = ..., wildcards: _Optional[_Iterable[_Union[NamedFile, _Mapping]]] = ..., like_last: bool = ..., confirmed: bool = ..., axes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NamedFile(_message.Message):
     __slots__ = ("name", "content")
@@ -509,3 +511,47 @@ class StopKernelRequest(_message.Message):
 class StopKernelResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class Place(_message.Message):
+    __slots__ = ("pack", "slot", "mode", "state", "changed_at", "kept_json")
+    PACK_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    KEPT_JSON_FIELD_NUMBER: _ClassVar[int]
+    pack: str
+    slot: str
+    mode: str
+    state: str
+    changed_at: str
+    kept_json: bytes
+    def __init__(self, pack: _Optional[str] = ..., slot: _Optional[str] = ..., mode: _Optional[str] = ..., state: _Optional[str] = ..., changed_at: _Optional[str] = ..., kept_json: _Optional[bytes] = ...) -> None: ...
+
+class ListPlacesRequest(_message.Message):
+    __slots__ = ("pack", "slot")
+    PACK_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    pack: str
+    slot: str
+    def __init__(self, pack: _Optional[str] = ..., slot: _Optional[str] = ...) -> None: ...
+
+class ListPlacesResponse(_message.Message):
+    __slots__ = ("places",)
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    places: _containers.RepeatedCompositeFieldContainer[Place]
+    def __init__(self, places: _Optional[_Iterable[_Union[Place, _Mapping]]] = ...) -> None: ...
+
+class ResetPlacesRequest(_message.Message):
+    __slots__ = ("pack", "slot")
+    PACK_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    pack: str
+    slot: str
+    def __init__(self, pack: _Optional[str] = ..., slot: _Optional[str] = ...) -> None: ...
+
+class ResetPlacesResponse(_message.Message):
+    __slots__ = ("reset",)
+    RESET_FIELD_NUMBER: _ClassVar[int]
+    reset: int
+    def __init__(self, reset: _Optional[int] = ...) -> None: ...

@@ -107,6 +107,16 @@ class KernelServiceStub(object):
                 request_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.RateImageRequest.SerializeToString,
                 response_deserializer=stablenew__proto_dot_v1_dot_kernel__pb2.RateImageResponse.FromString,
                 _registered_method=True)
+        self.ListPlaces = channel.unary_unary(
+                '/stablenew_proto.v1.KernelService/ListPlaces',
+                request_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.ListPlacesRequest.SerializeToString,
+                response_deserializer=stablenew__proto_dot_v1_dot_kernel__pb2.ListPlacesResponse.FromString,
+                _registered_method=True)
+        self.ResetPlaces = channel.unary_unary(
+                '/stablenew_proto.v1.KernelService/ResetPlaces',
+                request_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.ResetPlacesRequest.SerializeToString,
+                response_deserializer=stablenew__proto_dot_v1_dot_kernel__pb2.ResetPlacesResponse.FromString,
+                _registered_method=True)
         self.StopKernel = channel.unary_unary(
                 '/stablenew_proto.v1.KernelService/StopKernel',
                 request_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.StopKernelRequest.SerializeToString,
@@ -209,6 +219,20 @@ class KernelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPlaces(self, request, context):
+        """What the randomizer keeps between runs: where sequential and rotating slots stand, how often options were used.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetPlaces(self, request, context):
+        """Forgets it: these slots begin anew. Runs that are queued already stay as they are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StopKernel(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -287,6 +311,16 @@ def add_KernelServiceServicer_to_server(servicer, server):
                     servicer.RateImage,
                     request_deserializer=stablenew__proto_dot_v1_dot_kernel__pb2.RateImageRequest.FromString,
                     response_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.RateImageResponse.SerializeToString,
+            ),
+            'ListPlaces': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPlaces,
+                    request_deserializer=stablenew__proto_dot_v1_dot_kernel__pb2.ListPlacesRequest.FromString,
+                    response_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.ListPlacesResponse.SerializeToString,
+            ),
+            'ResetPlaces': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetPlaces,
+                    request_deserializer=stablenew__proto_dot_v1_dot_kernel__pb2.ResetPlacesRequest.FromString,
+                    response_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.ResetPlacesResponse.SerializeToString,
             ),
             'StopKernel': grpc.unary_unary_rpc_method_handler(
                     servicer.StopKernel,
@@ -675,6 +709,60 @@ class KernelService(object):
             '/stablenew_proto.v1.KernelService/RateImage',
             stablenew__proto_dot_v1_dot_kernel__pb2.RateImageRequest.SerializeToString,
             stablenew__proto_dot_v1_dot_kernel__pb2.RateImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPlaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stablenew_proto.v1.KernelService/ListPlaces',
+            stablenew__proto_dot_v1_dot_kernel__pb2.ListPlacesRequest.SerializeToString,
+            stablenew__proto_dot_v1_dot_kernel__pb2.ListPlacesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetPlaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stablenew_proto.v1.KernelService/ResetPlaces',
+            stablenew__proto_dot_v1_dot_kernel__pb2.ResetPlacesRequest.SerializeToString,
+            stablenew__proto_dot_v1_dot_kernel__pb2.ResetPlacesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,6 +55,10 @@ class KernelServiceStub:
     DrainNode: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.DrainNodeRequest, _kernel_pb2.DrainNodeResponse]
     ListPlugins: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ListPluginsRequest, _kernel_pb2.ListPluginsResponse]
     RateImage: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.RateImageRequest, _kernel_pb2.RateImageResponse]
+    ListPlaces: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ListPlacesRequest, _kernel_pb2.ListPlacesResponse]
+    """What the randomizer keeps between runs: where sequential and rotating slots stand, how often options were used."""
+    ResetPlaces: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ResetPlacesRequest, _kernel_pb2.ResetPlacesResponse]
+    """Forgets it: these slots begin anew. Runs that are queued already stay as they are."""
     StopKernel: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.StopKernelRequest, _kernel_pb2.StopKernelResponse]
 
 @_typing.type_check_only
@@ -84,6 +88,10 @@ class KernelServiceAsyncStub(KernelServiceStub):
     DrainNode: _aio.UnaryUnaryMultiCallable[_kernel_pb2.DrainNodeRequest, _kernel_pb2.DrainNodeResponse]  # type: ignore[assignment]
     ListPlugins: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ListPluginsRequest, _kernel_pb2.ListPluginsResponse]  # type: ignore[assignment]
     RateImage: _aio.UnaryUnaryMultiCallable[_kernel_pb2.RateImageRequest, _kernel_pb2.RateImageResponse]  # type: ignore[assignment]
+    ListPlaces: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ListPlacesRequest, _kernel_pb2.ListPlacesResponse]  # type: ignore[assignment]
+    """What the randomizer keeps between runs: where sequential and rotating slots stand, how often options were used."""
+    ResetPlaces: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ResetPlacesRequest, _kernel_pb2.ResetPlacesResponse]  # type: ignore[assignment]
+    """Forgets it: these slots begin anew. Runs that are queued already stay as they are."""
     StopKernel: _aio.UnaryUnaryMultiCallable[_kernel_pb2.StopKernelRequest, _kernel_pb2.StopKernelResponse]  # type: ignore[assignment]
 
 class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -194,6 +202,22 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _kernel_pb2.RateImageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_kernel_pb2.RateImageResponse, _abc.Awaitable[_kernel_pb2.RateImageResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListPlaces(
+        self,
+        request: _kernel_pb2.ListPlacesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kernel_pb2.ListPlacesResponse, _abc.Awaitable[_kernel_pb2.ListPlacesResponse]]:
+        """What the randomizer keeps between runs: where sequential and rotating slots stand, how often options were used."""
+
+    @_abc_1.abstractmethod
+    def ResetPlaces(
+        self,
+        request: _kernel_pb2.ResetPlacesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kernel_pb2.ResetPlacesResponse, _abc.Awaitable[_kernel_pb2.ResetPlacesResponse]]:
+        """Forgets it: these slots begin anew. Runs that are queued already stay as they are."""
 
     @_abc_1.abstractmethod
     def StopKernel(

@@ -65,16 +65,6 @@ class LibraryServiceStub(object):
                 request_serializer=stablenew__proto_dot_v1_dot_library__pb2.ExplainSettingsRequest.SerializeToString,
                 response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ExplainSettingsResponse.FromString,
                 _registered_method=True)
-        self.ListPlaces = channel.unary_unary(
-                '/stablenew_proto.v1.LibraryService/ListPlaces',
-                request_serializer=stablenew__proto_dot_v1_dot_library__pb2.ListPlacesRequest.SerializeToString,
-                response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ListPlacesResponse.FromString,
-                _registered_method=True)
-        self.ResetPlaces = channel.unary_unary(
-                '/stablenew_proto.v1.LibraryService/ResetPlaces',
-                request_serializer=stablenew__proto_dot_v1_dot_library__pb2.ResetPlacesRequest.SerializeToString,
-                response_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ResetPlacesResponse.FromString,
-                _registered_method=True)
 
 
 class LibraryServiceServicer(object):
@@ -122,19 +112,6 @@ class LibraryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListPlaces(self, request, context):
-        """Where sequential, rotating and least-used slots stand.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ResetPlaces(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_LibraryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -167,16 +144,6 @@ def add_LibraryServiceServicer_to_server(servicer, server):
                     servicer.ExplainSettings,
                     request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ExplainSettingsRequest.FromString,
                     response_serializer=stablenew__proto_dot_v1_dot_library__pb2.ExplainSettingsResponse.SerializeToString,
-            ),
-            'ListPlaces': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListPlaces,
-                    request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ListPlacesRequest.FromString,
-                    response_serializer=stablenew__proto_dot_v1_dot_library__pb2.ListPlacesResponse.SerializeToString,
-            ),
-            'ResetPlaces': grpc.unary_unary_rpc_method_handler(
-                    servicer.ResetPlaces,
-                    request_deserializer=stablenew__proto_dot_v1_dot_library__pb2.ResetPlacesRequest.FromString,
-                    response_serializer=stablenew__proto_dot_v1_dot_library__pb2.ResetPlacesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -342,60 +309,6 @@ class LibraryService(object):
             '/stablenew_proto.v1.LibraryService/ExplainSettings',
             stablenew__proto_dot_v1_dot_library__pb2.ExplainSettingsRequest.SerializeToString,
             stablenew__proto_dot_v1_dot_library__pb2.ExplainSettingsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListPlaces(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/stablenew_proto.v1.LibraryService/ListPlaces',
-            stablenew__proto_dot_v1_dot_library__pb2.ListPlacesRequest.SerializeToString,
-            stablenew__proto_dot_v1_dot_library__pb2.ListPlacesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ResetPlaces(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/stablenew_proto.v1.LibraryService/ResetPlaces',
-            stablenew__proto_dot_v1_dot_library__pb2.ResetPlacesRequest.SerializeToString,
-            stablenew__proto_dot_v1_dot_library__pb2.ResetPlacesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -70,7 +70,11 @@ def test_a_link_that_leads_back_ends(tmp_path: Path) -> None:
 
 def prompts(root: Path, pack: str, **more: object) -> list[str]:
     planner = Planner(
-        host_of(Basics(), randomizers), root, Settings(), Random(3), WildcardFolder(root / "wildcards")
+        host_of(Basics(), randomizers),
+        root,
+        Settings(),
+        Random(3),
+        wildcards=WildcardFolder(root / "wildcards"),
     )
     run = pb.RunRequest(pack_name="p.txt", pack=pack.encode(), **more)  # type: ignore[arg-type]
     return [job.spec.stages[0].prompt for job in planner.plan(run).jobs]
@@ -95,7 +99,11 @@ def test_versions_are_recorded_and_a_broken_file_is_told_with_its_line(tmp_path:
         prompts(tmp_path, "a __hair__")
     write(tmp_path, "wildcards/tone.txt", "x\n{y|z}\n")
     planner = Planner(
-        host_of(Basics(), randomizers), tmp_path, Settings(), Random(3), WildcardFolder(tmp_path / "wildcards")
+        host_of(Basics(), randomizers),
+        tmp_path,
+        Settings(),
+        Random(3),
+        wildcards=WildcardFolder(tmp_path / "wildcards"),
     )
     (job,) = planner.plan(pb.RunRequest(pack_name="p.txt", pack=b"a __hair__")).jobs
     assert sorted(job.spec.provenance["wildcards"]) == ["hair", "tone"]

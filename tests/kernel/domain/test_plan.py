@@ -90,6 +90,7 @@ def test_a_job_is_resolved_to_the_end() -> None:
         "image": 1,
         "images": 2,
         "base_seed": 7,
+        "seed_mode": "per_image",
         "plan_seed": made.plan_seed,
     }
     assert JobSpec.from_json(json.loads(job.spec.canonical())).canonical() == job.spec.canonical()

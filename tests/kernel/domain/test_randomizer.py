@@ -179,7 +179,7 @@ def test_permutations_differ_and_are_well_mixed() -> None:
 
 
 def draws(slot: Slot, images: int) -> list[int]:
-    return [RandomPicks().pick([slot], Turn(7, 1, 0, image))[0] for image in range(images)]
+    return [RandomPicks().pick([slot], Turn(7, 1, 0, image), {})[0] for image in range(images)]
 
 
 def test_random_draws_every_option_before_one_comes_again() -> None:
@@ -334,7 +334,7 @@ def test_a_strategy_that_breaks_its_contract_is_named(size: int | None, picks: A
         def size(self, slots: Any) -> int:
             return 1 // 0 if size is None else size
 
-        def pick(self, slots: Any, turn: Turn) -> Any:
+        def pick(self, slots: Any, turn: Turn, memory: Any) -> Any:
             return picks
 
     request = PlanRequest(parse_pack("p.txt", b"{a|b}"), seed=1)

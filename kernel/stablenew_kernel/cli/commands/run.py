@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     metavar="STAGE.KEY=VALUE",
     help="Change a setting. May be given several times.",
 )
+@click.option(
+    "--axis",
+    "axes",
+    multiple=True,
+    metavar="STAGE.KEY=A,B,C[:MODE]",
+    help="Vary a setting. May be given several times.",
+)
 @click.option("--count", type=click.IntRange(min=1), help="Images a row.")
 @click.option("--seed", type=click.IntRange(-1, 2**63 - 1), help="First seed; -1 draws one.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many images.")
@@ -68,6 +75,7 @@ def make_request(
     preset: str,
     rows: str,
     sets: tuple[str, ...],
+    axes: tuple[str, ...],
     count: int | None,
     seed: int | None,
     limit: int | None,
@@ -94,6 +102,7 @@ def make_request(
         preset_name=preset_file,
         rows=rows,
         sets=sets,
+        axes=axes,
         count=count,
         seed=seed,
         limit=limit or 0,

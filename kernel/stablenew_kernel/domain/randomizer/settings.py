@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
 from stablenew_kernel.domain.randomizer.grammar import MODES, normalize, split_options
-from stablenew_kernel.domain.randomizer.space import Definitions
+from stablenew_kernel.domain.randomizer.space import Definitions, short_id
 
 _SYNONYMS = {"round_robin": "rotate"}
 """Names of modes in old files."""
+
+_SIGNS = {mode: sign for sign, mode in MODES.items()}
+
+
+def _text(value: object) -> object:
+    """Numbers stand for their text: a matrix field may be a setting."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+_Text = Annotated[str, BeforeValidator(_text)]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class _MatrixSlot(_Section):
-    name: str = Field(min_length=1)
-    values: tuple[str, ...] = ()
+class _HasMode(_Section):
     mode: str = ""
 
 
-class _Matrix(_Section):
+class _MatrixSlot(_HasMode):
+    name: str = Field(min_length=1)
+    values: tuple[_Text, ...] = ()
+
+
+class _Matrix(_HasMode):
     enabled: bool = True
     mode: str = "fanout"
     limit: int = Field(0, ge=0)
@@ -37,12 +51,12 @@ class _Matrix(_Section):
     raw_text: str = ""
 
 
-class _Token(_Section):
+class _Token(_HasMode):
     token: str = Field(min_length=1)
-    values: tuple[str, ...] = ()
+    values: tuple[_Text, ...] = ()
 
 
-class _Wildcards(_Section):
+class _Wildcards(_HasMode):
     enabled: bool = True
     mode: str = "random"
     tokens: tuple[_Token, ...] = ()
@@ -50,28 +64,64 @@ class _Wildcards(_Section):
     weights_in_text: bool = False
 
 
-class _Rule(_Section):
+class _Rule(_HasMode):
     search: str = Field(min_length=1)
-    replacements: tuple[str, ...] = ()
+    replacements: tuple[_Text, ...] = ()
 
 
-class _Rules(_Section):
+class _Rules(_HasMode):
     enabled: bool = True
     mode: str = "random"
     rules: tuple[_Rule, ...] = ()
     raw_text: str = ""
 
 
-class _Choices(_Section):
+class _Choices(_HasMode):
     mode: str = "random"
+
+
+class _Axis(_HasMode):
+    field: str = Field(min_length=1)
+    values: tuple[Any, ...] = ()
+    mode: str = "fanout"
+    enabled: bool = True
 
 
 class _Randomization(_Section):
     enabled: bool = True
+    axes: tuple[_Axis, ...] = ()
     prompt_sr: _Rules = _Rules()
     wildcards: _Wildcards = _Wildcards()
     matrix: _Matrix = _Matrix()
     choices: _Choices = _Choices()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``search``, wherever it stands in a prompt, becomes one of ``replacements``."""
+
+    search: str
+    replacements: tuple[str, ...]
+    mode: str
+
+    @property
+    def choice(self) -> str:
+        """The choice that is put in place of ``search``."""
+        return f"{{{_SIGNS.get(self.mode, '')}{'|'.join(self.replacements)}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class AxisSettings:
+    """A setting that is to vary, as a file or the command line has it."""
+
+    field: str
+    """``txt2img.steps``, ``steps``, ``size``, ``lora``."""
+    values: tuple[JsonValue, ...]
+    mode: str
+    source: str
+    """Where it comes from, for error texts: ``sidecar demo.json: randomization.axes``, ``--axis``."""
+    joint: str = ""
+    """Not empty: it walks together with all axes that say the same, where the mode lets them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +130,17 @@ class Randomization:
 
     definitions: Definitions
     modes: Mapping[str, str]
-    """By kind of slot: slot, wildcard, choice, rule."""
+    """By kind of slot: slot, wildcard, choice."""
     slot_modes: Mapping[str, str]
-    """Of matrix slots that have one of their own, by normalized name."""
-    rules: tuple[tuple[str, tuple[str, ...]], ...]
-    """Search and replacements."""
+    """Of slots that have one of their own: matrix slots by normalized name, ``__wildcards__``, rules."""
+    rules: tuple[Rule, ...]
     limit: int
     """Combinations a row at most; 0: all."""
     base_prompt: str
     prompt_mode: str
+    axes: tuple[AxisSettings, ...]
+    source: str
+    """The file, for error texts."""
 
     def with_files(self, files: Sequence[Mapping[str, bytes]]) -> Randomization:
         """The same with wildcard files, as :attr:`Definitions.files` has them."""
@@ -106,8 +158,11 @@ class Randomization:
         return " ".join(text for text in texts if text)
 
 
-def parse_randomization(section: Mapping[str, JsonValue], source: str) -> Randomization:
-    """Read the section. ``source`` is the file, for error texts. Raises UserError naming source and field."""
+def parse_randomization(
+    section: Mapping[str, JsonValue], source: str, known: Collection[str] = ()
+) -> Randomization:
+    """Read the section. ``source`` is the file, for error texts; ``known`` are the modes that there are, empty
+    to accept any. Raises UserError naming source and field."""
     given = {key: value for key, value in section.items() if value is not None}
     try:
         read = _Randomization.model_validate(given)
@@ -115,10 +170,17 @@ def parse_randomization(section: Mapping[str, JsonValue], source: str) -> Random
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in ("randomization", *first["loc"]))
         raise UserError(f"{source}: {field}: {first['msg'][:1].lower()}{first['msg'][1:]}") from error
-    matrix, wildcards, rules = read.matrix, read.wildcards, read.prompt_sr
-    if _mode(rules.mode) not in MODES.values():
-        known = ", ".join(sorted(MODES.values()))
-        raise UserError(f"{source}: randomization.prompt_sr.mode: {rules.mode!r} is not one of {known}")
+    matrix, wildcards = read.matrix, read.wildcards
+
+    def mode_of(section: _HasMode, field: str) -> str:
+        mode = _mode(section.mode)
+        if known and mode not in known and "mode" in section.model_fields_set:
+            raise UserError(
+                f"{source}: randomization.{field}.mode: {section.mode!r} is not one of "
+                + ", ".join(sorted(known))
+            )
+        return mode
+
     slots: dict[str, tuple[str, ...]] = {}
     slot_modes: dict[str, str] = {}
     for slot in matrix.slots or [
@@ -132,28 +194,83 @@ def parse_randomization(section: Mapping[str, JsonValue], source: str) -> Random
             )
         slots[name] = slot.values
         if slot.mode:
-            slot_modes[name] = _mode(slot.mode)
-    tokens = {
-        token.token.strip().removeprefix("__").removesuffix("__"): token.values
-        for token in wildcards.tokens
-        or [_Token(token=name, values=values) for name, values in _raw(wildcards.raw_text, ":", source)]
-    }
-    replaced = tuple((rule.search, rule.replacements) for rule in rules.rules if rule.replacements)
-    replaced = replaced or tuple(_raw(rules.raw_text, "=>", source))
+            slot_modes[name] = mode_of(slot, f"matrix.slots.{slot.name}")
+    if not (read.enabled and matrix.enabled):
+        slot_modes.clear()
+    tokens: dict[str, tuple[str, ...]] = {}
+    for token in wildcards.tokens or [
+        _Token(token=name, values=values) for name, values in _raw(wildcards.raw_text, ":", source)
+    ]:
+        path = token.token.strip().removeprefix("__").removesuffix("__")
+        tokens[path] = token.values
+        if token.mode and read.enabled and wildcards.enabled:
+            slot_modes[short_id(f"__{path}__")] = mode_of(token, f"wildcards.tokens.{path}")
+    rules = _rules(read.prompt_sr, source, mode_of) if read.enabled and read.prompt_sr.enabled else ()
+    # A mode without a sampler sign cannot be written into the choice: it goes by what the choice says.
+    slot_modes.update({short_id(rule.choice): rule.mode for rule in rules if rule.mode not in _SIGNS})
     return Randomization(
         Definitions(slots, tokens, weights_in_text=wildcards.weights_in_text),
         {
-            "slot": _mode(matrix.mode) if read.enabled and matrix.enabled else "off",
-            "wildcard": _mode(wildcards.mode) if read.enabled and wildcards.enabled else "off",
-            "rule": _mode(rules.mode),
-            "choice": _mode(read.choices.mode) if read.enabled else "off",
+            "slot": mode_of(matrix, "matrix") if read.enabled and matrix.enabled else "off",
+            "wildcard": mode_of(wildcards, "wildcards") if read.enabled and wildcards.enabled else "off",
+            "choice": mode_of(read.choices, "choices") if read.enabled else "off",
         },
-        slot_modes if read.enabled and matrix.enabled else {},
-        replaced if read.enabled and rules.enabled else (),
+        slot_modes,
+        rules,
         matrix.limit,
         matrix.base_prompt if read.enabled and matrix.enabled else "",
         matrix.prompt_mode,
+        tuple(
+            AxisSettings(
+                axis.field,
+                axis.values,
+                mode_of(axis, f"axes.{axis.field}"),
+                f"{source}: randomization.axes",
+            )
+            for axis in read.axes
+            if read.enabled and axis.enabled and axis.values
+        ),
+        source,
     )
+
+
+def _rules(section: _Rules, source: str, mode_of: Callable[[_HasMode, str], str]) -> tuple[Rule, ...]:
+    given = [rule for rule in section.rules if rule.replacements] or [
+        _Rule(search=name, replacements=values) for name, values in _raw(section.raw_text, "=>", source)
+    ]
+    mode = mode_of(section, "prompt_sr")
+    return tuple(
+        Rule(
+            rule.search,
+            rule.replacements,
+            mode_of(rule, f"prompt_sr.rules.{rule.search}") if rule.mode else mode,
+        )
+        for rule in given
+    )
+
+
+def parse_axis(text: str, modes: Collection[str]) -> AxisSettings:
+    """``--axis FIELD=VALUE,VALUE[:MODE]``. What stands behind the last colon is a mode if it is one of
+    ``modes`` (``lora=soft:0.8`` has none). A JSON list of values may hold commas. Without values the axis is
+    none: it takes one of the same field out of preset and sidecar. Raises UserError for another form."""
+    field, equals, rest = (part.strip() for part in text.partition("="))
+    if not equals or not field:
+        raise UserError(
+            f"--axis {text}: write --axis FIELD=VALUE,VALUE, for example --axis txt2img.cfg_scale=5,7,9"
+        )
+    values, colon, mode = rest.rpartition(":")
+    if not colon or _mode(mode) not in {*modes, *_SYNONYMS.values()}:
+        values, mode = rest, "fanout"
+    if values.lstrip().startswith("["):
+        try:
+            listed = json.loads(values)
+        except ValueError as error:
+            raise UserError(f"--axis {text}: {values!r} is no JSON list ({error})") from error
+        if not isinstance(listed, list):
+            raise UserError(f"--axis {text}: {values!r} is no JSON list")
+        return AxisSettings(field, tuple(listed), _mode(mode), f"--axis {field}")
+    given = tuple(value.strip() for value in values.split(",")) if values.strip() else ()
+    return AxisSettings(field, given, _mode(mode), f"--axis {field}")
 
 
 def _mode(name: str) -> str:

@@ -619,7 +619,7 @@ class _RowCompiler:
         for name, variable in scope.items():
             if variable.fixed:
                 # The same for all texts that say the same, so that a later stage takes the row's own picks.
-                variable.fixed = self._id(prefix + _short_id(variable.source), assigned)
+                variable.fixed = self._id(prefix + short_id(variable.source), assigned)
                 scope[name] = self._fixed.setdefault(variable.fixed, variable)
         # Counted anew in each text: a later stage's prompt begins with the row's, and takes the same picks.
         return self._pieces(nodes, _Where(scope), prefix, {})
@@ -649,7 +649,7 @@ class _RowCompiler:
         self.lists.update(dict.fromkeys(made.lists))
         if isinstance(node, SlotRef):
             return self._needed(normalize(node.name), where)
-        name = prefix + _short_id(node.source)
+        name = prefix + short_id(node.source)
         inner: Node = node
         if isinstance(node, Use):
             variable = where.scope.get(node.name)
@@ -738,7 +738,8 @@ def _joined(kind: type[Row], made: Sequence[_Made]) -> _Made:
     return _with(kind([one.part for one in made]), made)
 
 
-def _short_id(source: str) -> str:
+def short_id(source: str) -> str:
+    """``source``, or its beginning and a hash: the id of a slot that has no name."""
     if len(source) <= _LONGEST_ID:
         return source
     return f"{source[:24]}…{hashlib.sha256(source.encode('utf-8')).hexdigest()[:8]}"

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stablenew_api.errors import PluginError, UserError
 from stablenew_api.jobs import JsonValue
-from stablenew_api.randomizer import Randomizer, Slot, Turn
-from stablenew_kernel.domain.randomizer.grammar import MODES
-from stablenew_kernel.domain.randomizer.settings import Randomization
+from stablenew_api.randomizer import Memory, Randomizer, Slot, Turn, Use
+from stablenew_kernel.domain.randomizer.axes import Axes, Axis
 from stablenew_kernel.domain.randomizer.space import Compiler, Space, SpaceSlot
 
-JOINT = "matrix"
-"""Id of the one slot that a matrix is when its mode is not fanout: the walk goes over its combinations."""
+MATRIX = "matrix"
+"""The matrix slots without a mode of their own: they walk together where the mode lets them."""
 
+Place = tuple[str, str]
+"""Mode and slot id: what a strategy remembers of one slot is kept under."""
 
-_SIGNS = {mode: sign for sign, mode in MODES.items()}
+_ID = re.compile(r"(?:neg:)?(.*?)(?:#\d+)?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,14 @@ class _Group:
     mode: str
     strategy: Randomizer
     slots: tuple[Slot, ...]
-    members: Mapping[str, tuple[SpaceSlot, ...]]
-    """By joint slot, the slots it stands for; the others stand for themselves."""
+    memory: Memory
 
     def size(self) -> int:
         """Combinations that the strategy asks for."""
         try:
             size = self.strategy.size(self.slots)
+        except UserError:
+            raise
         except Exception as error:  # a plugin's: whatever it raises, the plan ends with its name
             raise PluginError(f"randomizer {self.mode}: size failed: {error!r}") from error
         if type(size) is not int or size < 1:
@@ -43,7 +46,7 @@ class _Group:
     def picks(self, turn: Turn) -> dict[str, int]:
         """The option of each slot."""
         try:
-            chosen = self.strategy.pick(self.slots, turn)
+            chosen = self.strategy.pick(self.slots, turn, self.memory)
             fits = len(chosen) == len(self.slots) and all(
                 0 <= option < slot.size for option, slot in zip(chosen, self.slots, strict=True)
             )
@@ -53,9 +56,9 @@ class _Group:
             raise PluginError(f"randomizer {self.mode}: pick gave {chosen!r}: no options of its slots")
         picks: dict[str, int] = {}
         for slot, option in zip(self.slots, chosen, strict=True):
-            for member in reversed(self.members.get(slot.id, ())):
-                option, picks[member.id] = divmod(option, member.part.size)
-            if slot.id not in self.members:
+            for part in reversed(slot.parts):
+                option, picks[part.id] = divmod(option, part.size)
+            if not slot.parts:
                 picks[slot.id] = option
         return picks
 
@@ -64,118 +67,216 @@ class _Group:
 class Variant:
     """What one image takes."""
 
-    texts: Sequence[str]
-    """As a backend gets them."""
+    picks: Mapping[str, int]
+    """The option of each slot, by its id."""
     combination: int
     choices: tuple[Mapping[str, JsonValue], ...]
-    """``{"slot", "mode", "index", "value"}`` a slot."""
+    """``{"slot", "mode", "index", "value"}`` a slot, of one that remembers also ``"use"``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """How often the run used the slots of a row before that row, in the order of :attr:`RowVariants.kept`."""
+
+    before: tuple[Use, ...] = ()
 
 
 class RowVariants:
     """All variants of one row, worked out when asked for."""
 
-    def __init__(self, row: int, space: Space, groups: Sequence[_Group], limit: int, plan_seed: int) -> None:
+    def __init__(
+        self,
+        row: int,
+        slots: Sequence[Slot],
+        groups: Sequence[_Group],
+        limit: int,
+        plan_seed: int,
+    ) -> None:
         """Use :class:`Variants`."""
-        self._row, self._space, self._groups, self._plan_seed = row, space, groups, plan_seed
-        sizes = [group.size() for group in groups]
-        size = math.prod(sizes)
+        self._row, self._slots, self._groups, self._plan_seed = row, slots, groups, plan_seed
+        self._sizes = [group.size() for group in groups]
+        size = math.prod(self._sizes)
         self.combinations = min(size, limit) if limit else size
         """Combinations the row is made in."""
-        self.wildcards = space.wildcards
-        """Version of each wildcard that the row reads, by name."""
-        self._modes = {
-            slot.id: group.mode
+        modes = [(part.id, group) for group in groups for slot in group.slots for part in slot.parts or (slot,)]
+        self._modes = {slot: group.mode for slot, group in modes}
+        self._walks = {
+            part.id: slot.id
             for group in groups
-            for joint in group.slots
-            for slot in group.members.get(joint.id, (joint,))
+            if group.strategy.remembers
+            for slot in group.slots
+            for part in slot.parts or (slot,)
         }
-        fanning = [group for group, own in zip(groups, sizes, strict=True) if own > 1]
-        self.fanned = tuple((slot.id, slot.size) for group in fanning for slot in group.slots)
+        fanning = {group.mode for group, own in zip(groups, self._sizes, strict=True) if own > 1}
+        self.fanned = tuple(
+            (slot.id, slot.size) for group in groups if group.mode in fanning for slot in group.slots
+        )
         """Slots that multiply the images, with their sizes."""
         self.drawn = tuple(
-            slot.id for group in groups if group.mode != "off" for slot in group.slots if slot.size > 1
+            part.id
+            for group in groups
+            if group.mode not in ("off", *fanning)
+            for slot in group.slots
+            for part in slot.parts or (slot,)
+            if part.size > 1
         )
-        """Slots that vary at all."""
+        """Slots that vary without multiplying the images."""
+        self.walked = tuple(self._walks)
+        """Those of them that go on from run to run."""
+        self.kept: tuple[tuple[Place, Slot], ...] = tuple(
+            ((group.mode, slot.id), slot)
+            for group in groups
+            if group.strategy.remembers
+            for slot in group.slots
+        )
+        """Slots of which something is remembered."""
 
-    def variant(self, image: int, images: int) -> Variant:
-        """Image ``image`` (from 0) of the row, with ``images`` of each combination."""
+    def variant(self, image: int, images: int, rank: int, uses: Uses) -> Variant:
+        """Image ``image`` (from 0) of the row, with ``images`` of each combination. ``rank`` images of the row
+        are made before it, and ``uses`` tells of the rows before."""
         combination = image // images
-        picks: dict[str, int] = {}
-        for group in self._groups:
-            picks.update(group.picks(Turn(self._plan_seed, self._row, combination, image)))
-        choices = tuple(
-            {
+        now = {
+            slot.id: Use(use.rows, use.images + rank)
+            for (_, slot), use in zip(self.kept, uses.before, strict=True)
+        }
+        left, picks = combination, dict[str, int]()
+        for group, size in zip(reversed(self._groups), reversed(self._sizes), strict=True):
+            left, own = divmod(left, size)
+            picks.update(group.picks(Turn(self._plan_seed, self._row, own, image, now)))
+        choices = []
+        for slot in self._slots:
+            choice: dict[str, JsonValue] = {
                 "slot": slot.id,
                 "mode": self._modes[slot.id],
                 "index": picks[slot.id],
                 "value": slot.label(picks[slot.id]),
             }
-            for slot in self._space.slots
-        )
-        return Variant(self._space.texts(picks), combination, choices)
+            if slot.id in self._walks:
+                choice["use"] = now[self._walks[slot.id]].images
+            choices.append(choice)
+        return Variant(picks, combination, tuple(choices))
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    slot: Slot
+    mode: str
+    joint: str
 
 
 class Variants:
-    """Makes :class:`RowVariants`, over one set of definitions and strategies."""
+    """Makes :class:`RowVariants`, over one set of definitions, axes and strategies."""
 
     def __init__(
         self,
-        randomization: Randomization,
+        axes: Axes,
         strategies: Mapping[str, type[Randomizer]],
         plan_seed: int,
-        source: str,
+        memory: Mapping[Place, JsonValue],
     ) -> None:
-        self._randomization = randomization
+        self._axes = axes
+        self._randomization = axes.randomization
         self._strategies = strategies
         self._made: dict[str, Randomizer] = {}
         self._plan_seed = plan_seed
-        self._source = source
-        self._compiler = Compiler(randomization.definitions)
+        self._memory = memory
+        self._compiler = Compiler(self._randomization.definitions)
+        self._axis_entries = [_Entry(_axis_slot(axis), axis.mode, axis.joint) for axis in axes.settings]
+        for axis in axes.settings:
+            self.strategy(axis.mode, axis.source)
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """Settings that vary."""
+        return self._axes.settings
 
     def prepare(self, positive: str, negative: str) -> tuple[str, str]:
-        """A row's texts as its stages get them: with the matrix' own prompt, rules written out as choices."""
+        """A row's texts as its stages get them: with the matrix' own prompt and the tags of axes, rules written
+        out as choices."""
         texts = [self._randomization.prompt(positive), negative]
-        for search, replacements in self._randomization.rules:
-            sign = _SIGNS[self._randomization.modes["rule"]]
-            choice = f"{{{sign}{'|'.join(replacements)}}}"
-            texts = [text.replace(search, choice) for text in texts]
-        return texts[0], texts[1]
+        for rule in self._randomization.rules:
+            texts = [text.replace(rule.search, rule.choice) for text in texts]
+        added = self._axes.added
+        return (texts[0] + added[0]).lstrip() if added[0] else texts[0], texts[1] + added[1]
 
-    def row(self, number: int, texts: Sequence[tuple[str, str]]) -> RowVariants:
-        """The variants of row ``number``, whose stages have these positive and negative ``texts``.
-
-        Raises SpaceError for what is wrong in them, UserError for a mode that nobody provides."""
-        space = self._compiler.compile(
+    def space(self, texts: Sequence[tuple[str, str]]) -> Space:
+        """The space of these positive and negative texts. Raises SpaceError for what is wrong in them."""
+        return self._compiler.compile(
             [text for positive, negative in texts for text in ((positive, ""), (negative, "neg:"))]
         )
-        wanted: dict[str, list[Slot]] = {}
-        joint: list[SpaceSlot] = []
-        own = self._randomization.slot_modes
-        matrix = self._randomization.modes["slot"]
-        for slot in space.slots:
-            mode = slot.mode or own.get(slot.id, "") or self._randomization.modes[slot.kind]
-            if slot.kind == "slot" and slot.id not in own and matrix not in ("off", "fanout"):
-                joint.append(slot)
-            else:
-                wanted.setdefault(mode, []).append(slot.to_slot())
-        members: dict[str, tuple[SpaceSlot, ...]] = {}
-        if joint:
-            # By name: moving a slot about in the text changes no pick.
-            members[JOINT] = tuple(sorted(joint, key=lambda slot: slot.id))
-            size = math.prod(slot.part.size for slot in joint)
-            wanted.setdefault(matrix, []).insert(0, Slot(JOINT, size, str))
-        groups = [
-            _Group(mode, self._strategy(mode), tuple(slots), members if JOINT in {s.id for s in slots} else {})
-            for mode, slots in wanted.items()
-        ]
-        return RowVariants(number, space, groups, self._randomization.limit, self._plan_seed)
 
-    def _strategy(self, mode: str) -> Randomizer:
+    def row(self, number: int, space: Space) -> RowVariants:
+        """The variants of row ``number``. Raises UserError for a mode that nobody provides, or that cannot
+        serve the row's slots."""
+        randomization = self._randomization
+        order = {name: place for place, name in enumerate(randomization.definitions.slots)}
+        # As the text has them; but matrix slots among each other as the section lists them.
+        matrix = iter(sorted((s for s in space.slots if s.kind == "slot"), key=lambda slot: order[slot.id]))
+        found = [next(matrix) if slot.kind == "slot" else slot for slot in space.slots]
+        # By mode, then by what walks together: most slots walk alone.
+        wanted: dict[str, dict[tuple[str, str], list[Slot]]] = {}
+        for entry in (*self._axis_entries, *map(self._entry, found)):
+            together = entry.joint and self.strategy(entry.mode, randomization.source).together
+            walk = ("joint", entry.joint) if together else ("slot", entry.slot.id)
+            wanted.setdefault(entry.mode, {}).setdefault(walk, []).append(entry.slot)
+        groups = []
+        for mode, walks in wanted.items():
+            slots = tuple(_join(parts) for parts in walks.values())
+            memory = {
+                slot.id: kept for slot in slots if (kept := self._memory.get((mode, slot.id))) is not None
+            }
+            groups.append(_Group(mode, self.strategy(mode, randomization.source), slots, memory))
+        shown = [entry.slot for entry in self._axis_entries] + [slot.to_slot() for slot in space.slots]
+        return RowVariants(number, shown, groups, randomization.limit, self._plan_seed)
+
+    def _entry(self, slot: SpaceSlot) -> _Entry:
+        """With the mode of its sampler sign, else of its own entry in the section, else of its kind."""
+        own = self._randomization.slot_modes.get(_name(slot.id), "")
+        mode = slot.mode or own or self._randomization.modes[slot.kind]
+        joint = self._axes.joints.get(slot.id, "")
+        return _Entry(slot.to_slot(), mode, MATRIX if slot.kind == "slot" and not own else joint)
+
+    def strategy(self, mode: str, source: str) -> Randomizer:
+        """The strategy of ``mode``, one instance a plan. Raises UserError if nobody provides it."""
         if mode not in self._made:
             kind = self._strategies.get(mode)
             if kind is None:
                 known = ", ".join(sorted(self._strategies)) or "none"
-                where = f"{self._source}: " if self._source else ""
+                where = f"{source}: " if source else ""
                 raise UserError(f"{where}no plugin provides the randomizer mode {mode!r}; known: {known}")
             self._made[mode] = kind()
         return self._made[mode]
+
+    def remember(self, place: Place, slot: Slot, used: Use) -> JsonValue:
+        """What to keep of ``slot`` after the run. Raises PluginError if the strategy fails."""
+        mode, _ = place
+        try:
+            return self._made[mode].remember(slot, used, self._plan_seed, self._memory.get(place))
+        except Exception as error:  # a plugin's, as above
+            raise PluginError(f"randomizer {mode}: remember failed: {error!r}") from error
+
+
+def _name(slot: str) -> str:
+    """A slot's id as the section knows it: ``neg:__hair__#2`` is the second ``__hair__`` of a negative."""
+    found = _ID.fullmatch(slot)
+    return found[1] if found else slot
+
+
+def _axis_slot(axis: Axis) -> Slot:
+    return Slot(axis.id, len(axis.options), axis.labels.__getitem__)
+
+
+def _join(parts: Sequence[Slot]) -> Slot:
+    """One slot of several; one of one is that slot."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def label(option: int) -> str:
+        texts = []
+        for part in reversed(parts):
+            option, own = divmod(option, part.size)
+            texts.append(part.label(own))
+        return ", ".join(reversed(texts))
+
+    size = math.prod(part.size for part in parts)
+    return Slot(" x ".join(part.id for part in parts), size, label, parts=tuple(parts))
