@@ -595,7 +595,7 @@ def _check_run(
     found = [list(strategy.pick(slots, turn, memory)) for turn in turns]
     for picks in found:
         _check_picks(who, picks, slots)
-    with _global_random(seed):
+    with _global_random(seed % 2**32):
         again = [list(randomizer().pick(slots, turn, memory)) for turn in reversed(turns)]
     assert found == again[::-1], (
         f"{who}: pick() gave two answers for the same arguments; depend on them alone, not on earlier calls"

@@ -328,7 +328,7 @@ class TestPlugins:
             encoding="utf-8",
         )
         assert spawn("greet").communicate(timeout=30) == ("hello\n", "")
-        assert "Say hello." in spawn("--help").communicate(timeout=30)[0]
+        assert "greet       Say hello." in spawn("--help").communicate(timeout=30)[0]
 
     def test_a_plugin_whose_command_fails_breaks_nothing(self, spawn, data):
         data.plugins.mkdir()
