@@ -47,7 +47,7 @@ def permute(index: int, size: int, key: bytes) -> int:
 
 @lru_cache(maxsize=256)
 def _schedule(size: int, key: bytes) -> tuple[int, int, int, int, int, tuple[tuple[int, int], ...]]:
-    """What :func:`permute` needs to know of ``size`` and ``key``: a permutation is mostly walked, not asked once."""
+    """What :func:`permute` makes of ``size`` and ``key``: a permutation is mostly walked, not asked once."""
     half = max(1, ((size - 1).bit_length() + 1) // 2)
     # Wide halves need wide round keys, or most of their bits would go through unmixed.
     width = max(8, (half + 7) // 8)

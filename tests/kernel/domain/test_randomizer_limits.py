@@ -315,6 +315,29 @@ def test_a_slot_more_or_elsewhere_changes_no_other_pick(order: list[str], kept: 
         assert few.items() <= whole.items()
 
 
+mixed = st.lists(
+    st.sampled_from(["{!a|b|c}", "{~d|e}", "__tok__", "[[m]]", "{!f|{g|h}}", "${v}", "x"]), max_size=5
+)
+
+
+@given(mixed, st.integers(1, 3), st.integers(0, 2**53), st.integers(0, 300), st.integers(1, 40))
+def test_many_at_once_are_the_same_as_one_by_one(
+    texts: list[str], count: int, seed: int, start: int, step: int
+) -> None:
+    request = PlanRequest(
+        parse_pack("p.txt", " ".join(["row", SET, *texts]).encode()),
+        {"randomization": WITH},
+        "p.json",
+        seed=seed,
+        count=count,
+    )
+    jobs = plan_run(request, STAGES, rng=Random(3), randomizers=STRATEGIES).jobs
+    whole = list(jobs)
+    assert whole == [jobs[number] for number in range(len(jobs))]
+    assert whole[start::step] == list(jobs[start::step])
+    assert whole[::-1] == list(jobs[::-1])
+
+
 def test_ten_thousand_of_a_huge_plan_stream() -> None:
     choice = "{!" + "|".join("abcdefghij") + "}"
     request = PlanRequest(parse_pack("p.txt", " ".join([choice] * 12).encode()), seed=1, sample=10_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from stablenew_api.errors import PluginError, UserError
@@ -164,6 +164,15 @@ class RowVariants:
         for group, size in zip(reversed(self._groups), reversed(self._sizes), strict=True):
             left, own = divmod(left, size)
             picks.update(group.picks(Turn(self._plan_seed, self._row, own, image, now)))
+        return Variant(picks, combination, self._choices(picks, now))
+
+    def many(self, images: Sequence[int], per: int, columns: Mapping[str, Sequence[int]]) -> Iterator[Variant]:
+        """These images, as :meth:`variant` has them, of their :meth:`columns`."""
+        for number, image in enumerate(images):
+            picks = {slot: column[number] for slot, column in columns.items()}
+            yield Variant(picks, image // per, self._choices(picks, {}))
+
+    def _choices(self, picks: Mapping[str, int], now: Mapping[str, Use]) -> tuple[Mapping[str, JsonValue], ...]:
         choices = []
         for slot in self._slots:
             choice: dict[str, JsonValue] = {
@@ -175,12 +184,11 @@ class RowVariants:
             if slot.id in self._walks:
                 choice["use"] = now[self._walks[slot.id]].images
             choices.append(choice)
-        return Variant(picks, combination, tuple(choices))
+        return tuple(choices)
 
     def columns(self, images: Sequence[int], per: int) -> dict[str, Sequence[int]]:
-        """The picks of many images at once, a column a slot, as :meth:`variant` has them; ``per`` images of each
-        combination. Only of rows of which nothing is :attr:`kept`: there a pick follows from those before it.
-        """
+        """The picks of many images at once, a column a slot, as :meth:`variant` has them; ``per`` images of
+        each combination. Only for rows without :attr:`kept` slots: their picks follow from those before."""
         left: Sequence[int] = images if per == 1 else [image // per for image in images]
         columns: dict[str, Sequence[int]] = {}
         for group, size in zip(reversed(self._groups), reversed(self._sizes), strict=True):
