@@ -46,7 +46,9 @@ def examples() -> Iterator[Example]:
             assert example is None, f"line {example and example.line}: an example without a result"
             example = Example(line, content)
             continue
-        assert example is not None, f"line {line}: what does this block belong to?"
+        if example is None:
+            assert kind == "json", f"line {line}: what does this block belong to?"
+            continue  # it shows settings alone
         if kind == "json":
             example.preset = json.loads(content)
         elif kind in ("prompts", "error"):

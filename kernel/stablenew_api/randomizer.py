@@ -61,6 +61,17 @@ class Turn:
     """By slot id. Only images that are made count: with ``--sample 5`` there are five."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Many images at once, as :class:`Turn` has one."""
+
+    plan_seed: int
+    row: int
+    combinations: Sequence[int]
+    """Of each image; a ``range`` where they follow each other by one."""
+    images: Sequence[int]
+
+
 Memory = Mapping[str, JsonValue]
 """What a strategy kept after earlier runs of the same pack, by slot id. A slot of which nothing is kept yet is
 not in it."""
@@ -91,6 +102,15 @@ class Randomizer(ABC):
         """The option of each of ``slots``, in their order; ``0 <= option < slot.size``.
 
         ``memory`` may come from an older version of the pack: options may have come, gone or moved since."""
+
+    def columns(self, slots: Sequence[Slot], turns: Turns, memory: Memory) -> Sequence[Sequence[int]]:
+        """What :meth:`pick` answers for many images: for each slot a column of options, one an image. Override
+        it where that can be done faster. Not called for a strategy that :attr:`remembers`."""
+        picks = [
+            self.pick(slots, Turn(turns.plan_seed, turns.row, combination, image), memory)
+            for combination, image in zip(turns.combinations, turns.images, strict=True)
+        ]
+        return list(zip(*picks, strict=True)) if picks else [()] * len(slots)
 
     def remember(self, slot: Slot, used: Use, plan_seed: int, kept: JsonValue) -> JsonValue:
         """What to keep of ``slot`` once a run is queued that used it in ``used.rows`` rows and ``used.images``

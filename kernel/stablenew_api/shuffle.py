@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from random import Random
 
 _ROUNDS = 6
@@ -32,20 +33,26 @@ def permute(index: int, size: int, key: bytes) -> int:
         raise ValueError(f"index {index} is not in range({size})")
     if size == 1:
         return 0
+    half, mask, shift, wide, top, rounds = _schedule(size, key)
+    while True:
+        left, right = index >> half, index & mask
+        for number, odd in rounds:
+            mixed = ((right ^ number) * _ODD) & wide
+            mixed = ((mixed ^ (mixed >> shift)) * odd) & wide
+            left, right = right, left ^ (mixed >> top)
+        index = left << half | right
+        if index < size:
+            return index
+
+
+@lru_cache(maxsize=256)
+def _schedule(size: int, key: bytes) -> tuple[int, int, int, int, int, tuple[tuple[int, int], ...]]:
+    """What :func:`permute` makes of ``size`` and ``key``: a permutation is mostly walked, not asked once."""
     half = max(1, ((size - 1).bit_length() + 1) // 2)
-    mask = (1 << half) - 1
     # Wide halves need wide round keys, or most of their bits would go through unmixed.
     width = max(8, (half + 7) // 8)
     stream = hashlib.shake_256(key).digest(width * _ROUNDS)
     keys = [int.from_bytes(stream[start : start + width], "big") for start in range(0, len(stream), width)]
-    shift = max(half, 64) // 2
-    wide = (1 << max(half, 64)) - 1
-    while True:
-        left, right = index >> half, index & mask
-        for number in keys:
-            mixed = ((right ^ number) * _ODD) & wide
-            mixed = ((mixed ^ (mixed >> shift)) * (number | 1)) & wide
-            left, right = right, left ^ ((mixed >> (max(half, 64) - half)) & mask)
-        index = left << half | right
-        if index < size:
-            return index
+    bits = max(half, 64)
+    rounds = tuple((number, number | 1) for number in keys)
+    return half, (1 << half) - 1, bits // 2, (1 << bits) - 1, bits - half, rounds

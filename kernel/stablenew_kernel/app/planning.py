@@ -46,6 +46,7 @@ class Planner:
         settings: Settings,
         rng: Random,
         recall: Callable[[str], Mapping[Place, JsonValue]] = lambda pack: {},
+        wildcards: WildcardFolder | None = None,
     ) -> None:
         """``data`` has the person's presets, profiles and wildcards. ``recall`` gives what randomizer
         strategies kept of the pack of this title; it may block."""

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import overload
 
 from stablenew_api.errors import UserError
@@ -14,7 +14,7 @@ from stablenew_api.jobs import JobSpec, JsonValue
 from stablenew_api.randomizer import Slot, Use
 from stablenew_kernel.domain.packs import Pack, Row, located
 from stablenew_kernel.domain.randomizer.space import Space, SpaceError
-from stablenew_kernel.domain.randomizer.variants import Place, RowVariants, Uses, Variants
+from stablenew_kernel.domain.randomizer.variants import Place, RowVariants, Uses, Variant, Variants
 from stablenew_kernel.domain.seeds import SeedMode, advance_seed, draw_seed, seed_offset
 from stablenew_kernel.domain.setups import MAX_SETUPS, Setup, Setups
 from stablenew_kernel.domain.summary import Factor, Shape, what_varies
@@ -22,6 +22,9 @@ from stablenew_kernel.domain.tokens import resolve
 
 ROWS_AT_HAND = 256
 """Compiled rows that are kept: a plan of no more rows is compiled once, for its count and for its jobs."""
+
+AT_ONCE = 256
+"""Images of a row whose texts are put together at once."""
 
 _NO_USES = Uses()
 
@@ -50,12 +53,6 @@ class PlannedRow:
     """None: nothing varies."""
     spaces: dict[tuple[int, ...], Space] = field(default_factory=dict)
     """By setup, those asked for."""
-
-    @property
-    def wildcards(self) -> dict[str, JsonValue]:
-        """Versions of the wildcards that the row reads, for the record; empty: it reads none."""
-        read = {} if self.variants is None else self.variants.wildcards
-        return {"wildcards": dict(read)} if read else {}
 
     @property
     def combinations(self) -> int:
@@ -130,16 +127,46 @@ class JobMaker:
                 planned.spaces[setup.key] = space
         return space
 
-    def spec(self, planned: PlannedRow, image: int, rank: int, uses: Uses) -> JobSpec:
-        """The job of image ``image`` (from 0) of a row; ``rank`` images of the row are made before it."""
+    def specs(
+        self, planned: PlannedRow, images: Sequence[int], ranks: Sequence[int], uses: Uses
+    ) -> Iterator[JobSpec]:
+        """The jobs of these images of a row, as :meth:`spec` has them; their texts are put together at once."""
+        varied = planned.variants
+        if varied is None or varied.kept or len(images) == 1:
+            for image, rank in zip(images, ranks, strict=True):
+                yield self.spec(planned, image, rank, uses)
+            return
+        columns = varied.columns(images, self.images)
+        texts: Iterable[Sequence[str] | None] = repeat(None, len(images))
+        if not self._variants.axes:
+            texts = planned.spaces[self._setups.base.key].columns(columns, len(images))
+        variants = varied.many(images, self.images, columns)
+        for image, rank, variant, made in zip(images, ranks, variants, texts, strict=True):
+            yield self.spec(planned, image, rank, uses, variant, made)
+
+    def spec(
+        self,
+        planned: PlannedRow,
+        image: int,
+        rank: int,
+        uses: Uses,
+        variant: Variant | None = None,
+        made: Sequence[str] | None = None,
+    ) -> JobSpec:
+        """The job of image ``image`` (from 0) of a row; ``rank`` images of the row are made before it.
+        ``variant`` and ``made``: what is known of it already, its picks and its texts."""
         row, setup, prompts = planned.row, self._setups.base, planned.prompts
         choices: Sequence[Mapping[str, JsonValue]] = ()
+        wildcards: Mapping[str, JsonValue] = {}
         if planned.variants is not None:
-            variant = planned.variants.variant(image, self.images, rank, uses)
+            variant = variant or planned.variants.variant(image, self.images, rank, uses)
             setup = self._setups.of(variant.picks)
-            texts = [text.rstrip() for text in self._space_of(planned, setup).texts(variant.picks)]
+            space = self._space_of(planned, setup)
+            texts = [text.rstrip() for text in made or space.texts(variant.picks)]
             prompts = list(zip(texts[::2], texts[1::2], strict=True))
             choices = variant.choices
+            if space.wildcards:
+                wildcards = {"wildcards": dict(space.wildcards)}
         prompts, added = setup.adjusted(prompts)
         base = setup.seed if self._seed is None else self._seed
         if base < 0:
@@ -159,7 +186,7 @@ class JobMaker:
                 "line": row.line,
                 "template": row.template,
                 "choices": [dict(choice) for choice in choices],
-                **planned.wildcards,
+                **wildcards,
                 "image": image,
                 "base_seed": base,
                 "seed_mode": self.seed_mode,
@@ -266,17 +293,35 @@ class Jobs(Sequence[PlannedJob]):
         return self._make(range(self.total))
 
     def _make(self, numbers: Iterable[int]) -> Iterator[PlannedJob]:
-        maker, ends = self._maker, self._count.ends
-        first = end = 0
+        for at, some in self._by_row(numbers):
+            first = self._count.ends[at - 1] if at else 0
+            planned, uses = self._maker.row(self._count.rows[at]), self._uses.get(at, _NO_USES)
+            images: Sequence[int] = [self._place(number) - first for number in some]
+            if images[-1] - images[0] == len(images) - 1 == some[-1] - some[0]:
+                images = range(images[0], images[-1] + 1)
+            ranks = [number - self._starts[at] for number in some]
+            for number, spec in zip(some, self._maker.specs(planned, images, ranks, uses), strict=True):
+                yield PlannedJob(number, planned.row.number, spec)
+
+    def _place(self, number: int) -> int:
+        """Where image ``number`` stands in the whole plan."""
+        return number if self._chosen is None else self._chosen[number]
+
+    def _by_row(self, numbers: Iterable[int]) -> Iterator[tuple[int, list[int]]]:
+        """``numbers``, with the row (by its place in the count) that each some of them belong to."""
+        some: list[int] = []
+        at, first, end = 0, 0, 0
         for number in numbers:
-            place = number if self._chosen is None else self._chosen[number]
+            place = self._place(number)
+            if some and (not first <= place < end or len(some) == AT_ONCE):
+                yield at, some
+                some = []
             if not first <= place < end:
-                at = bisect_right(ends, place)
-                first, end = (ends[at - 1] if at else 0), ends[at]
-                planned, uses = maker.row(self._count.rows[at]), self._uses.get(at, _NO_USES)
-                start = self._starts[at]
-            spec = maker.spec(planned, place - first, number - start, uses)
-            yield PlannedJob(number, planned.row.number, spec)
+                at = bisect_right(self._count.ends, place)
+                first, end = (self._count.ends[at - 1] if at else 0), self._count.ends[at]
+            some.append(number)
+        if some:
+            yield at, some
 
 
 def row_of(spec: JobSpec) -> int:

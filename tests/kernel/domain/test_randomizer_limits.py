@@ -178,16 +178,18 @@ def refused(error: SpaceError, text: str) -> None:
     assert error.finding.fix
 
 
-@given(texts, st.lists(texts, min_size=1, max_size=3), st.lists(texts, min_size=1, max_size=3), st.randoms())
+@given(
+    texts, st.lists(texts, min_size=1, max_size=3), st.lists(texts, min_size=1, max_size=3), st.integers(0, 99)
+)
 def test_anything_is_texts_or_an_error_with_a_place(
-    text: str, values: list[str], lines: list[str], random: Random
+    text: str, values: list[str], lines: list[str], seed: int
 ) -> None:
     try:
         made = compiled(text, {"w": values}, {"s": values}, {"v.txt": "\n".join(lines).encode()})
     except SpaceError as error:
         refused(error, text)
         return
-    for draw in (lambda slot: 0, lambda slot: slot.part.size - 1, lambda slot: slot.part.sample(random)):
+    for draw in (lambda slot: 0, lambda slot: slot.part.size - 1, lambda slot: slot.part.sample(Random(seed))):
         picks = {slot.id: draw(slot) for slot in made.slots}
         assert all(
             0 <= picks[slot.id] < slot.part.size and slot.label(picks[slot.id]) is not None
@@ -311,6 +313,29 @@ def picks(texts: list[str], seed: int) -> list[dict[str, str]]:
 def test_a_slot_more_or_elsewhere_changes_no_other_pick(order: list[str], kept: int, seed: int) -> None:
     for few, whole in zip(picks(order[:kept], seed), picks(SLOTS, seed), strict=True):
         assert few.items() <= whole.items()
+
+
+mixed = st.lists(
+    st.sampled_from(["{!a|b|c}", "{~d|e}", "__tok__", "[[m]]", "{!f|{g|h}}", "${v}", "x"]), max_size=5
+)
+
+
+@given(mixed, st.integers(1, 3), st.integers(0, 2**53), st.integers(0, 300), st.integers(1, 40))
+def test_many_at_once_are_the_same_as_one_by_one(
+    texts: list[str], count: int, seed: int, start: int, step: int
+) -> None:
+    request = PlanRequest(
+        parse_pack("p.txt", " ".join(["row", SET, *texts]).encode()),
+        {"randomization": WITH},
+        "p.json",
+        seed=seed,
+        count=count,
+    )
+    jobs = plan_run(request, STAGES, rng=Random(3), randomizers=STRATEGIES).jobs
+    whole = list(jobs)
+    assert whole == [jobs[number] for number in range(len(jobs))]
+    assert whole[start::step] == list(jobs[start::step])
+    assert whole[::-1] == list(jobs[::-1])
 
 
 def test_ten_thousand_of_a_huge_plan_stream() -> None:

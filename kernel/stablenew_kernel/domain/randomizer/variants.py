@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from stablenew_api.errors import PluginError, UserError
 from stablenew_api.jobs import JsonValue
-from stablenew_api.randomizer import Memory, Randomizer, Slot, Turn, Use
+from stablenew_api.randomizer import Memory, Randomizer, Slot, Turn, Turns, Use
 from stablenew_kernel.domain.randomizer.axes import Axes, Axis
 from stablenew_kernel.domain.randomizer.space import Compiler, Space, SpaceSlot
 from stablenew_kernel.domain.summary import Factor
@@ -63,6 +63,27 @@ class _Group:
                 picks[slot.id] = option
         return picks
 
+    def columns(self, turns: Turns) -> dict[str, Sequence[int]]:
+        """The options of each slot in many images."""
+        try:
+            chosen = self.strategy.columns(self.slots, turns, self.memory)
+            fits = len(chosen) == len(self.slots) and all(
+                len(column) == len(turns.images) and all(0 <= option < slot.size for option in set(column))
+                for column, slot in zip(chosen, self.slots, strict=True)
+            )
+        except Exception as error:  # as in size()
+            raise PluginError(f"randomizer {self.mode}: columns failed: {error!r}") from error
+        if not fits:
+            raise PluginError(f"randomizer {self.mode}: columns gave something else than options of its slots")
+        columns: dict[str, Sequence[int]] = {}
+        for slot, column in zip(self.slots, chosen, strict=True):
+            for part in reversed(slot.parts):
+                columns[part.id] = [option % part.size for option in column]
+                column = [option // part.size for option in column]
+            if not slot.parts:
+                columns[slot.id] = column
+        return columns
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -92,14 +113,11 @@ class RowVariants:
         groups: Sequence[_Group],
         limit: int,
         plan_seed: int,
-        wildcards: Mapping[str, str],
     ) -> None:
         """Use :class:`Variants`."""
-        self.wildcards = wildcards
-        """Version of each wildcard that the row reads, by name."""
         self._row, self._slots, self._groups, self._plan_seed = row, slots, groups, plan_seed
         self._sizes = [group.size() for group in groups]
-        size = math.prod(self._sizes)
+        self._size = size = math.prod(self._sizes)
         self.combinations = min(size, limit) if limit else size
         """Combinations the row is made in."""
         modes = [(part.id, group) for group in groups for slot in group.slots for part in slot.parts or (slot,)]
@@ -150,6 +168,15 @@ class RowVariants:
         for group, size in zip(reversed(self._groups), reversed(self._sizes), strict=True):
             left, own = divmod(left, size)
             picks.update(group.picks(Turn(self._plan_seed, self._row, own, image, now)))
+        return Variant(picks, combination, self._choices(picks, now))
+
+    def many(self, images: Sequence[int], per: int, columns: Mapping[str, Sequence[int]]) -> Iterator[Variant]:
+        """These images, as :meth:`variant` has them, of their :meth:`columns`."""
+        for number, image in enumerate(images):
+            picks = {slot: column[number] for slot, column in columns.items()}
+            yield Variant(picks, image // per, self._choices(picks, {}))
+
+    def _choices(self, picks: Mapping[str, int], now: Mapping[str, Use]) -> tuple[Mapping[str, JsonValue], ...]:
         choices = []
         for slot in self._slots:
             choice: dict[str, JsonValue] = {
@@ -161,7 +188,21 @@ class RowVariants:
             if slot.id in self._walks:
                 choice["use"] = now[self._walks[slot.id]].images
             choices.append(choice)
-        return Variant(picks, combination, tuple(choices))
+        return tuple(choices)
+
+    def columns(self, images: Sequence[int], per: int) -> dict[str, Sequence[int]]:
+        """The picks of many images at once, a column a slot, as :meth:`variant` has them; ``per`` images of
+        each combination. Only for rows without :attr:`kept` slots: their picks follow from those before."""
+        left: Sequence[int] = images if per == 1 else [image // per for image in images]
+        columns: dict[str, Sequence[int]] = {}
+        for group, size in zip(reversed(self._groups), reversed(self._sizes), strict=True):
+            own: Sequence[int] = [0] * len(images)
+            if size == self._size:  # the only one that has more than one combination
+                own = left
+            elif size > 1:
+                own, left = [number % size for number in left], [number // size for number in left]
+            columns.update(group.columns(Turns(self._plan_seed, self._row, own, images)))
+        return columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +275,7 @@ class Variants:
             }
             groups.append(_Group(mode, self.strategy(mode, randomization.source), slots, memory))
         shown = [entry.slot for entry in self._axis_entries] + [slot.to_slot() for slot in space.slots]
-        return RowVariants(number, shown, groups, randomization.limit, self._plan_seed, space.wildcards)
+        return RowVariants(number, shown, groups, randomization.limit, self._plan_seed)
 
     def _entry(self, slot: SpaceSlot) -> _Entry:
         """With the mode of its sampler sign, else of its own entry in the section, else of its kind."""
