@@ -12,7 +12,7 @@ from stablenew_api.randomizer import Randomizer, Slot, Turn
 from stablenew_kernel.domain.randomizer.grammar import MODES
 from stablenew_kernel.domain.randomizer.settings import Randomization
 from stablenew_kernel.domain.randomizer.space import Compiler, Space, SpaceSlot
-from stablenew_kernel.domain.summary import Factor
+from stablenew_kernel.domain.summary import factor_of
 
 JOINT = "matrix"
 """Id of the one slot that a matrix is when its mode is not fanout: the walk goes over its combinations."""
@@ -89,11 +89,7 @@ class RowVariants:
             for slot in group.members.get(joint.id, (joint,))
         }
         fanning = [group for group, own in zip(groups, sizes, strict=True) if own > 1]
-        self.fanned = tuple(
-            Factor(slot.id, slot.size, tuple(slot.label(option) for option in range(min(slot.size, 3))))
-            for group in fanning
-            for slot in group.slots
-        )
+        self.fanned = tuple(factor_of(slot) for group in fanning for slot in group.slots)
         """Slots that multiply the images."""
         self.drawn = tuple(
             slot.id for group in groups if group.mode != "off" for slot in group.slots if slot.size > 1
