@@ -14,7 +14,6 @@ from stablenew_kernel.domain.matching import why_not
 from stablenew_kernel.domain.plan import Plan
 from stablenew_kernel.store import history
 from stablenew_kernel.store.database import Connection
-from stablenew_kernel.store.errors import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +43,19 @@ class Forecaster:
 
     async def estimate(self, plan: Plan, priority: int, run_id: str = "") -> Estimate:
         """About how long ``plan`` takes, behind all that is queued with this or a higher priority. ``run_id``:
-        its own run, if it is queued already. A history that cannot be read is none: no run fails for it."""
+        its own run, if it is queued already. What goes wrong here costs the estimate, and never the run."""
+        try:
+            return await self._estimate(plan, priority, run_id)
+        except Exception:
+            log.exception("no estimate")
+            return Estimate(
+                None, why="the images before could not be looked at; the kernel's log has the details"
+            )
+
+    async def _estimate(self, plan: Plan, priority: int, run_id: str) -> Estimate:
         core = self._core
+        if not plan.count:
+            return Estimate(None, why="there is nothing to do")
         works, first = await core.in_thread(_sampled, plan)
         ahead = [run for run in core.board if run.row.priority >= priority and run.row.run_id != run_id]
         looked_at = [run.row.run_id for run in ahead[:RUNS_AHEAD]]
@@ -62,13 +72,9 @@ class Forecaster:
                 {run_id: _work(spec) for run_id, spec in specs.items()},
             )
 
-        try:
-            known, usual = (
-                await core.database.read_async(read) if stale or looked_at else (known, dict[str, Work]())
-            )
-        except StoreError as error:
-            log.warning("no estimate: %s", error)
-            return Estimate(None, nodes=1)
+        known, usual = (
+            await core.database.read_async(read) if stale or looked_at else (known, dict[str, Work]())
+        )
         if stale:
             while len(self._histories) >= KINDS:
                 del self._histories[next(iter(self._histories))]

@@ -96,9 +96,13 @@ class Estimate:
     alike: bool = False
     """Whether those were of this very kind and size."""
     paused: bool = False
+    why: str = ""
+    """Why it is not known, if that is neither for lack of nodes nor of images."""
 
     def __str__(self) -> str:
         """In words, with its basis."""
+        if self.why:
+            return f"how long it takes is not known: {self.why}"
         if self.seconds is None and not self.nodes:
             return "how long it takes is not known: no node that can make these is online"
         if self.seconds is None:

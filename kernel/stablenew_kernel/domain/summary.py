@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stablenew_api.randomizer import Slot
 from stablenew_kernel.domain.randomizer.grammar import shorten
 
 _SHAPES = 4
@@ -40,6 +41,12 @@ class Factor:
     size: int
     options: tuple[str, ...] = ()
     """The first few, as text; shown where the name says nothing."""
+
+
+def factor_of(slot: Slot) -> Factor:
+    """A slot as a factor."""
+    options = range(min(slot.size, _OPTIONS)) if "{" in slot.id else ()
+    return Factor(slot.id, slot.size, tuple(slot.label(option) for option in options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +137,7 @@ def number(size: int) -> str:
     """With commas; a number that nobody would read as its order of magnitude."""
     if size < _EXACT:
         return f"{size:,}"
-    return f"about 10^{int(math.log10(2) * (size.bit_length() - 1))}"  # str() of it may be refused as too long
+    return f"about 10^{int(math.log10(size) + 1e-9)}"  # str() of it may be refused as too long
 
 
 def plural(thing: str) -> str:

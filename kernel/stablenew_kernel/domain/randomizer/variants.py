@@ -12,7 +12,7 @@ from stablenew_api.jobs import JsonValue
 from stablenew_api.randomizer import Memory, Randomizer, Slot, Turn, Turns, Use
 from stablenew_kernel.domain.randomizer.axes import Axes, Axis
 from stablenew_kernel.domain.randomizer.space import Compiler, Space, SpaceSlot
-from stablenew_kernel.domain.summary import Factor
+from stablenew_kernel.domain.summary import factor_of
 
 MATRIX = "matrix"
 """The matrix slots without a mode of their own: they walk together where the mode lets them."""
@@ -131,10 +131,7 @@ class RowVariants:
         }
         fanning = {group.mode for group, own in zip(groups, self._sizes, strict=True) if own > 1}
         self.fanned = tuple(
-            Factor(slot.id, slot.size, tuple(slot.label(option) for option in range(min(slot.size, 3))))
-            for group in groups
-            if group.mode in fanning
-            for slot in group.slots
+            factor_of(slot) for group in groups if group.mode in fanning for slot in group.slots
         )
         """Slots that multiply the images."""
         self.drawn = tuple(
