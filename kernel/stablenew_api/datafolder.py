@@ -81,6 +81,16 @@ class DataFolder:
         return self.root / "presets"
 
     @property
+    def packs(self) -> Path:
+        """The person's packs."""
+        return self.root / "packs"
+
+    @property
+    def wildcards(self) -> Path:
+        """The person's wildcard files."""
+        return self.root / "wildcards"
+
+    @property
     def plugins(self) -> Path:
         """One-file plugins, ``NAME.py``."""
         return self.root / "plugins"
