@@ -13,7 +13,8 @@ from stablenew_api.errors import UserError
 from stablenew_api.importer import Imported
 from stablenew_api.infotext import parse_infotext
 from stablenew_api.png import PARAMETERS
-from stablenew_plugins.importers.common import Flat, Notes, put_number, short
+from stablenew_plugins.importers.common import Flat, Notes, lora_tag, put_number, short
+from stablenew_plugins.importers.dialects import add_loras
 from stablenew_plugins.importers.images import IMAGES, ImageImporter, imported_image
 from stablenew_plugins.importers.names import put_sampler, sampler_name
 
@@ -52,15 +53,25 @@ _TEXTS = {
     "ADetailer negative prompt": "adetailer.adetailer_negative_prompt",
     "Postprocess upscaler": "upscale.upscaler",
 }
+_SWITCHES = {"ADetailer inpaint only masked": "adetailer.ad_inpaint_only_masked"}
 _SAMPLERS = {"Hires sampler": "txt2img.hr_sampler_name", "ADetailer sampler": "adetailer.adetailer_sampler"}
 _MODELS = {"Hires checkpoint": "txt2img.hr_checkpoint_name", "Refiner": "txt2img.refiner_checkpoint"}
 _NO_CHANGE = frozenset(
-    {"Use same sampler", "Use same checkpoint", "Use same scheduler", "None", "Use same choices"}
+    {
+        "Default (model)",
+        "Automatic",
+        "Use same sampler",
+        "Use same checkpoint",
+        "Use same scheduler",
+        "None",
+        "Use same choices",
+    }
 )
 _IGNORED = re.compile(
     r"(Model hash|VAE hash|Refiner hash|Hypernet hash|Lora hashes|TI hashes|Hashes|Civitai (resources|metadata)"
     r"|Version|User|App|Backend|Parser|Created Date|Face restoration|Denoising strength|ADetailer version"
-    r"|StableNew .*|Sampler|Schedule type|(Size|Hires resize)-[12])"
+    r"|StableNew .*|Sampler|Schedule type|Scheduler|Raw (negative )?prompt|Lora weights|Performance"
+    r"|(Size|Hires resize)-[12])"
 )
 """What says nothing about the picture, or is read apart."""
 _SECOND = re.compile(r"ADetailer .* \d(?:st|nd|rd|th)")
@@ -82,7 +93,14 @@ class A1111Image(ImageImporter):
         read = parse_infotext(text)
         if not read.pairs:
             notes.add("no line of settings in it; all of the text was taken for the prompt")
-        return imported_image(name, read.prompt, read.negative_prompt, settings_of(read.pairs, notes), notes)
+        prompt = add_loras(read.prompt, _loras(dict(read.pairs).get("Lora weights", "")))
+        return imported_image(name, prompt, read.negative_prompt, settings_of(read.pairs, notes), notes)
+
+
+def _loras(weights: str) -> list[str]:
+    """The tags of ``ink: 0.5, glow: 1``: Fooocus has no tags in its prompts."""
+    pairs = (pair.rpartition(": ") for pair in weights.split(", "))
+    return [lora_tag(name, weight) for name, colon, weight in pairs if colon]
 
 
 def settings_of(pairs: Iterable[tuple[str, str]], notes: Notes) -> Flat:
@@ -95,7 +113,8 @@ def settings_of(pairs: Iterable[tuple[str, str]], notes: Notes) -> Flat:
         else:
             found[key] = value
     settings: Flat = {}
-    put_sampler(settings, found.get("Sampler", ""), found.get("Schedule type", ""), notes)
+    scheduler = found.get("Schedule type", found.get("Scheduler", ""))  # the latter is Fooocus'
+    put_sampler(settings, found.get("Sampler", ""), scheduler, notes)
     left = []
     for key, value in found.items():
         if key in _INTEGERS:
@@ -103,7 +122,10 @@ def settings_of(pairs: Iterable[tuple[str, str]], notes: Notes) -> Flat:
         elif key in _NUMBERS:
             put_number(settings, _NUMBERS[key], value, notes, key, integer=False)
         elif key in _TEXTS:
-            settings[_TEXTS[key]] = value
+            if value not in _NO_CHANGE:
+                settings[_TEXTS[key]] = value
+        elif key in _SWITCHES and value in ("True", "False"):
+            settings[_SWITCHES[key]] = value == "True"
         elif key in _SAMPLERS and value not in _NO_CHANGE:
             names = sampler_name(value)
             settings[_SAMPLERS[key]] = names[0] if names else value

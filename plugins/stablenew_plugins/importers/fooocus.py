@@ -33,6 +33,8 @@ _LABELS = {
     "CLIP Skip": "clip_skip",
 }
 _READ = {
+    "performance",
+    "Performance",
     *_LABELS.values(),
     "full_prompt",
     "full_negative_prompt",
@@ -62,7 +64,8 @@ class Fooocus(ImageImporter):
         raw = parse_json(name, text) if text else None
         if not isinstance(raw, dict):
             raise UserError(f"{name}: no JSON of Fooocus in it")
-        values: dict[str, Any] = {_LABELS.get(key, key): value for key, value in raw.items()}
+        fields: dict[str, Any] = raw
+        values: dict[str, Any] = {_LABELS.get(key, key): value for key, value in fields.items()}
         notes = Notes()
         settings = _settings(values, notes)
         prompt = _text(values, "full_prompt") or _text(values, "prompt")

@@ -103,12 +103,8 @@ def _rewrite(name: str, tree: dict[str, Any], notes: Notes) -> dict[str, Any]:
                     item for item in value if isinstance(item, str | int | float) and not isinstance(item, bool)
                 ]
                 if len(texts) != len(value):
-                    notes.add(
-                        f"{short(place)}: {len(value) - len(texts)} values that are no texts are left out"
-                    )
-                target[str(key)] = [
-                    item if not isinstance(item, str) else _value(item, notes) for item in texts
-                ]
+                    notes.add(f"{short(place)}: {len(value) - len(texts)} of its values are no text; left out")
+                target[str(key)] = [_value(str(item), notes) for item in texts]
             elif isinstance(value, str):
                 target[str(key)] = _value(value, notes)
             else:
@@ -155,7 +151,7 @@ def _yaml(name: str, text: str) -> Any:
     root: list[Any] = []
     stack: list[tuple[Any, list[str]]] = [(root, [])]  # a container, and the key that waits for its value
 
-    def put(value: Any) -> None:
+    def put(value: Any, line: int) -> None:
         container, key = stack[-1]
         if isinstance(container, list):
             container.append(value)
@@ -164,22 +160,22 @@ def _yaml(name: str, text: str) -> Any:
         elif isinstance(value, str):
             key.append(value)
         else:
-            raise UserError(f"{name}: a key that is no text")
+            raise UserError(f"{name}, line {line}: a key that is no text")
 
     try:
         for event in yaml.parse(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader)):
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1 if event.start_mark is not None else 0
             if isinstance(event, yaml.AliasEvent):
                 raise UserError(
                     f"{name}, line {line}: aliases (*{short(event.anchor)}) are not read; write it out"
                 )
             if isinstance(event, yaml.ScalarEvent):
-                put(event.value)
+                put(event.value, line)
             elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
                 if len(stack) > _DEEPEST:
                     raise UserError(f"{name}, line {line}: nested more than {_DEEPEST} deep")
                 inner: Any = [] if isinstance(event, yaml.SequenceStartEvent) else {}
-                put(inner)
+                put(inner, line)
                 stack.append((inner, []))
             elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
                 stack.pop()
