@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from stablenew_api.jobs import JsonValue
 
 _SPECIAL = re.compile(
-    r"(?P<escape>\\(?:__|.))|(?P<tag><[A-Za-z][\w-]*:[^<>]*>)|(?P<slot>\[\[\s*(?P<name>\w[\w \-]*?)\s*\]\])"
+    r"(?P<escape>\\(?:__|.))|(?P<tag><[A-Za-z][\w-]*:[^<>]*>)|(?P<slot>\[\[\s*+(?P<name>\w[\w \-]*+)\s*+\]\])"
     r"|(?P<brace>[{}])|(?P<wildcard>__)",
     re.DOTALL,
 )
@@ -50,7 +50,7 @@ def literal(text: str) -> str:
 
 def _literal(found: re.Match[str]) -> str:
     if found["slot"]:
-        return f"[ [{found['name']}] ]"
+        return f"[ [{found['name'].rstrip()}] ]"
     return found[0] if found["escape"] or found["tag"] else f"\\{found[0]}"
 
 

@@ -54,7 +54,7 @@ def test_an_image_imported_and_run_is_that_image_again(house: House) -> None:
 
 
 def test_imported_packs_are_planned_as_the_other_program_would(house: House) -> None:
-    """Dream Factory makes 2 x 2 x 3 combinations of that file, in this order; A1111 has four styles in the other."""
+    """Dream Factory makes 2 x 2 x 3 combinations of its file, in this order; the other has four styles."""
     house.start_kernel()
     out = house.folder / "out"
     stablenew(

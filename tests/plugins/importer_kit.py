@@ -26,6 +26,7 @@ _BY_PREFIX = {
     "styles": "styles_csv",
     "prompts": "prompts_file",
     "dream": "dream_factory",
+    "fooocus": "fooocus_log",
     "wildcards": "wildcards",
 }
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from importer_kit import IMPORTERS, examples, golden_inputs, load, own_picture, picture
 
 from stablenew_api.errors import UserError
@@ -25,6 +28,7 @@ from stablenew_kernel.domain.plan import PlanRequest, plan_run
 from stablenew_kernel.domain.presets import parse_settings
 from stablenew_kernel.domain.tokens import resolve
 from stablenew_plugins import importers, randomizers, stages
+from stablenew_plugins.importers.common import split_words
 
 WRITE = os.environ.get("STABLENEW_WRITE_GOLDEN", "") not in ("", "0")
 STAGES = {stage.name: stage for stage in stages.stablenew_stages()}
@@ -133,3 +137,14 @@ def test_an_image_of_ours_whose_job_was_changed_is_refused() -> None:
     image = picture("own.png", {**texts, "stablenew": texts["stablenew"].replace('"steps":30', '"steps":31')})
     with pytest.raises(UserError, match="changed or cut"):
         IMPORTERS["stablenew_image"]().read("own.png", image)
+
+
+@given(st.text(alphabet="ab\"'\\ \t-é\n", max_size=20))
+def test_lines_are_split_as_shlex_does(line: str) -> None:
+    try:
+        expected = shlex.split(line)
+    except ValueError:
+        with pytest.raises(ValueError, match="No "):
+            split_words(line)
+    else:
+        assert split_words(line) == expected

@@ -26,6 +26,7 @@ TEXT_FORMATS = {
     "prompts_file": ("list.txt", b"--prompt a\n"),
     "dream_factory": ("list.prompts", b"[prompts]\n"),
     "wildcards": ("wildcards/hair.txt", b"red\n"),
+    "fooocus_log": ("log.html", b"<p>Fooocus Log </p>\n"),
 }
 BY_TEXT = pytest.mark.parametrize("kind", sorted(TEXT_FORMATS))
 
@@ -133,6 +134,99 @@ def test_yaml_nested_deeply(opening: str) -> None:
     refusal = read_or_refuse("wildcards", "deep.yaml", opening.encode() * 100_000)
     assert "deep.yaml, line 1" in refusal
     assert time.perf_counter() - begin < 2
+
+
+PARTS = [
+    " ",
+    "a",
+    "1",
+    "[[a ",
+    "[[",
+    "[",
+    "{",
+    "{a|",
+    "<",
+    "<a:",
+    "<random:",
+    "<random:a,",
+    "/*",
+    "//",
+    " //",
+    "/**/",
+    "__",
+    "\\",
+    '"',
+    "'",
+    "--prompt ",
+    "--steps 3 ",
+    "!A=",
+    "[prompts 1-2 ",
+    "&#",
+    "<!--",
+    "<td class='key'>",
+    "class='image-container'>",
+    "a: b, ",
+    "1::a",
+    "1.",
+    "(",
+    "a++ ",
+    "embedding:",
+    "- ",
+    "a:\n ",
+    ",",
+    "\n",
+    "::",
+]
+
+
+@pytest.mark.parametrize("part", PARTS)
+@BY_TEXT
+def test_nothing_takes_quadratic_time(kind: str, part: str) -> None:
+    """60,000 characters of the same, in one line and in many."""
+    name, start = TEXT_FORMATS[kind]
+    for between in (b"", b"\n"):
+        data = start.removesuffix(b"\n") + between + (part * (60_000 // len(part))).encode()
+        begin = time.perf_counter()
+        read_or_refuse(kind, name, data + b"x")
+        if kind == "wildcards":
+            read_or_refuse(kind, "a.yaml", data)
+        assert time.perf_counter() - begin < 3
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_prompt_of_an_image_takes_quadratic_time(part: str) -> None:
+    long = "x" + part * (60_000 // len(part)) + "x"
+    node = {"class_type": "CLIPTextEncode", "inputs": {"text": long}}
+    sampler = {
+        "steps": 5,
+        "sampler_name": long,
+        "latent_image": ["t", 0],
+        "positive": ["t", 0],
+        "model": ["m", 0],
+    }
+    loader = {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": long}}
+    for kind, texts in (
+        ("a1111_image", {"parameters": f"{long}\nSteps: 20, Sampler: {long}, Seed: 1, Model: {long}"}),
+        (
+            "swarmui",
+            {"parameters": json.dumps({"sui_image_params": {"prompt": long, "model": long, "loras": long}})},
+        ),
+        ("fooocus", {"parameters": json.dumps({"prompt": long, "base_model": long, "resolution": long})}),
+        ("invokeai", {"invokeai_metadata": json.dumps({"positive_prompt": long, "scheduler": long})}),
+        ("invokeai", {"Dream": f'"{long.replace(chr(34), "")}" {long}'}),
+        ("novelai", {"Comment": json.dumps({"prompt": long, "uc": long, "sampler": long})}),
+        (
+            "comfyui",
+            {
+                "prompt": json.dumps(
+                    {"t": node, "m": loader, "s": {"class_type": "KSampler", "inputs": sampler}}
+                )
+            },
+        ),
+    ):
+        begin = time.perf_counter()
+        read_or_refuse(kind, "a.png", picture("a.png", texts))
+        assert time.perf_counter() - begin < 3, kind
 
 
 def test_a_text_chunk_that_unpacks_to_gigabytes() -> None:
@@ -266,6 +360,34 @@ def test_any_lines_of_options(words: list[str]) -> None:
 )
 def test_any_sections(lines: list[str]) -> None:
     read_or_refuse("dream_factory", "d.prompts", "\n".join(lines).encode())
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "<div class='image-container'>",
+                "<td class='key'>",
+                "<td class='label'>",
+                "<td class='value'>",
+                "</td>",
+                "Prompt",
+                "Seed",
+                "LoRA 1",
+                "a : 1",
+                "{",
+                "&amp;",
+                "<!--",
+                "<![",
+                "&#x",
+                "12",
+                "</div>",
+            ]
+        )
+    )
+)
+def test_any_page(parts: list[str]) -> None:
+    read_or_refuse("fooocus_log", "log.html", "".join(parts).encode())
 
 
 @pytest.mark.parametrize("ending", ["yaml", "json", "txt"])

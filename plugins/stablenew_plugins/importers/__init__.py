@@ -13,6 +13,7 @@ from stablenew_plugins.importers.a1111_image import A1111Image
 from stablenew_plugins.importers.comfyui import ComfyUI
 from stablenew_plugins.importers.dream_factory import DreamFactory
 from stablenew_plugins.importers.fooocus import Fooocus
+from stablenew_plugins.importers.fooocus_log import FooocusLog
 from stablenew_plugins.importers.invokeai import InvokeAI
 from stablenew_plugins.importers.novelai import NovelAI
 from stablenew_plugins.importers.prompts_file import PromptsFile
@@ -34,6 +35,7 @@ def stablenew_importers() -> Sequence[type[Importer]]:
         A1111Image,
         SwarmUI,
         Fooocus,
+        FooocusLog,
         InvokeAI,
         NovelAI,
         ComfyUI,

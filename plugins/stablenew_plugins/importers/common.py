@@ -121,6 +121,39 @@ class Notes:
         return f"{self._unit}{'s' if len(places) > 1 else ''} {listed}{more}: "
 
 
+_WORD = re.compile(
+    r"""(?P<blank>\s+)|(?P<plain>[^\s"'\\]+)|"(?P<double>(?:[^"\\]|\\.)*+)"|'(?P<single>[^']*+)'|\\(?P<escaped>.)""",
+    re.DOTALL,
+)
+
+
+def split_words(line: str) -> list[str]:
+    """``line`` as ``shlex.split`` does it, in linear time: that one takes quadratic time over a long word.
+
+    Raises ValueError for a quotation mark that is never closed, and for a backslash at the end.
+    """
+    words: list[str] = []
+    parts: list[str] | None = None
+    at = 0
+    while at < len(line):
+        found = _WORD.match(line, at)
+        if found is None:
+            raise ValueError("No escaped character" if line[at] == "\\" else "No closing quotation")
+        at = found.end()
+        if found["blank"] is not None:
+            if parts is not None:
+                words.append("".join(parts))
+            parts = None
+            continue
+        text = found[found.lastgroup or 0]
+        if found["double"] is not None:  # there a backslash stands for itself but before these two
+            text = re.sub(r'\\(["\\])', r"\1", text)
+        if parts is None:
+            parts = []
+        parts.append(text)
+    return words if parts is None else [*words, "".join(parts)]
+
+
 def short(value: object, length: int = 60) -> str:
     """``value`` for a note: one line, not long."""
     text = " ".join(str(value)[: length * 4].split())

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from stablenew_plugins.importers.common import Notes, short
 
-_COMMENT = re.compile(r"/\*.*?\*/|(?:(?<=\s)|^)//[^\n]*", re.DOTALL | re.MULTILINE)
+_LINE_COMMENT = re.compile(r"(?:(?<=\s)|^)//[^\n]*", re.MULTILINE)
 _TAG = re.compile(r"(?P<name>[A-Za-z]+)(?:\[(?P<pre>[^\[\]]*)\])?(?P<colon>:(?P<data>.*))?", re.DOTALL)
 _COUNT = re.compile(r"(?P<low>\d{1,3})(?:\s*-\s*(?P<high>\d{1,3}))?\s*(?P<comma>,?)")
 _RANGE = re.compile(r"\s*(\d{1,9})\s*-\s*(\d{1,9})\s*")
@@ -24,7 +24,13 @@ _KEPT = frozenset({"lora", "lyco", "hypernet", "embedding"})
 def without_comments(text: str) -> str:
     """``text`` without ComfyUI's comments: ``/* ... */``, and ``//`` to the end of a line, where a blank or the
     line's beginning stands before it, so that addresses stay whole."""
-    return _COMMENT.sub("", text) if "/" in text else text
+    kept: list[str] = []
+    at = 0
+    while (start := text.find("/*", at)) >= 0 and (end := text.find("*/", start + 2)) >= 0:
+        kept.append(text[at:start])
+        at = end + 2
+    text = "".join((*kept, text[at:]))
+    return _LINE_COMMENT.sub("", text) if "//" in text else text
 
 
 # --- SwarmUI --------------------------------------------------------------------------------------------------
@@ -177,7 +183,7 @@ def from_novelai(text: str, notes: Notes) -> str:
     """``{words}`` as ``(words:1.05)`` and ``[words]`` as ``(words:0.95)``, however deep; ``1.2::words::`` as
     ``(words:1.2)``. Parentheses, which mean nothing there, are escaped."""
     text = re.sub(r"(?<!\\)([()])", r"\\\1", text)
-    text = re.sub(r"(-?\d+(?:\.\d+)?)::([^:{}\[\]]+)::", r"(\2:\1)", text)
+    text = re.sub(r"(?<![\d.])(-?\d{1,6}(?:\.\d{1,6})?)::([^:{}\[\]]+)::", r"(\2:\1)", text)
     opened: list[str] = []
     for sign in re.findall(r"[{}\[\]]", text):
         if sign in "{[":

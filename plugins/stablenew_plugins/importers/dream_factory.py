@@ -73,7 +73,7 @@ _SWITCHES = {
 _MODELS = ("ckpt_file", "highres_ckpt_file", "refiner_ckpt_file")
 _HEADER = re.compile(r"\[(config|prompts)\b(.*)\]", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"!\s*(\w+)\s*=(.*)")
-_PICKS = re.compile(r'\s*(?:(\d{1,4})(?:\s*-\s*(\d{1,4}))?)?\s*(?:"([^"]*)")?\s*')
+_PICKS = re.compile(r'\s*+(?:(\d{1,4})(?:\s*+-\s*+(\d{1,4}))?)?\s*+(?:"([^"]*)")?\s*+')
 _OFF = {"use_upscale": "no", "highres_fix": "no", "adetailer_use": "no"}
 _NO_EFFECT = frozenset({"mode", "repeat", "delim", "neg_prompt"})
 _Found = dict[str, tuple[str, JsonValue]]

@@ -49,6 +49,7 @@ _READ = {
     "User",
 }
 _STEPS = {"quality": 60, "speed": 30, "extreme speed": 8, "lightning": 4, "hyper-sd": 4}
+_NOTHING = (None, "", "None", "False", False)
 _LORA_KEY = re.compile(r"lora_combined_\d+|LoRA \d+")
 
 
@@ -64,25 +65,28 @@ class Fooocus(ImageImporter):
         raw = parse_json(name, text) if text else None
         if not isinstance(raw, dict):
             raise UserError(f"{name}: no JSON of Fooocus in it")
-        fields: dict[str, Any] = raw
-        values: dict[str, Any] = {_LABELS.get(key, key): value for key, value in fields.items()}
         notes = Notes()
-        settings = _settings(values, notes)
-        prompt = _text(values, "full_prompt") or _text(values, "prompt")
-        negative = _text(values, "full_negative_prompt") or _text(values, "negative_prompt")
-        if values.get("styles") not in (None, "", "[]", []):
-            done = "their words are in the prompt" if _text(values, "full_prompt") else "they are left out"
-            notes.add(f"styles {short(values['styles'], 200)}: {done}")
-        left = [
-            f"{key}: {short(value, 40)}"
-            for key, value in values.items()
-            if key not in _READ
-            and not _LORA_KEY.fullmatch(key)
-            and value not in (None, "", "None", "False", False)
-        ]
-        if left:
-            notes.add(f"not taken over: {short('; '.join(left), 400)}")
-        return imported_image(name, add_loras(prompt, _loras(values)), negative, settings, notes)
+        prompt, negative, settings = fooocus_image(raw, notes)
+        return imported_image(name, prompt, negative, settings, notes)
+
+
+def fooocus_image(raw: dict[str, Any], notes: Notes) -> tuple[str, str, Flat]:
+    """Prompt, negative prompt and settings of an image; ``raw`` has them by key, or by label."""
+    values = {_LABELS.get(key, key): value for key, value in raw.items()}
+    settings = _settings(values, notes)
+    prompt = _text(values, "full_prompt") or _text(values, "prompt")
+    negative = _text(values, "full_negative_prompt") or _text(values, "negative_prompt")
+    if values.get("styles") not in (None, "", "[]", []):
+        done = "their words are in the prompt" if _text(values, "full_prompt") else "they are left out"
+        notes.add(f"styles {short(values['styles'], 200)}: {done}")
+    left = [
+        f"{key}: {short(value, 40)}"
+        for key, value in values.items()
+        if key not in _READ and not _LORA_KEY.fullmatch(key) and value not in _NOTHING
+    ]
+    if left:
+        notes.add(f"not taken over: {short('; '.join(left), 400)}")
+    return add_loras(prompt, _loras(values)), negative, settings
 
 
 def _text(values: dict[str, Any], key: str) -> str:

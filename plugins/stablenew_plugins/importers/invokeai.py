@@ -6,7 +6,6 @@ Sources: ``invokeai/app/invocations/metadata.py`` (core_metadata); ``ldm/invoke/
 from __future__ import annotations
 
 import re
-import shlex
 from typing import Any
 
 from stablenew_api.errors import UserError
@@ -19,6 +18,7 @@ from stablenew_plugins.importers.common import (
     parse_json,
     put_number,
     short,
+    split_words,
     whole,
 )
 from stablenew_plugins.importers.dialects import add_loras
@@ -176,7 +176,7 @@ def _dream(name: str, text: str) -> Imported:
     if match is None:
         raise UserError(f"{name}: its Dream text begins with no prompt in quotation marks")
     try:
-        words = shlex.split(match[2])
+        words = split_words(match[2])
     except ValueError as error:
         raise UserError(f"{name}: its Dream text cannot be read: {error}") from error
     settings: Flat = {}

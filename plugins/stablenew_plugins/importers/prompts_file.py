@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from stablenew_api.errors import UserError
 from stablenew_api.importer import Imported, Importer, safe_stem
 from stablenew_api.jobs import JsonValue
@@ -20,6 +18,7 @@ from stablenew_plugins.importers.common import (
     peek,
     real,
     short,
+    split_words,
     whole,
 )
 from stablenew_plugins.importers.names import sampler_name
@@ -102,7 +101,7 @@ def _line(line: str, number: int, notes: Notes) -> tuple[str, str, _Found]:
     if not line.startswith("--"):
         return line, "", {}
     try:
-        words = shlex.split(line)
+        words = split_words(line)
     except ValueError as error:
         notes.add(f"taken for a prompt as a whole, as A1111 does: {error}", number)
         return line, "", {}
