@@ -126,6 +126,6 @@ def safe_stem(name: str) -> str:
 
 def safe_name(text: str) -> str:
     """``text`` as a file name that every system can have; itself if it is one. Empty if nothing is left."""
+    text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair becomes ?
     text = _BAD_IN_NAME.sub("_", text).strip(" ").rstrip(". ")
-    text = text.encode("utf-8", "replace").decode("utf-8")
     return f"_{text}" if _RESERVED.fullmatch(text) else text
