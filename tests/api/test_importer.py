@@ -70,12 +70,12 @@ def test_paths_that_are_fine(path: str) -> None:
         ("...", "imported"),
         ("  x . .txt", "x"),
         ("y" * 300 + ".txt", "y" * 100),
-        ("\ud800.txt", "?"),
+        ("\ud800.txt", "_"),
     ],
 )
 def test_names_of_packs(name: str, stem: str) -> None:
     made = safe_stem(name)
-    assert made == (stem if stem != "?" else "_")
+    assert made == stem
     assert safe_name(made) == made
 
 
@@ -104,9 +104,9 @@ def test_a_broken_importer_is_named() -> None:
                 return None  # type: ignore[return-value]
             raise IndexError("oops")
 
-    with pytest.raises(PluginError, match="importer broken: sniff failed on a.arrows: IndexError"):
+    with pytest.raises(PluginError, match=r"importer broken: sniff failed on a\.arrows: IndexError"):
         recognise({"broken": Broken}, "a.arrows", b"")
-    with pytest.raises(PluginError, match="importer broken: read failed on a.arrows"):
+    with pytest.raises(PluginError, match=r"importer broken: read failed on a\.arrows"):
         import_file(Broken(), "a.arrows", b"")
     with pytest.raises(PluginError, match="returned NoneType"):
         import_file(Broken(), "a.arrows", b"none")
