@@ -40,7 +40,7 @@ def picture(file: str, texts: dict[str, str], size: tuple[int, int] = (64, 96)) 
         image.save(buffer, "PNG")
         return with_text(buffer.getvalue(), texts)
     exif = Image.Exif()
-    if "parameters" in texts:
+    if "parameters" in texts and "fooocus_scheme" not in texts:
         comment = b"UNICODE\0" + texts["parameters"].encode("utf-16-be")
         exif.get_ifd(0x8769)[0x9286] = comment
     if "prompt" in texts:

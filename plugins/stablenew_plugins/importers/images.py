@@ -68,7 +68,7 @@ def wrote(texts: dict[str, str]) -> str:
     values = json_object(parameters)
     if STABLENEW in texts:
         return "stablenew_image"
-    if values is not None and "sui_image_params" in values:
+    if '"sui_image_params"' in parameters[:200] or (values is not None and "sui_image_params" in values):
         return "swarmui"
     if values is not None and (values.keys() & {"base_model", "Base Model"} or texts.get("fooocus_scheme")):
         return "fooocus"
@@ -116,7 +116,7 @@ def _exif_texts(name: str, data: bytes) -> dict[str, str]:
                 exif = image.getexif()
                 tags = {**exif.get_ifd(_EXIF_IFD), **exif}
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
-        raise UserError(f"{name}: a damaged image ({error})") from error
+        raise UserError(f"{name}: a damaged image, or of another kind than its name says") from error
     texts: dict[str, str] = {}
     for tag, value in tags.items():
         text = user_comment(value) if tag == _USER_COMMENT else value
