@@ -287,6 +287,25 @@ def test_a_graph_that_runs_in_a_circle() -> None:
     assert time.perf_counter() - begin < 2
 
 
+def test_texts_that_join_themselves() -> None:
+    inputs = {"steps": 5, "sampler_name": "euler", "latent_image": ["x", 0], "positive": ["t", 0]}
+    data = graph(
+        s={"class_type": "KSampler", "inputs": inputs},
+        t={"class_type": "CLIPTextEncode", "inputs": {"text": ["j", 0]}},
+        j={"class_type": "StringConcatenate", "inputs": {"string_a": ["j", 0], "string_b": ["j", 0]}},
+    )
+    begin = time.perf_counter()
+    assert any("joined more than" in note for note in IMPORTERS["comfyui"]().read("g.png", data).notes)
+    assert time.perf_counter() - begin < 2
+
+
+def test_a_chain_of_a_hundred_thousand_nodes() -> None:
+    nodes = {str(at): {"class_type": "X", "inputs": {"any": [str(at + 1), 0]}} for at in range(100_000)}
+    begin = time.perf_counter()
+    assert "no sampler" in read_or_refuse("comfyui", "g.png", graph(**nodes))
+    assert time.perf_counter() - begin < 3
+
+
 def test_conditionings_that_double_at_each_level() -> None:
     nodes: dict[str, Any] = {
         str(number): {

@@ -65,7 +65,9 @@ _LATENT = {
 _FACTOR = re.compile(r"(?:^|[^0-9a-z])(?:([2348])x|x([2348]))(?:[^0-9a-z]|$)", re.IGNORECASE)
 _EMBEDDING = re.compile(r"(?<![\w<:])embedding:([^\s,():<>]+)", re.IGNORECASE)
 _HOPS = 1_000
-"""Nodes that one question may lead through."""
+"""Links that are followed for one picture."""
+_LEVELS = 40
+"""Texts and conditionings that are made of others, inside each other."""
 
 _Link = tuple[str, int]
 
@@ -136,13 +138,16 @@ class _Walk:
             if isinstance(value, list) and len(value) == 2 and str(value[0]) in self._nodes:
                 yield str(value[0])
 
-    def _scalar(self, node: str, key: str) -> Any:
-        """The value of an input: its own, or that of the node that it is linked to."""
+    def _scalar(self, node: str, key: str, level: int = 0) -> Any:
+        """The value of an input: its own, or that of the node that it is linked to. Joined texts are joined."""
         value = self._inputs(node).get(key)
         while (link := self._link(value)) is not None:
             inputs = self._inputs(link[0])
             if {"string_a", "string_b"} <= inputs.keys():
-                parts = [str(self._scalar(link[0], part) or "") for part in ("string_a", "string_b")]
+                if level >= _LEVELS:
+                    self._notes.add(f"texts joined more than {_LEVELS} deep are left out")
+                    return None
+                parts = [str(self._scalar(link[0], part, level + 1) or "") for part in ("string_a", "string_b")]
                 return str(inputs.get("delimiter", "")).join(parts)
             names = [name for name in (key, *_VALUE, "") if name in inputs]
             if not names and len(inputs) != 1:
@@ -159,9 +164,10 @@ class _Walk:
 
     def _way(self, output: str) -> list[str]:
         """The nodes that the picture of ``output`` went through, the last one first."""
-        way, node = [], output
+        way: dict[str, None] = {}  # in order, and quick to look up: it may be long
+        node = output
         while node not in way:
-            way.append(node)
+            way[node] = None
             inputs = self._inputs(node)
             linked = [key for key in _PICTURE if self._link(inputs.get(key))]
             if not linked:
@@ -174,7 +180,7 @@ class _Walk:
                 if link is None:
                     break
                 node = link[0]
-        return way
+        return list(way)
 
     def read(self, name: str, settings: Flat) -> tuple[str, str]:
         """Fill ``settings``; returns prompt and negative prompt. Raises UserError if no sampler is found."""
@@ -269,11 +275,16 @@ class _Walk:
             settings["txt2img.model"] = model
         for start in source:
             inputs = self._inputs(start)
-            if "width" in inputs and "height" in inputs and not self._is_scale(start):
-                for key in ("width", "height"):
-                    put_number(
-                        settings, f"txt2img.{key}", self._scalar(start, key), self._notes, key, integer=True
-                    )
+            for prefix in (
+                "",
+                "empty_latent_",
+            ):  # the latter of the Efficient Loader, which is all loaders in one
+                if f"{prefix}width" in inputs and f"{prefix}height" in inputs and not self._is_scale(start):
+                    for key in ("width", "height"):
+                        value = self._scalar(start, prefix + key)
+                        put_number(settings, f"txt2img.{key}", value, self._notes, key, integer=True)
+            if (layer := whole(inputs.get("clip_skip"))) is not None and layer < 0:
+                settings["txt2img.clip_skip"] = -layer
         denoise = real(found.get("denoise"))
         if denoise is not None and denoise < 1:
             settings["img2img.denoising_strength"] = denoise
@@ -302,9 +313,10 @@ class _Walk:
         put_number(
             settings, "txt2img.hr_second_pass_steps", found.get("steps"), self._notes, "steps", integer=True
         )
-        put_number(
-            settings, "txt2img.denoising_strength", found.get("denoise"), self._notes, "denoise", integer=False
-        )
+        denoise, own_steps = found.get("denoise"), whole(found.get("steps"))
+        if denoise is None and start and own_steps:  # KSamplerAdvanced begins later instead
+            denoise = round(max(1 - start / own_steps, 0.0), 4)
+        put_number(settings, "txt2img.denoising_strength", denoise, self._notes, "denoise", integer=False)
         names = sampler_name(str(found.get("sampler_name") or ""))
         if names and names[0] != settings.get("txt2img.sampler_name"):
             settings["txt2img.hr_sampler_name"] = names[0]
@@ -315,8 +327,8 @@ class _Walk:
             settings["txt2img.hr_upscaler"] = upscaler
         if size:
             settings["txt2img.hr_resize_x"], settings["txt2img.hr_resize_y"] = size
-        elif scale:
-            settings["txt2img.hr_scale"] = scale
+        elif scale or not upscaler:
+            settings["txt2img.hr_scale"] = scale or 1.0  # A1111 would double it
 
     def _enlarge(self, settings: Flat, after: list[str]) -> None:
         """What enlarges the picture behind the last sampler: the stage upscale."""
@@ -392,8 +404,8 @@ class _Walk:
             return value if isinstance(value, str) else ""
         node = link[0]
         inputs, kind = self._inputs(node), self._kind(node)
-        if level > 40:
-            self._notes.add("conditionings nested more than 40 deep are left out")
+        if level >= _LEVELS:
+            self._notes.add(f"conditionings nested more than {_LEVELS} deep are left out")
             return ""
         if "ControlNet" in kind:
             self._notes.add(f"{kind} is not taken over")
