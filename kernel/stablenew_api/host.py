@@ -1,4 +1,4 @@
-"""The plugin host: finds plugins, checks them, keeps them apart, lists them, calls them.
+"""The plugin host: loads plugins, keeps them apart, lists them, calls them.
 
 Nobody else calls a hook. :class:`PluginHost` has one typed method a hook, so isolation cannot be forgotten:
 every plugin is called alone (each has a pluggy manager of its own), what it registers counts only if all of it
@@ -11,27 +11,25 @@ from __future__ import annotations
 
 import ast
 import difflib
-import hashlib
-import importlib
-import importlib.util
 import inspect
 import logging
 import os
 import re
-import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, version
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from stablenew_api import STABLENEW_API, hookspecs
+from stablenew_api.discovery import Candidate, from_entry_point, from_folder, installed
 from stablenew_api.errors import PluginError
 from stablenew_api.jobs import JobSpec, JsonValue, canonical_json
+from stablenew_api.kinds import KINDS, Kind, class_problem, text_of
 
 if TYPE_CHECKING:
     from stablenew_api.backend import Backend
@@ -48,9 +46,6 @@ log = logging.getLogger(__name__)
 # The process decides where logs go. Without this, a process that configured none (a short command) would put
 # the traceback of a broken plugin on the person's screen, by way of logging's last resort.
 log.addHandler(logging.NullHandler())
-
-GROUP = "stablenew.plugins"
-"""Entry-point group of plugins."""
 
 DISABLE_VARIABLE = "STABLENEW_DISABLE_PLUGINS"
 """Environment variable with plugin names, comma-separated, that are not to be loaded."""
@@ -100,72 +95,6 @@ class PluginInfo:
     def to_json(self) -> dict[str, JsonValue]:
         """The plugin as JSON, for ``stablenew plugins --json``."""
         return {**asdict(self), "state": str(self.state), "provides": list(self.provides)}
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A plugin that was found and not loaded yet."""
-
-    name: str
-    distribution: str
-    version: str
-    load: Callable[[], object]
-    """Imports it and returns the module or object with the hooks. May raise anything."""
-    source: Callable[[], str] | None = None
-    """Its source text, if that can be had without importing it."""
-    builtin: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """One kind of thing that a plugin can add."""
-
-    label: str
-    hook: str
-    module: str
-    interface: str
-    attributes: tuple[str, ...] = ("name", "title")
-
-    def load_interface(self) -> type:
-        """The interface class; imported only once a plugin adds something of this kind."""
-        interface = getattr(importlib.import_module(self.module), self.interface)
-        assert isinstance(interface, type)
-        return interface
-
-
-_KINDS = {
-    kind.label: kind
-    for kind in (
-        _Kind(
-            "stage",
-            "stablenew_stages",
-            "stablenew_api.stage",
-            "Stage",
-            ("name", "version", "title", "Config", "phase"),
-        ),
-        _Kind(
-            "backend",
-            "stablenew_backends",
-            "stablenew_api.backend",
-            "Backend",
-            ("name", "version", "title", "Config"),
-        ),
-        _Kind("randomizer", "stablenew_randomizers", "stablenew_api.randomizer", "Randomizer"),
-        _Kind("importer", "stablenew_importers", "stablenew_api.importer", "Importer"),
-        _Kind("learning mode", "stablenew_learning_modes", "stablenew_api.learning", "LearningMode"),
-        _Kind("scheduler", "stablenew_schedulers", "stablenew_api.scheduler", "Scheduler"),
-        _Kind("probe", "stablenew_probes", "stablenew_api.probe", "Probe"),
-        _Kind("report", "stablenew_reports", "stablenew_api.report", "Report"),
-        _Kind("frontend", "stablenew_frontends", "stablenew_api.frontend", "Frontend"),
-    )
-}
-
-# A stage's name is also a section of presets and the prefix of --set, so it must be a plain identifier.
-_NAMES = {"stage": re.compile(r"[a-z][a-z0-9_]*")}
-_NAME = re.compile(r"[a-z][a-z0-9_\-]*")
-
-_RESERVED_STAGES = ("pipeline",)  # the section of a preset that says which stages run
-_RESERVED_FIELDS = ("enabled",)  # in a stage's section it turns the stage on and off
 
 
 @dataclass(slots=True)
@@ -220,7 +149,7 @@ class PluginHost:
         if role not in ROLES:
             raise ValueError(f"role {role!r} is none of {', '.join(ROLES)}")
         self.role = role
-        self._classes: dict[str, dict[str, type]] = {label: {} for label in _KINDS}
+        self._classes: dict[str, dict[str, type]] = {label: {} for label in KINDS}
         self._owners: dict[tuple[str, str], _Plugin] = {}
         self._plugins: list[_Plugin] = []
         self._load_all(list(candidates), frozenset(disabled))
@@ -247,10 +176,10 @@ class PluginHost:
         Raises ValueError for an unknown role. A plugin that cannot be loaded raises nothing: it is listed in
         :attr:`plugins` with the reason.
         """
-        found = _installed() if entry_points is None else entry_points
-        candidates = [_from_entry_point(point) for point in found]
+        found = installed() if entry_points is None else entry_points
+        candidates = [from_entry_point(point) for point in found]
         if plugin_folder is not None:
-            candidates += _from_folder(plugin_folder)
+            candidates += from_folder(plugin_folder)
         named = (name.strip() for name in os.environ.get(DISABLE_VARIABLE, "").split(","))
         return cls(role, candidates, {*disabled, *(name for name in named if name)})
 
@@ -489,14 +418,14 @@ class PluginHost:
         manager = _manager_of(plugin, module)
         implements = _implemented(manager, module)
         registered: dict[tuple[str, str], type] = {}
-        for kind in _KINDS.values():
+        for kind in KINDS.values():
             if kind.hook not in implements:
                 continue
             for cls in _classes(kind, getattr(manager.hook, kind.hook)()):
                 problem = class_problem(kind.label, cls)
                 if problem:
                     raise _Rejected(problem)
-                key = (kind.label, _text(cls, "name"))
+                key = (kind.label, text_of(cls, "name"))
                 if key in registered:
                     raise _Rejected(f"registers two {kind.label}s called {key[1]!r}")
                 if key in self._owners:
@@ -509,7 +438,7 @@ class PluginHost:
             self._owners[label, name] = plugin
             self._classes[label][name] = cls
         provides = tuple(
-            " ".join(part for part in (label, name, _text(cls, "version")) if part)
+            " ".join(part for part in (label, name, text_of(cls, "version")) if part)
             for (label, name), cls in registered.items()
         )
         plugin.info = replace(plugin.info, provides=provides)
@@ -542,134 +471,12 @@ class PluginHost:
                     plugin.info = replace(plugin.info, reason="; ".join(plugin.muted.values()))
 
 
-def class_problem(label: str, cls: object) -> str:
-    """What is wrong with ``cls`` as a ``label`` (``stage``, ``learning mode``, ...); empty when all is well.
-
-    It looks at the class alone: kind, name, required attributes, abstract methods. What an instance does is
-    checked by :mod:`stablenew_api.testing`. Raises KeyError for a label that is no kind of thing.
-    """
-    kind = _KINDS[label]
-    interface = kind.load_interface()
-    if not isinstance(cls, type):
-        return f"{kind.hook} returned {cls!r}; it must return classes, not instances"
-    where = f"{label} class {cls.__module__}.{cls.__qualname__}"
-    if not issubclass(cls, interface):
-        return f"{where} is not a subclass of {kind.module}.{kind.interface}"
-    missing = [name for name in kind.attributes if not hasattr(cls, name)]
-    if missing:
-        return f"{where} lacks {', '.join(missing)}"
-    texts = [name for name in ("name", "version", "title") if name in kind.attributes]
-    for name in texts:
-        value = getattr(cls, name)
-        if not isinstance(value, str) or not value.strip():
-            return f"{where}: {name} must be a text that is not empty, not {value!r}"
-    if not _NAMES.get(label, _NAME).fullmatch(_text(cls, "name")):
-        return (
-            f"{where}: name {_text(cls, 'name')!r} must be lower-case letters, digits and underscores, "
-            "and begin with a letter"
-        )
-    if inspect.isabstract(cls):
-        return f"{where} does not implement {', '.join(sorted(getattr(cls, '__abstractmethods__', ())))}"
-    return _config_problem(label, cls, where)
-
-
-def _config_problem(label: str, cls: type, where: str) -> str:
-    """What is wrong with ``Config``, ``phase`` and ``may_follow``, for the kinds that have them."""
-    if label == "stage":
-        from stablenew_api.stage import Phase, Stage, StageConfig
-
-        assert issubclass(cls, Stage)
-        if not (isinstance(cls.Config, type) and issubclass(cls.Config, StageConfig)):
-            return f"{where}: Config must be a subclass of stablenew_api.stage.StageConfig"
-        reserved = [field for field in _RESERVED_FIELDS if field in cls.Config.model_fields]
-        if reserved:
-            return f"{where}: Config has a field {reserved[0]}, but that turns the stage on and off; rename it"
-        if cls.name in _RESERVED_STAGES:
-            return f"{where}: the name {cls.name!r} is reserved; choose another"
-        if not isinstance(cls.phase, Phase):
-            return f"{where}: phase must be one of {', '.join(f'Phase.{phase.name}' for phase in Phase)}"
-        follow = cls.may_follow
-        if follow is not None and not (
-            isinstance(follow, frozenset) and all(isinstance(phase, Phase) for phase in follow)
-        ):
-            return f"{where}: may_follow must be None or a frozenset of Phase"
-    elif label == "backend":
-        from pydantic import BaseModel
-
-        config = getattr(cls, "Config", None)
-        if not (isinstance(config, type) and issubclass(config, BaseModel)):
-            return f"{where}: Config must be a subclass of pydantic.BaseModel"
-    return ""
-
-
 _SPECS = {
     name: value
     for name, value in vars(hookspecs).items()
     if name.startswith(_PREFIX) and inspect.isfunction(value)
 }
 _HOOK_NAMES = tuple(name.removeprefix(_PREFIX) for name in _SPECS)
-
-
-# --- finding ------------------------------------------------------------------------------------------------
-
-
-def _installed() -> Iterable[EntryPoint]:
-    return entry_points(group=GROUP)
-
-
-def _from_entry_point(point: EntryPoint) -> Candidate:
-    distribution = point.dist
-    name = distribution.name if distribution is not None else ""
-    return Candidate(
-        name=point.name,
-        distribution=name or point.value,
-        version=distribution.version if distribution is not None else "",
-        load=point.load,
-        source=lambda: _source_of(point.value.partition(":")[0].strip()),
-        builtin=name == "stablenew",
-    )
-
-
-def _source_of(module: str) -> str:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError(module)
-    return Path(spec.origin).read_text(encoding="utf-8")
-
-
-def _from_folder(folder: Path) -> list[Candidate]:
-    if not folder.is_dir():
-        return []
-    files = sorted(path for path in folder.glob("*.py") if not path.name.startswith(("_", ".")))
-    return [_from_file(path.absolute()) for path in files]
-
-
-def _from_file(path: Path) -> Candidate:
-    return Candidate(
-        name=path.stem,
-        distribution=str(path),
-        version="",
-        load=lambda: _load_file(path),
-        source=lambda: path.read_text(encoding="utf-8"),
-    )
-
-
-def _load_file(path: Path) -> ModuleType:
-    # The module's name holds a digest of the path, so that two folders with a `grain.py` do not share a module,
-    # and a file called `json.py` hides nothing.
-    digest = hashlib.sha256(str(path).encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    name = f"stablenew_plugin_file_{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} cannot be loaded as a Python module")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # pydantic and dataclasses look their module up while a class is being made
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        sys.modules.pop(name, None)
-        raise
-    return module
 
 
 # --- loading ------------------------------------------------------------------------------------------------
@@ -801,7 +608,7 @@ def _implemented(manager: pluggy.PluginManager, module: object) -> frozenset[str
     return frozenset(names)
 
 
-def _classes(kind: _Kind, results: Sequence[Any]) -> list[Any]:
+def _classes(kind: Kind, results: Sequence[Any]) -> list[Any]:
     """What a register hook returned, as one list. Raises _Rejected for anything but a list or tuple."""
     if not results:
         raise _Rejected(f"{kind.hook} returned None; it must return a list of classes")
@@ -809,12 +616,6 @@ def _classes(kind: _Kind, results: Sequence[Any]) -> list[Any]:
     if not isinstance(classes, Sequence) or isinstance(classes, str):
         raise _Rejected(f"{kind.hook} returned {classes!r}; it must return a list of classes")
     return list(classes)
-
-
-def _text(cls: type, attribute: str) -> str:
-    """A class attribute that is a text; empty if it has none."""
-    value = getattr(cls, attribute, "")
-    return value if isinstance(value, str) else ""
 
 
 # --- calling ------------------------------------------------------------------------------------------------

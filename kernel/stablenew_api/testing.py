@@ -40,11 +40,13 @@ from stablenew_api.backend import (
     UpscaleRequest,
 )
 from stablenew_api.cancel import CancelToken
+from stablenew_api.discovery import Candidate
 from stablenew_api.errors import Cancelled, StageFailure, UserError
-from stablenew_api.host import INFOTEXT_KEY, Candidate, PluginHost, class_problem
+from stablenew_api.host import INFOTEXT_KEY, PluginHost
 from stablenew_api.images import pixel_sha256
 from stablenew_api.importer import Imported, Importer
 from stablenew_api.jobs import Needs, canonical_json
+from stablenew_api.kinds import class_problem
 from stablenew_api.probe import GpuReading, Probe
 from stablenew_api.scheduler import Assignment, JobView, NodeView, Scheduler
 from stablenew_api.stage import Phase, Stage, StageConfig, StageImage

@@ -17,13 +17,12 @@ import pytest
 from pydantic import BaseModel
 
 from stablenew_api import STABLENEW_API, hookimpl
+from stablenew_api.discovery import GROUP, Candidate
 from stablenew_api.errors import PluginError
 from stablenew_api.host import (
     DISABLE_VARIABLE,
-    GROUP,
     MUTE_AFTER,
     TRY_AGAIN_EVERY,
-    Candidate,
     PluginHost,
     PluginInfo,
     PluginState,

@@ -13,8 +13,9 @@ import pytest
 from stablenew_api import hookspecs, testing
 from stablenew_api.backend import Backend
 from stablenew_api.frontend import Frontend
-from stablenew_api.host import _HOOK_NAMES, _KINDS, PluginHost
+from stablenew_api.host import _HOOK_NAMES, PluginHost
 from stablenew_api.importer import Importer
+from stablenew_api.kinds import KINDS
 from stablenew_api.learning import LearningMode
 from stablenew_api.probe import Probe
 from stablenew_api.randomizer import Randomizer
@@ -46,7 +47,7 @@ def arguments(function: Any) -> str:
 
 def test_the_lists_here_are_complete() -> None:
     assert len(HOOKS) == len(_HOOK_NAMES) >= 16
-    assert {kind.load_interface() for kind in _KINDS.values()} == set(INTERFACES)
+    assert {kind.load_interface() for kind in KINDS.values()} == set(INTERFACES)
     assert (Stage, "resolve_prompts") in METHODS
     assert (Backend, "interrupt") in METHODS
 
@@ -60,7 +61,7 @@ def test_every_hook_is_specified_and_documented_with_its_exact_arguments(hook: A
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.__name__)
 def test_every_hook_can_be_called_through_the_host_with_the_same_arguments(hook: Any) -> None:
-    if hook.__name__ in {kind.hook for kind in _KINDS.values()}:
+    if hook.__name__ in {kind.hook for kind in KINDS.values()}:
         return  # called by the host itself, when it loads
     names = {"commands": "add_commands"}
     short = hook.__name__.removeprefix("stablenew_")

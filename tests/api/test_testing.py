@@ -16,9 +16,9 @@ from pydantic import BaseModel, Field
 from stablenew_api.backend import BackendIdentity, Capabilities, GenerationResult
 from stablenew_api.cancel import CancelToken
 from stablenew_api.errors import Cancelled, StageFailure
-from stablenew_api.host import class_problem
 from stablenew_api.images import pixel_sha256
 from stablenew_api.jobs import Needs
+from stablenew_api.kinds import class_problem
 from stablenew_api.scheduler import Assignment, JobView, NodeView, Scheduler
 from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage
 from stablenew_api.testing import (

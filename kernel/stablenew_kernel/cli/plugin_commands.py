@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 
 from stablenew_api.datafolder import DataFolder
+from stablenew_api.discovery import GROUP
 from stablenew_kernel.cli.host import load_host
 
 HOOK = "stablenew_commands"
-GROUP = "stablenew.plugins"
 
 _asked: set[int] = set()
 

@@ -5,8 +5,8 @@ chooses the composition, and the settings matter in the way they do with a real 
 the same pixels on every platform. See docs/embedded-engine.md.
 
 ``backend`` is the plugin's class (light to import), ``tables`` the names it knows, ``prompt`` and ``scene``
-read the prompt, ``field`` holds the arithmetic, ``landscape`` and its neighbours paint, ``finish`` applies the
-settings, ``resample`` enlarges.
+read the prompt, ``field`` holds the arithmetic, ``sky`` and ``ground`` paint layers, ``landscape`` and
+``studio`` put them together to pictures, ``finish`` applies the settings, ``resample`` enlarges.
 """
 
 from __future__ import annotations

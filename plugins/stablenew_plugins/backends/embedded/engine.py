@@ -12,7 +12,7 @@ import numpy as np
 from stablenew_plugins.backends.embedded import landscape, studio
 from stablenew_plugins.backends.embedded.field import Canvas, Dice, F, Plane, Rgb
 from stablenew_plugins.backends.embedded.finish import Finish
-from stablenew_plugins.backends.embedded.landscape import Layer
+from stablenew_plugins.backends.embedded.layers import Layer
 from stablenew_plugins.backends.embedded.prompt import Prompt
 from stablenew_plugins.backends.embedded.scene import Scene, read_scene
 

@@ -20,8 +20,9 @@ from stablenew_plugins.backends.embedded.field import (
     sine_of,
     smooth,
 )
-from stablenew_plugins.backends.embedded.landscape import WHITE, Layer, Light, dots, glow, rows_of, stars
+from stablenew_plugins.backends.embedded.layers import WHITE, Layer, Light, rows_of
 from stablenew_plugins.backends.embedded.scene import Colour, Palette, Scene, luminance, mix
+from stablenew_plugins.backends.embedded.sky import dots, glow, stars
 
 BLACK: Colour = (0.0, 0.0, 0.0)
 
