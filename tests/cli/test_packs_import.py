@@ -55,6 +55,8 @@ def test_a_dry_run_writes_nothing_and_shows_the_same(call: Call, data: DataFolde
     assert everything(data.root) == before
     assert f"would write {data.packs / 'cat.json'} (settings)" in result.out
     assert "2 files would be written; nothing was (--dry-run)" in result.out
+    assert "    | a cat\n    | neg: fog\n" in result.out
+    assert '    |     "steps": 30,\n' in result.out
     (planned,) = call("packs", "import", given, "--dry-run", "--json").json["imports"]
     (done,) = call("packs", "import", given, "--json").json["imports"]
     assert planned == done

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LARGEST = 256 * 2**20
 """Bytes of a file that is read at all: room for any image."""
+_SHOWN_FILES, _SHOWN_LINES = 6, 30
+"""A dry run shows so many lines of each file, unless there are more files than that."""
 MOST_FILES = 20_000
 """In a folder; more is a slip, such as a home folder."""
 
@@ -328,10 +330,14 @@ def _show(
         )
         return
     verb = "would write" if dry_run else "wrote"
+    count = sum(len(item.writes) for item in taken)
+    in_full = dry_run and count <= _SHOWN_FILES
     for item in taken:
         say(f"{item.source.name}: {item.importer.title}")
         for path, data in item.writes:
             say(f"  {verb} {path} ({_size(path, data)})")
+            if in_full:
+                _say_content(data)
         for path in item.there:
             say(f"  {path} is there already, the same")
         for note in item.notes:
@@ -340,8 +346,15 @@ def _show(
         say(f"skipped: {reason}")
     for reason in refused:
         warn(f"not written: {reason}")
-    count = sum(len(item.writes) for item in taken)
     say(f"{plural(count, 'file')} {'would be written; nothing was (--dry-run)' if dry_run else 'written'}")
+
+
+def _say_content(data: bytes) -> None:
+    lines = data.decode("utf-8", "replace").splitlines()
+    for line in lines[:_SHOWN_LINES]:
+        say(f"    | {line}".rstrip())
+    if len(lines) > _SHOWN_LINES:
+        say(f"    | ... and {plural(len(lines) - _SHOWN_LINES, 'line')} more")
 
 
 def _plain(item: Taken) -> dict[str, Any]:
