@@ -43,7 +43,8 @@ class Taken:
     importer: Importer
     imported: Imported
     notes: list[str]
-    writes: list[tuple[Path, bytes]] = field(default_factory=list)
+    writes: list[tuple[Path, bytes, str]] = field(default_factory=list)
+    """Path, content, and what is in it for people: ``3 rows``."""
     there: list[Path] = field(default_factory=list)
     """Files that exist already with this very content."""
 
@@ -51,7 +52,10 @@ class Taken:
 @click.command("import")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option(
-    "--to", type=click.Path(file_okay=False), help="Folder to write into. Default: the data folder's packs."
+    "--to",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Folder to write into. Default: the data folder's packs.",
 )
 @click.option("--as", "as_format", default="", metavar="FORMAT", help="The format, where it cannot be told.")
 @click.option("--name", default="", help="Name of the pack, in place of the file's.")
@@ -242,7 +246,7 @@ def _place(taken: Sequence[Taken], folder: Path, wildcards: Path) -> list[str]:
                 before = given.get(_folded(target), _content(target))
                 if before is None:
                     given[_folded(target)] = data
-                    item.writes.append((target, data))
+                    item.writes.append((target, data, plural(data.count(b"\n"), "line")))
                 elif before == data:
                     item.there.append(target)
                 else:
@@ -269,7 +273,7 @@ def _place(taken: Sequence[Taken], folder: Path, wildcards: Path) -> list[str]:
             # The sidecar first: nobody must ever run the pack without it.
             for target, data in sorted(targets.items(), key=lambda pair: pair[0].suffix != ".json"):
                 given[_folded(target)] = data
-                item.writes.append((target, data))
+                item.writes.append((target, data, _size(target, data)))
     return refused
 
 
@@ -296,7 +300,7 @@ def _write(taken: Sequence[Taken]) -> None:
     from stablenew_api.files import write_new
 
     for item in taken:
-        for path, data in item.writes:
+        for path, data, _ in item.writes:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_new(path, data, durable=False)
@@ -334,8 +338,8 @@ def _show(
     in_full = dry_run and count <= _SHOWN_FILES
     for item in taken:
         say(f"{item.source.name}: {item.importer.title}")
-        for path, data in item.writes:
-            say(f"  {verb} {path} ({_size(path, data)})")
+        for path, data, size in item.writes:
+            say(f"  {verb} {path} ({size})")
             if in_full:
                 _say_content(data)
         for path in item.there:
@@ -361,7 +365,7 @@ def _plain(item: Taken) -> dict[str, Any]:
     return {
         "source": str(item.source.path),
         "format": item.importer.name,
-        "files": [str(path) for path, _ in item.writes],
+        "files": [str(path) for path, _, _ in item.writes],
         "unchanged": [str(path) for path in item.there],
         "notes": item.notes,
         "settings": dict(item.imported.settings) if item.imported.settings is not None else None,
@@ -373,8 +377,5 @@ def _plain(item: Taken) -> dict[str, Any]:
 def _size(path: Path, data: bytes) -> str:
     from stablenew_kernel.domain.packs import parse_pack
 
-    if path.suffix.lower() == ".json":
-        return "settings"
-    if "wildcards" in path.parts or path.suffix.lower() not in (".txt", ".tsv"):
-        return plural(data.count(b"\n"), "line")
-    return plural(len(parse_pack(path.name, data).rows), "row")
+    is_pack = path.suffix.lower() in (".txt", ".tsv")
+    return plural(len(parse_pack(path.name, data).rows), "row") if is_pack else "settings"
