@@ -86,6 +86,11 @@ class DataFolder:
         return self.root / "profiles"
 
     @property
+    def packs(self) -> Path:
+        """The person's packs."""
+        return self.root / "packs"
+
+    @property
     def wildcards(self) -> Path:
         """The person's wildcard files, ``.txt``, ``.yaml`` and ``.json``, in folders as they like."""
         return self.root / "wildcards"

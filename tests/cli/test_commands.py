@@ -13,9 +13,9 @@ from PIL import Image
 
 from stablenew_api.images import pixel_sha256
 from stablenew_api.jobs import JobSpec, StageSpec
+from stablenew_api.png import with_text
 from stablenew_kernel.cli.commands import doctor
 from stablenew_kernel.domain.infotext import stablenew_chunk
-from stablenew_kernel.domain.png import with_text
 from stablenew_proto.v1 import agent_link_pb2 as link
 from stablenew_proto.v1 import kernel_pb2 as pb
 

@@ -23,12 +23,13 @@ from typing import Protocol, TypeVar
 from stablenew_api.clock import Clock
 from stablenew_api.faults import crash_point
 from stablenew_api.host import PluginHost
+from stablenew_api.infotext import format_infotext
 from stablenew_api.jobs import JobSpec, JsonValue, canonical_json
 from stablenew_api.learning import LearningRecord
+from stablenew_api.png import with_text
 from stablenew_api.report import RunImage
-from stablenew_kernel.domain.infotext import describe, format_infotext, prompts, stablenew_chunk
+from stablenew_kernel.domain.infotext import describe, prompts, stablenew_chunk
 from stablenew_kernel.domain.naming import FilePattern, parse_pattern
-from stablenew_kernel.domain.png import with_text
 from stablenew_kernel.store import meta, outputs, runs
 from stablenew_kernel.store.artifacts import ArtifactStore
 from stablenew_kernel.store.database import Database

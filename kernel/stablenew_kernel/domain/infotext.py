@@ -1,29 +1,19 @@
 """What is written into an image about how it was made.
 
 Two texts: ``parameters``, the A1111 infotext that every tool of the ecosystem reads, and ``stablenew``, JSON
-that holds the whole job so that ``stablenew replay`` can run it again. Grammar and key order of the infotext:
-``modules/infotext_utils.py`` and ``modules/processing.py`` (create_infotext) of the AUTOMATIC1111 WebUI.
+that holds the whole job so that ``stablenew replay`` can run it again. The grammar of the infotext is
+:mod:`stablenew_api.infotext`; the order of its keys that of ``modules/processing.py`` (create_infotext) of the
+AUTOMATIC1111 WebUI.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from stablenew_api.errors import UserError
+from stablenew_api.infotext import KEY
 from stablenew_api.jobs import JobSpec, JsonValue, canonical_json
-
-NEGATIVE = "Negative prompt:"
-
-KEY = re.compile(r"\w[\w \-/]+")
-"""What a key must look like for a reader to find it."""
-
-_PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
-_SIZE = re.compile(r"(\d+)x(\d+)")
-FEWEST_PAIRS = 3
-"""A last line with fewer is taken for a part of the prompt."""
 
 KEY_ORDER = (
     "Steps",
@@ -57,93 +47,8 @@ KEY_ORDER = (
 """Order of A1111; other keys follow, then Version and User."""
 LAST_KEYS = ("Version", "User")
 
-DEFAULTS = {"Clip skip": "1", "RNG": "GPU", "Schedule type": "Automatic", "Hires sampler": "Use same sampler"}
-"""What a reader takes a missing key to mean."""
-
 CHUNK_FORMAT = 1
 """Version of the ``stablenew`` JSON."""
-
-
-# --- the A1111 text ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Infotext:
-    """An infotext, read."""
-
-    prompt: str
-    negative_prompt: str
-    pairs: tuple[tuple[str, str], ...]
-    """As written, in order, unquoted. Empty when the text has no line of parameters."""
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        """As A1111's reader gives them: ``Size: 512x768`` becomes Size-1 and Size-2, defaults are filled in."""
-        result: dict[str, str] = {}
-        for key, value in self.pairs:
-            if size := _SIZE.fullmatch(value):
-                result[f"{key}-1"], result[f"{key}-2"] = size[1], size[2]
-            else:
-                result[key] = value
-        return {**{key: value for key, value in DEFAULTS.items() if key not in result}, **result}
-
-
-def format_infotext(prompt: str, negative_prompt: str, pairs: Iterable[tuple[str, JsonValue]]) -> str:
-    """The ``parameters`` text. ``None`` values are left out; an empty negative prompt leaves out its line.
-
-    Raises ValueError for a key that readers would not find, and for fewer than three pairs, which readers would
-    take for prompt text.
-    """
-    written = []
-    for key, value in pairs:
-        if value is None:
-            continue
-        if not KEY.fullmatch(key):
-            raise ValueError(f"infotext key {key!r}: letters, digits, blanks, - and / only, at least two")
-        written.append(key if key == str(value) else f"{key}: {quote(value)}")
-    if len(written) < FEWEST_PAIRS:
-        raise ValueError(f"an infotext needs {FEWEST_PAIRS} pairs or more, here are {len(written)}")
-    negative = f"\n{NEGATIVE} {negative_prompt}" if negative_prompt else ""
-    # PNG forbids NUL in a text, and JSON (a preset's negative prompt) may hold one: no image is lost for that.
-    return f"{prompt}{negative}\n{', '.join(written)}".strip().replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def quote(value: JsonValue) -> str:
-    """``value`` as it stands behind its key: JSON-quoted when it has a comma, a colon or a line break.
-
-    Also when it is empty, begins with a quotation mark, or white space would be lost: every reader unquotes.
-    """
-    text = str(value)
-    plain = text and text == text.strip() and not text.startswith('"') and not re.search(r"[,:\x00-\x1f]", text)
-    return text if plain else json.dumps(text, ensure_ascii=False)
-
-
-def _unquote(text: str) -> str:
-    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
-        return text
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, str) else text
-
-
-def parse_infotext(text: str) -> Infotext:
-    """Read a ``parameters`` text as A1111 does. Never fails: what is no infotext is all prompt."""
-    *lines, last = text.strip().split("\n")
-    pairs = [(key, _unquote(value.strip())) for key, value in _PAIR.findall(last)]
-    if len(pairs) < FEWEST_PAIRS:
-        lines.append(last)
-        pairs = []
-    prompt: list[str] = []
-    negative: list[str] = []
-    into = prompt
-    for line in (line.strip() for line in lines):
-        if line.startswith(NEGATIVE):
-            into = negative
-            line = line[len(NEGATIVE) :].strip()
-        into.append(line)
-    return Infotext("\n".join(prompt).strip(), "\n".join(negative).strip(), tuple(pairs))
 
 
 # --- what is said about an image -----------------------------------------------------------------------------

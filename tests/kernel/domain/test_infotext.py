@@ -1,116 +1,26 @@
-"""The A1111 text: grammar, order, quoting; and the JSON that a job is replayed from."""
+"""What is said about an image, in which order; and the JSON that a job is replayed from."""
 
 from __future__ import annotations
 
 import json
-import re
 from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from planning_stages import STAGES
 
 from stablenew_api.errors import UserError
+from stablenew_api.infotext import KEY, format_infotext, parse_infotext
 from stablenew_api.jobs import JobSpec
 from stablenew_kernel.domain.infotext import (
-    KEY,
     KEY_ORDER,
     describe,
-    format_infotext,
-    parse_infotext,
     prompts,
-    quote,
     stablenew_chunk,
     stored_spec,
 )
 from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.plan import PlanRequest, plan_run
-
-SAMPLE = """a castle, (stone:1.2)
-on a hill
-Negative prompt: blurry,
-low quality
-Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 123, Size: 512x768, Model hash: 6ce0, \
-Model: v1-5-pruned, Lora hashes: "a: 0123, b: 4567", Version: v1.10.1"""
-
-
-def test_a_text_as_a1111_writes_it() -> None:
-    read = parse_infotext(SAMPLE)
-    assert read.prompt == "a castle, (stone:1.2)\non a hill"
-    assert read.negative_prompt == "blurry,\nlow quality"
-    assert dict(read.pairs)["Lora hashes"] == "a: 0123, b: 4567"
-    assert [key for key, _ in read.pairs][:3] == ["Steps", "Sampler", "Schedule type"]
-    assert read.parameters["Size-1"] == "512"
-    assert read.parameters["Size-2"] == "768"
-    assert "Size" not in read.parameters
-    assert read.parameters["Clip skip"] == "1"
-    assert read.parameters["RNG"] == "GPU"
-    assert format_infotext(read.prompt, read.negative_prompt, read.pairs) == SAMPLE
-
-
-def test_fewer_than_three_pairs_are_prompt() -> None:
-    read = parse_infotext("a cat\nSteps: 20, Seed: 3")
-    assert (read.prompt, read.pairs) == ("a cat\nSteps: 20, Seed: 3", ())
-    with pytest.raises(ValueError, match="3 pairs"):
-        format_infotext("a", "", [("Steps", 1), ("Seed", 2), ("Model", None)])
-
-
-def test_nul_never_gets_into_a_png() -> None:
-    assert "\0" not in format_infotext("a\0b", "c\0d", [("Steps", 1), ("Seed", 2), ("Model", "e\0f")])
-
-
-@pytest.mark.parametrize("key", ["a", "a.b", "a(b)", "", " a", "a:b", "x,y"])
-def test_keys_no_reader_would_find(key: str) -> None:
-    with pytest.raises(ValueError, match="infotext key"):
-        format_infotext("p", "", [("Steps", 1), ("Seed", 2), (key, 3)])
-
-
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [
-        ("plain words", "plain words"),
-        (20, "20"),
-        (7.5, "7.5"),
-        ("a, b", '"a, b"'),
-        ("a: b", '"a: b"'),
-        ("a\nb", '"a\\nb"'),
-        ("ü, 日", '"ü, 日"'),
-        ('say "hi", you', '"say \\"hi\\", you"'),
-        ("", '""'),
-        ('"quoted"', '"\\"quoted\\""'),
-        (" x ", '" x "'),
-    ],
-)
-def test_quoting(value: Any, written: str) -> None:
-    assert quote(value) == written
-
-
-lines = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), max_size=30).map(str.strip)
-prompt_texts = st.lists(lines.filter(lambda line: not line.startswith("Negative prompt:")), max_size=3).map(
-    lambda parts: "\n".join(parts).strip()
-)
-pair_keys = st.from_regex(re.compile(r"\w[\w \-/]*[\w\-/]", re.ASCII), fullmatch=True)
-values = st.text(st.characters(codec="utf-8"), max_size=30) | st.integers().map(str)
-
-
-@given(prompt_texts, prompt_texts, st.dictionaries(pair_keys, values, min_size=3, max_size=8))
-@settings(max_examples=300, deadline=None)
-def test_round_trip(prompt: str, negative: str, pairs: dict[str, str]) -> None:
-    pairs = {key: value for key, value in pairs.items() if key != value}  # A1111 writes those as the key alone
-    if len(pairs) < 3:
-        return
-    read = parse_infotext(format_infotext(prompt, negative, pairs.items()))
-    assert (read.prompt, read.negative_prompt, dict(read.pairs)) == (prompt, negative, pairs)
-
-
-@given(st.text(max_size=200))
-@settings(max_examples=200, deadline=None)
-def test_any_text_can_be_read(text: str) -> None:
-    read = parse_infotext(text)
-    assert len(read.pairs) == 0 or len(read.pairs) >= 3
-
 
 # --- describe ------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ NAMES = (
     "queue",
     "runs",
     "nodes",
+    "packs",
     "replay",
     "rate",
     "preset",

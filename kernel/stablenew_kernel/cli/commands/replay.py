@@ -104,8 +104,8 @@ def read_spec(given: str, spec_sha256: str = "") -> bytes:
     Raises UserError, naming the file, if there is no such image, or no job in it, or one that was changed, or
     not the one that ``spec_sha256`` (of the manifest; empty: not known) names.
     """
+    from stablenew_api.png import STABLENEW, read_text
     from stablenew_kernel.domain.infotext import stored_spec
-    from stablenew_kernel.domain.png import STABLENEW, read_text
 
     name = f"image {given}"
     text = read_text(read_image(given), name).get(STABLENEW)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from stablenew_kernel.domain.png import PngError, read_text, with_text, without_text
+from stablenew_api.png import PngError, read_text, with_text, without_text
 
 
 def png(info: PngInfo | None = None) -> bytes:
