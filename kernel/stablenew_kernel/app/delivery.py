@@ -28,7 +28,7 @@ from stablenew_api.learning import LearningRecord
 from stablenew_api.report import RunImage
 from stablenew_kernel.domain.infotext import describe, format_infotext, prompts, stablenew_chunk
 from stablenew_kernel.domain.naming import FilePattern, parse_pattern
-from stablenew_kernel.domain.png import with_text
+from stablenew_kernel.domain.png import pieces_with_text
 from stablenew_kernel.store import meta, outputs, runs
 from stablenew_kernel.store.artifacts import ArtifactStore
 from stablenew_kernel.store.database import Database
@@ -288,7 +288,7 @@ class Delivery:
                 image_sha256=image_sha256,
             ),
         }
-        data = with_text(self._artifacts.read(output.artifact.sha256), texts)
+        data = pieces_with_text(self._artifacts.read(output.artifact.sha256, cached=False), texts)
         name = run.pattern.name(spec, output.job_index, run.started)
         if output.index:
             name = f"{name}_{output.index}"

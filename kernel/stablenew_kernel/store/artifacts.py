@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stablenew_api.errors import StableNewError
+from stablenew_api.files import uncache
 from stablenew_kernel.store.errors import StoreError, os_error
 
 log = logging.getLogger(__name__)
@@ -82,11 +83,15 @@ class ArtifactStore:
         except OSError as error:
             raise os_error(error, self._path(sha256)) from error
 
-    def read(self, sha256: str) -> bytes:
-        """The content of the complete file. Raises ArtifactNotFound, StoreError."""
+    def read(self, sha256: str, *, cached: bool = True) -> bytes:
+        """The content of the complete file. Without ``cached`` the system is told that nobody will soon read it
+        again. Raises ArtifactNotFound, StoreError."""
         with self.open(sha256) as file:
             try:
-                return file.read()
+                data = file.read()
+                if not cached:
+                    uncache(file.fileno())
+                return data
             except OSError as error:
                 raise os_error(error, self._path(sha256)) from error
 
