@@ -159,9 +159,7 @@ class ArtifactStore:
             if not source.is_relative_to(self._agents.resolve()) or not source.is_file():
                 raise ValueError(f"{path}: no file of an agent")
             with source.open("r+b", buffering=0) as file:
-                digest = hashlib.sha256()
-                while block := file.read(HASH_BLOCK):
-                    digest.update(block)
+                digest = hashlib.file_digest(file, "sha256")
                 if file.tell() != size or digest.hexdigest() != sha256:
                     raise DigestMismatch(f"{path}: not the {size} bytes with sha256 {sha256} that it should be")
                 os.fsync(file.fileno())
@@ -340,12 +338,13 @@ class Upload:
 
 def _move_into_place(source: Path, final: Path) -> None:
     """Give a synced file its final name, for good. Raises OSError."""
-    new_folder = not final.parent.is_dir()
-    final.parent.mkdir(parents=True, exist_ok=True)
-    source.replace(final)  # whoever was first, the content is the same
-    sync_folder(final.parent)
-    if new_folder:
+    try:
+        source.replace(final)  # whoever was first, the content is the same
+    except FileNotFoundError:  # the first file of its folder
+        final.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(final)
         sync_folder(final.parent.parent)
+    sync_folder(final.parent)
 
 
 def sync_folder(folder: Path) -> None:
