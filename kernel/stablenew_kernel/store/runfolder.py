@@ -99,8 +99,8 @@ class RunFolder:
         return path
 
     def append_manifest(self, lines: Iterable[bytes]) -> None:
-        """Add lines (canonical JSON, no newlines) to ``manifest.jsonl`` with one write, synced, together with
-        the names of the images that were saved before.
+        """Add lines (canonical JSON, no newlines) to ``manifest.jsonl`` with one write, synced, and with it the
+        names of the images that were saved before.
 
         Raises StoreError: then none was added.
         """
@@ -117,11 +117,11 @@ class RunFolder:
                         while left:
                             left = left[file.write(left) :]
                         os.fsync(file.fileno())
+                        sync_folder(self.path)
                     except OSError:
                         with contextlib.suppress(OSError):  # if not even that works, reopen() puts it right
                             file.truncate(before)
                         raise
-                sync_folder(self.path)
             except OSError as error:
                 raise os_error(error, path) from error
 
