@@ -164,8 +164,9 @@ class Transfer:
         temporary = path.with_name(path.name + ".part")
         with temporary.open("wb") as out:
             async for piece in stub.Download(request, timeout=_deadline(artifact.size)):
-                out.write(piece.data)
-                checked.update(piece.data)
+                data = piece.data  # asked for once: each time is a copy
+                out.write(data)
+                checked.update(data)
         if checked.hexdigest() != artifact.sha256:
             raise TransferError(f"input {artifact.name}: the bytes received are not those of {artifact.sha256}")
         temporary.replace(path)

@@ -5,17 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+Data = bytes | Sequence[bytes | memoryview]
+"""Content of a file: as it is, or in pieces one after the other, which need not be joined first."""
 
-def write_new(path: Path, data: bytes, *, durable: bool = True) -> None:
+
+def write_new(path: Path, data: Data, *, durable: bool = True, cached: bool = True) -> None:
     """Write ``data`` to ``path``, which must not exist: temp file, flush, then an exclusive link or rename.
 
     Raises FileExistsError if ``path`` exists; OSError as the system says. ``durable`` syncs to disk first.
+    Without ``cached`` the system is then told that it need not keep the file in memory (:func:`uncache`).
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        _write(temporary, data, durable)
+        _write(temporary, data, durable, cached=cached)
         if os.name == "nt":
             os.rename(temporary, path)  # fails if the target exists, on Windows
             return
@@ -46,9 +52,23 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True, mode: int = 0
             temporary.unlink()
 
 
-def _write(path: Path, data: bytes, durable: bool, mode: int = 0o666) -> None:
+def uncache(descriptor: int) -> None:
+    """Tell the system that nobody will soon read this open file again, where there is a way to tell (Linux).
+
+    For what is written once, in bulk, and synced: kept in memory it would push out what is read again and
+    again, such as the models of a backend. Only what has reached the disk is let go of.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # a hint; some file systems take none
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _write(path: Path, data: Data, durable: bool, mode: int = 0o666, *, cached: bool = True) -> None:
     with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-        file.write(data)
-        if durable:
+        file.writelines([data] if isinstance(data, bytes) else data)
+        if durable or not cached:
             file.flush()
+        if durable:
             os.fsync(file.fileno())
+        if not cached:
+            uncache(file.fileno())

@@ -33,14 +33,27 @@ def with_text(png: bytes, texts: Mapping[str, str]) -> bytes:
     Everything else, the pixels above all, stays byte for byte. Raises PngError for what is no PNG file and
     ValueError for a keyword that PNG forbids or a text with a NUL character.
     """
-    parts: list[bytes | memoryview] = []
-    for kind, whole, data in _chunks(png):
+    return b"".join(pieces_with_text(png, texts))
+
+
+def pieces_with_text(png: bytes | memoryview, texts: Mapping[str, str]) -> list[bytes | memoryview]:
+    """:func:`with_text` in as few pieces as there can be, those of ``png`` as views into it: an image that is
+    only to be written need not be copied first."""
+    view = memoryview(png)
+    pieces: list[bytes | memoryview] = []
+    begin = 0  # of what is still to be taken over
+    end = len(SIGNATURE)
+    for kind, whole, data in _chunks(view):
+        at, end = end, end + len(whole)
         if kind in _TEXT_KINDS and bytes(data).partition(b"\0")[0].decode("latin-1") in texts:
-            continue
-        parts.append(whole)
-        if kind == b"IHDR":
-            parts.extend(_text_chunk(keyword, text) for keyword, text in texts.items())
-    return b"".join((SIGNATURE, *parts))
+            pieces.append(view[begin:at])
+            begin = end
+        elif kind == b"IHDR":
+            pieces.append(view[begin:end])
+            pieces.extend(_text_chunk(keyword, text) for keyword, text in texts.items())
+            begin = end
+    pieces.append(view[begin:end])
+    return pieces
 
 
 def without_text(png: bytes) -> bytes:
@@ -69,11 +82,11 @@ def read_text(png: bytes, name: str = "image") -> dict[str, str]:
     return texts
 
 
-def _chunks(png: bytes, name: str = "image") -> Iterator[tuple[bytes, memoryview, memoryview]]:
+def _chunks(png: bytes | memoryview, name: str = "image") -> Iterator[tuple[bytes, memoryview, memoryview]]:
     """(kind, whole chunk, data) of each chunk up to IEND. Bytes after IEND are not the file's: dropped."""
-    if not png.startswith(SIGNATURE):
-        raise PngError(f"{name}: not a PNG file")
     view = memoryview(png)
+    if view[: len(SIGNATURE)] != SIGNATURE:
+        raise PngError(f"{name}: not a PNG file")
     at = len(SIGNATURE)
     first = True
     while True:

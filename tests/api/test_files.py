@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,42 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_writes_the_bytes_and_nothing_else(write: Callable[..., None], durable: bool, tmp_path: Path) -> None:
     write(tmp_path / "image 蝶.png", b"\x00\r\n\xff", durable=durable)
     assert content(tmp_path) == {"image 蝶.png": b"\x00\r\n\xff"}
+
+
+@given(pieces=st.lists(st.binary(max_size=20_000), max_size=5), durable=st.booleans(), cached=st.booleans())
+def test_pieces_are_written_one_after_the_other(pieces: list[bytes], durable: bool, cached: bool) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        whole = b"".join(pieces)
+        write_new(Path(name) / "a", pieces, durable=durable, cached=cached)
+        write_new(Path(name) / "b", [memoryview(piece) for piece in pieces], durable=durable, cached=cached)
+        write_new(Path(name) / "c", whole, durable=durable, cached=cached)
+        assert content(Path(name)) == {"a": whole, "b": whole, "c": whole}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is told")
+@pytest.mark.parametrize("cached", [True, False])
+def test_only_what_is_on_the_disk_is_let_go_of(
+    cached: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told before the sync, the system would keep what is not yet written, and that is all of it."""
+    calls: list[str] = []
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        real(descriptor)
+        assert os.fstat(descriptor).st_size == 9, "nothing is left in our own buffer"
+        calls.append("sync")
+
+    def advise(descriptor: int, offset: int, length: int, advice: int) -> None:
+        assert (offset, length, advice) == (0, 0, os.POSIX_FADV_DONTNEED)
+        calls.append("let go")
+        raise OSError(errno.EINVAL, "a file system that takes no hints")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    write_new(tmp_path / "a", [b"nine ", b"bytes"[1:]], cached=cached)
+    assert calls == (["sync"] if cached else ["sync", "let go"])
+    assert content(tmp_path) == {"a": b"nine ytes"}
 
 
 @given(first=st.binary(max_size=64), second=st.binary(max_size=64))

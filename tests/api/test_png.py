@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from stablenew_api.png import PngError, read_text, with_text, without_text
+from stablenew_api.png import PngError, pieces_with_text, read_text, with_text, without_text
 
 
 def png(info: PngInfo | None = None) -> bytes:
@@ -69,6 +69,36 @@ def _pieces(data: bytes) -> list[bytes]:
 def test_a_text_of_the_same_keyword_is_replaced_and_others_stay() -> None:
     once = with_text(PLAIN, {"parameters": "old", "Title": "kept"})
     assert read_text(with_text(once, {"parameters": "new ✓"})) == {"parameters": "new ✓", "Title": "kept"}
+
+
+@given(st.lists(st.sampled_from(["parameters", "stablenew", "Title"]), max_size=6), st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_pieces_are_few_and_are_the_image_itself(present: list[str], texts_after_pixels: int) -> None:
+    """However many chunks there are, and wherever texts stand that are replaced."""
+    chunks = _pieces(PLAIN)
+    late = _pieces(with_text(PLAIN, {"parameters": "late"}))[1]
+    image = b"".join(
+        (
+            PLAIN[:8],
+            chunks[0],
+            *(_pieces(with_text(PLAIN, {keyword: "old"}))[1] for keyword in present),
+            *chunks[1:-1],
+            *[late] * texts_after_pixels,
+            chunks[-1],
+        )
+    )
+    pieces = pieces_with_text(image, {"parameters": "new", "stablenew": "{}"})
+    whole = b"".join(pieces)
+    assert [piece for piece in _pieces(whole) if piece[4:8] != b"tEXt"] == chunks
+    assert read_text(whole) == {
+        "parameters": "new",
+        "stablenew": "{}",
+        **({"Title": "old"} if "Title" in present else {}),
+    }
+    own = [piece for piece in pieces if isinstance(piece, memoryview)]
+    assert all(piece.obj is image for piece in own), "no copies"
+    replaced = texts_after_pixels + sum(keyword != "Title" for keyword in present)
+    assert len(own) <= 2 + replaced
 
 
 @pytest.mark.parametrize("keyword", ["", "x" * 80, " a", "a ", "a  b", "a\nb", "日本"])

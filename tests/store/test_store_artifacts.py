@@ -51,6 +51,7 @@ def test_put_read_missing_remove(files: ArtifactStore) -> None:
     assert files.put(DATA) == key
     assert files.missing([other, key]) == [other]
     assert files.read(key) == DATA
+    assert files.read(key, cached=False) == DATA
     assert files.path(key) == files.folder / key[:2] / key[2:]
     assert (files.size(key), files.committed(key)) == (len(DATA), (len(DATA), True))
     assert leftovers(files) == []

@@ -69,6 +69,8 @@ def test_images_are_never_overwritten_and_the_same_is_adopted(tmp_path: Path) ->
     other = folder.save_image("0001.png", b"two")
     assert other.name == "0001-2.png"
     assert folder.save_image("0001.png", b"two") == other
+    assert folder.save_image("0001.png", [b"t", memoryview(b"wo")]) == other
+    assert folder.save_image("0001.png", [b"one", b""]) == one
     assert folder.write_file("0001.png", b"three!").name == "0001-3.png"
     assert folder.write_file("README", b"x").name == "README"
     assert folder.write_file("README", b"y").name == "README-2"
@@ -100,6 +102,37 @@ def test_a_manifest_is_rebuilt_from_the_database(tmp_path: Path) -> None:
     before = manifest.stat()
     RunFolder.reopen(folder.path, "r1", [b'{"n":1}', b'{"n":2}', b'{"n":3}'], RUN)
     assert manifest.stat().st_ino == before.st_ino, "nothing to mend, nothing written"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows syncs no folders")
+def test_names_of_images_are_synced_with_their_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RunFolder.create(tmp_path, "demo", "r1")
+    synced: list[list[str]] = []
+    monkeypatch.setattr(
+        runfolder, "sync_folder", lambda path: synced.append(sorted(entry.name for entry in path.iterdir()))
+    )
+    folder.save_image("0001.png", b"one")
+    folder.save_image("0002.png", [b"t", memoryview(b"two")[1:]])
+    assert synced == []
+    folder.append_manifest([b"{}", b"{}"])
+    assert synced == [["0001.png", "0002.png", "manifest.jsonl"]]
+    folder.write_file("sheet.jpg", b"sheet")
+    assert synced[1:] == [["0001.png", "0002.png", "manifest.jsonl", "sheet.jpg"]]
+
+
+def test_a_line_whose_images_cannot_be_synced_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder.create(tmp_path, "demo", "r1")
+    folder.append_manifest([b'{"n":1}'])
+
+    def refuse(_: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(runfolder, "sync_folder", refuse)
+    with pytest.raises(StoreError, match=r"manifest\.jsonl"):
+        folder.append_manifest([b'{"n":2}'])
+    assert (folder.path / "manifest.jsonl").read_bytes() == b'{"n":1}\n'
 
 
 def test_a_removed_folder_comes_back(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from stablenew_api.host import PluginHost
 from stablenew_api.infotext import format_infotext
 from stablenew_api.jobs import JobSpec, JsonValue, canonical_json
 from stablenew_api.learning import LearningRecord
-from stablenew_api.png import with_text
+from stablenew_api.png import pieces_with_text
 from stablenew_api.report import RunImage
 from stablenew_kernel.domain.infotext import describe, prompts, stablenew_chunk
 from stablenew_kernel.domain.naming import FilePattern, parse_pattern
@@ -289,7 +289,7 @@ class Delivery:
                 image_sha256=image_sha256,
             ),
         }
-        data = with_text(self._artifacts.read(output.artifact.sha256), texts)
+        data = pieces_with_text(self._artifacts.read(output.artifact.sha256, cached=False), texts)
         name = run.pattern.name(spec, output.job_index, run.started)
         if output.index:
             name = f"{name}_{output.index}"

@@ -98,6 +98,7 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
         server = make_server(token)
         port = _bind(server, settings.port, left.port)
         artifacts = ArtifactStore(data.artifacts, data.agents)
+        await asyncio.get_running_loop().run_in_executor(threads, artifacts.clean_partials)
         kernel = Kernel(
             data=data,
             settings=settings,

@@ -144,8 +144,8 @@ def _close(opened: asyncio.Future[artifacts.Upload]) -> None:
 
 def _append(upload: artifacts.Upload, pieces: Iterable[pb.UploadRequest]) -> None:
     for piece in pieces:
-        if piece.data:
-            upload.append(piece.offset, piece.data)
+        if data := piece.data:  # asked for once: each time is a copy
+            upload.append(piece.offset, data)
 
 
 def _finish(upload: artifacts.Upload, pieces: Iterable[pb.UploadRequest]) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stablenew_api.errors import StableNewError
+from stablenew_api.files import uncache
 from stablenew_kernel.store.errors import StoreError, os_error
 
 log = logging.getLogger(__name__)
@@ -82,11 +83,15 @@ class ArtifactStore:
         except OSError as error:
             raise os_error(error, self._path(sha256)) from error
 
-    def read(self, sha256: str) -> bytes:
-        """The content of the complete file. Raises ArtifactNotFound, StoreError."""
+    def read(self, sha256: str, *, cached: bool = True) -> bytes:
+        """The content of the complete file. Without ``cached`` the system is told that nobody will soon read it
+        again. Raises ArtifactNotFound, StoreError."""
         with self.open(sha256) as file:
             try:
-                return file.read()
+                data = file.read()
+                if not cached:
+                    uncache(file.fileno())
+                return data
             except OSError as error:
                 raise os_error(error, self._path(sha256)) from error
 
@@ -154,9 +159,7 @@ class ArtifactStore:
             if not source.is_relative_to(self._agents.resolve()) or not source.is_file():
                 raise ValueError(f"{path}: no file of an agent")
             with source.open("r+b", buffering=0) as file:
-                digest = hashlib.sha256()
-                while block := file.read(HASH_BLOCK):
-                    digest.update(block)
+                digest = hashlib.file_digest(file, "sha256")
                 if file.tell() != size or digest.hexdigest() != sha256:
                     raise DigestMismatch(f"{path}: not the {size} bytes with sha256 {sha256} that it should be")
                 os.fsync(file.fileno())
@@ -335,12 +338,13 @@ class Upload:
 
 def _move_into_place(source: Path, final: Path) -> None:
     """Give a synced file its final name, for good. Raises OSError."""
-    new_folder = not final.parent.is_dir()
-    final.parent.mkdir(parents=True, exist_ok=True)
-    source.replace(final)  # whoever was first, the content is the same
-    sync_folder(final.parent)
-    if new_folder:
+    try:
+        source.replace(final)  # whoever was first, the content is the same
+    except FileNotFoundError:  # the first file of its folder
+        final.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(final)
         sync_folder(final.parent.parent)
+    sync_folder(final.parent)
 
 
 def sync_folder(folder: Path) -> None:

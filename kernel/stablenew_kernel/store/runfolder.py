@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from stablenew_api.faults import crash_point
-from stablenew_api.files import write_atomic, write_new
+from stablenew_api.files import Data, write_atomic, write_new
 from stablenew_api.jobs import JsonValue
 from stablenew_kernel.domain.naming import is_safe_name, safe_name
 from stablenew_kernel.store.artifacts import sync_folder
@@ -76,8 +76,9 @@ class RunFolder:
         with contextlib.suppress(OSError):
             self.path.rmdir()
 
-    def save_image(self, name: str, data: bytes) -> Path:
-        """Write ``data`` as ``name``, synced, and return its path.
+    def save_image(self, name: str, data: Data) -> Path:
+        """Write ``data`` as ``name``, synced, and return its path. The name itself is synced by
+        :meth:`append_manifest`, once for all images that share it.
 
         A file of that name with this very content is taken as it is (a crash came between it and its commit);
         with any other content it stays, and ours becomes ``name-2.png`` and so on. Raises StoreError;
@@ -90,10 +91,16 @@ class RunFolder:
 
     def write_file(self, name: str, data: bytes) -> Path:
         """Save a report's file by the same rules: a :data:`stablenew_api.report.WriteFile`."""
-        return self._write(name, data)
+        path = self._write(name, data)
+        try:
+            sync_folder(self.path)
+        except OSError as error:
+            raise os_error(error, path) from error
+        return path
 
     def append_manifest(self, lines: Iterable[bytes]) -> None:
-        """Add lines (canonical JSON, no newlines) to ``manifest.jsonl`` with one write, synced.
+        """Add lines (canonical JSON, no newlines) to ``manifest.jsonl`` with one write, synced, and with it the
+        names of the images that were saved before.
 
         Raises StoreError: then none was added.
         """
@@ -110,6 +117,7 @@ class RunFolder:
                         while left:
                             left = left[file.write(left) :]
                         os.fsync(file.fileno())
+                        sync_folder(self.path)
                     except OSError:
                         with contextlib.suppress(OSError):  # if not even that works, reopen() puts it right
                             file.truncate(before)
@@ -138,7 +146,7 @@ class RunFolder:
             except OSError as error:
                 raise os_error(error, path) from error
 
-    def _write(self, name: str, data: bytes) -> Path:
+    def _write(self, name: str, data: Data) -> Path:
         if not is_safe_name(name):
             raise ValueError(f"not a plain file name: {name!r}")
         stem, dot, suffix = name.rpartition(".")
@@ -147,12 +155,11 @@ class RunFolder:
             path = self.path / (candidate + suffix)
             try:
                 try:
-                    write_new(path, data)
+                    write_new(path, data, cached=False)
                 except FileExistsError:
                     if not _same(path, data):
                         continue
                     # Written before a crash, maybe not yet synced by name.
-                sync_folder(self.path)
             except OSError as error:
                 raise os_error(error, path) from error
             return path
@@ -167,8 +174,9 @@ def _candidates(stem: str) -> Iterator[str]:
         number += 1
 
 
-def _same(path: Path, data: bytes) -> bool:
-    return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+def _same(path: Path, data: Data) -> bool:
+    whole = data if isinstance(data, bytes) else b"".join(data)
+    return path.is_file() and path.stat().st_size == len(whole) and path.read_bytes() == whole
 
 
 def _content(path: Path) -> bytes | None:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import logging
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -166,6 +167,16 @@ def test_start_and_stop_leave_nothing_behind(data: DataFolder, capsys: pytest.Ca
         live()
     assert left() == before
     assert "serves" in capsys.readouterr().out
+
+
+def test_uploads_that_nobody_went_on_with_go_at_the_start(data: DataFolder) -> None:
+    partials = data.artifacts / "partial"
+    partials.mkdir(parents=True)
+    for name in ("old", "new"):
+        (partials / name).write_bytes(b"half of an image")
+    os.utime(partials / "old", (0, 0))
+    run(lambda: _life(data))
+    assert [path.name for path in partials.iterdir()] == ["new"]
 
 
 @pytest.mark.parametrize(
