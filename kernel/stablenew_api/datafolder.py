@@ -81,6 +81,16 @@ class DataFolder:
         return self.root / "presets"
 
     @property
+    def packs(self) -> Path:
+        """The person's prompt packs, if they keep them here."""
+        return self.root / "packs"
+
+    @property
+    def pack_lists(self) -> Path:
+        """Named lists of packs, JSON."""
+        return self.root / "pack-lists.json"
+
+    @property
     def plugins(self) -> Path:
         """One-file plugins, ``NAME.py``."""
         return self.root / "plugins"

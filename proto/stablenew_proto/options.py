@@ -8,6 +8,9 @@ CHUNK_BYTES = 256 * 1024
 PROTOCOL_MINOR = 0
 """Grows when a field is added that a peer may rely on; the major is in the package name (``v1``)."""
 
+LARGEST_PACK = 32 * 2**20
+"""Bytes of a pack with its sidecar that one run may have: 100,000 rows are about 10 MB."""
+
 LIVENESS = (
     ("grpc.keepalive_time_ms", 10_000),  # ask after 10 s of silence whether the other side is there
     ("grpc.keepalive_timeout_ms", 5_000),
@@ -16,8 +19,12 @@ LIVENESS = (
     ("grpc.http2.max_pings_without_data", 0),  # no limit: a node may have nothing to say for hours
 )
 
+# A run carries its pack and its preset whole; gRPC's own limit of 4 MiB is less than packs that people have.
+MESSAGES = (("grpc.max_receive_message_length", 2 * LARGEST_PACK + 2**20),)
+
 CHANNEL_OPTIONS = (
     *LIVENESS,
+    *MESSAGES,
     ("grpc.initial_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 10_000),  # the default of 120 s makes recovery after an outage slow
     ("grpc.use_local_subchannel_pool", 1),  # bulk bytes and control get a connection each
@@ -25,6 +32,7 @@ CHANNEL_OPTIONS = (
 
 SERVER_OPTIONS = (
     *LIVENESS,
+    *MESSAGES,
     # Strictly below the client's interval, or jitter earns GOAWAY "too_many_pings"; the default is 5 minutes.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.so_reuseport", 0),  # otherwise a second kernel silently shares the port

@@ -4,7 +4,7 @@ The formats are described in docs/packs-and-presets.md. :func:`parse_pack` is th
 checks, edits and exports packs uses what it returns.
 """
 
-from stablenew_kernel.domain.packs.model import Pack, Piece, Problem, Row, located
+from stablenew_kernel.domain.packs.model import Pack, PackError, Piece, Problem, Row, located
 from stablenew_kernel.domain.packs.read import ENDINGS, parse_pack
 
-__all__ = ["ENDINGS", "Pack", "Piece", "Problem", "Row", "located", "parse_pack"]
+__all__ = ["ENDINGS", "Pack", "PackError", "Piece", "Problem", "Row", "located", "parse_pack"]

@@ -242,7 +242,7 @@ class TextDocument(Document):
         return start
 
     def _cut(self, file: list[str], start: int, stop: int, left: list[str]) -> list[str]:
-        """``file`` with ``left`` in the place of a block; with nothing left, a blank line beside it goes too."""
+        """``file`` with ``left`` in the place of a block; with nothing left, a blank line beside it goes."""
         alone = not left and (start == 0 or _is_blank(file[start - 1]))
         if alone and not self._tab_separated:
             if stop < len(file) and _is_blank(file[stop]):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
+from stablenew_kernel.domain.packs.model import PackError, Problem
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
@@ -50,7 +50,7 @@ class JsonText:
     """The text of a JSON file that holds one object."""
 
     def __init__(self, name: str, text: str) -> None:
-        """``name`` is the file, for errors. Raises UserError, with line and column, for anything else than one
+        """``name`` is the file, for errors. Raises PackError, with line and column, for anything else than one
         JSON object."""
         self.name = name
         self.text = text
@@ -74,10 +74,9 @@ class JsonText:
         line = bisect_right(self._line_starts, at)
         return line, at - self._line_starts[line - 1] + 1
 
-    def wrong(self, at: int, reason: str, fix: str) -> UserError:
+    def wrong(self, at: int, reason: str, fix: str) -> PackError:
         """An error about character ``at``."""
-        line, column = self.place(at)
-        return UserError(f"{self.name}, line {line}, column {column}: {reason}; {fix}")
+        return PackError(self.name, Problem(*self.place(at), reason, fix))
 
     def children(self, start: int) -> list[Node]:
         """What the object or list at ``start`` holds, in order; a name that is there twice, twice."""
@@ -115,22 +114,20 @@ class JsonText:
                 return node.start
         raise AssertionError("the empty path always exists")
 
-    def inside(self, start: int, offset: int) -> int:
-        """Where in the file character ``offset`` of the string that begins at ``start`` (its quote) stands."""
-        at = start + 1
-        if self.text.find("\\", at, at + 6 * offset + 6) < 0:
-            return at + offset
-        while offset > 0:
-            escape = _ESCAPE.match(self.text, at)
-            if escape is None:
-                at, offset = at + 1, offset - 1
-                continue
-            at = escape.end()
-            pair = escape[0][:3].lower() in (r"\ud", r"\uD") and escape[0][3] in "89abAB"
-            if pair and (low := _ESCAPE.match(self.text, at)) and low[0][:3].lower() == r"\ud":
-                at = low.end()
-            offset -= 1
-        return at
+    def inside(self, start: int, end: int, offsets: Iterable[int]) -> Iterator[int]:
+        """Where in the file characters ``offsets`` (rising) of the string from ``start`` to ``end`` stand."""
+        escapes = _ESCAPE.finditer(self.text, start + 1, end - 1)
+        escape = next(escapes, None)
+        extra = 0
+        high = -1
+        for offset in offsets:
+            while escape is not None and escape.start() < start + 1 + offset + extra:
+                code = int(escape[0][2:], 16) if len(escape[0]) == 6 else 0
+                paired = 0xDC00 <= code < 0xE000 and high == escape.start()
+                high = escape.end() if 0xD800 <= code < 0xDC00 else -1
+                extra += len(escape[0]) - (not paired)  # a pair of surrogates is one character
+                escape = next(escapes, None)
+            yield start + 1 + offset + extra
 
     # --- changes: each returns the new text -------------------------------------------------------------------
 

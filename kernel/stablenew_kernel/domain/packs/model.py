@@ -7,10 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from stablenew_api.errors import UserError
 from stablenew_kernel.domain.randomizer.grammar import Finding
 
 Severity = Literal["error", "warning"]
 """An error keeps its row from running, a warning does not."""
+
+
+LONGEST_PROMPT = 200_000
+"""Characters of a prompt that are looked into. No backend can use that many; a file without line breaks, or no
+prompt at all, is what such a text is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,15 @@ class Problem:
         row = f"row {self.row}, " if self.row else ""
         file = f"{self.file}, " if self.file else ""
         return f"{row}{file}line {self.line}, column {self.column}: {self.reason}; {self.fix}"
+
+
+class PackError(UserError):
+    """A pack, or the sidecar beside it, that cannot be read at all, and the place of the reason."""
+
+    def __init__(self, what: str, problem: Problem) -> None:
+        """``what`` names the file: ``pack demo.txt``."""
+        super().__init__(f"{what}, {problem}")
+        self.problem = problem
 
 
 class Piece(NamedTuple):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from stablenew_api.errors import UserError
-from stablenew_kernel.domain.packs.model import Pack, Problem, Row, located
+from stablenew_kernel.domain.packs.model import LONGEST_PROMPT, Pack, PackError, Problem, Row, located
 from stablenew_kernel.domain.packs.slots import slot_rows
 from stablenew_kernel.domain.packs.text import decode, tsv_rows, txt_rows
 from stablenew_kernel.domain.randomizer.grammar import Finding, parse
@@ -14,10 +13,6 @@ from stablenew_kernel.domain.tokens import embedding_slips
 
 ENDINGS = (".txt", ".tsv", ".json")
 """Endings of a pack; a ``.json`` is one if it has rows of its own."""
-
-LONGEST_PROMPT = 200_000
-"""Characters of a prompt that are looked into. No backend can use that many; a file without line breaks, or no
-prompt at all, is what such a text is."""
 
 _SHAPES = {
     ".txt": "write one prompt a block",
@@ -35,15 +30,15 @@ def ending_of(name: str) -> str:
 def parse_pack(name: str, data: bytes) -> Pack:
     """Read a pack. ``name`` is its file name; its ending chooses the format.
 
-    A byte order mark, Windows line ends and odd white space are fine. Raises UserError, with line and column,
-    for what is no UTF-8 text (or, in a ``.json``, no JSON object with slots), and for a pack without a single row.
-    Rows that cannot be run (a brace that is never closed) are listed in :attr:`Pack.problems`; planning refuses
-    them.
+    A byte order mark, Windows line ends and odd white space are fine. Raises PackError, with line and column,
+    for what is no UTF-8 text (or, in a ``.json``, no JSON object with slots), and for a pack without a single
+    row. Rows that cannot be run (a brace that is never closed) are listed in :attr:`Pack.problems`; planning
+    refuses them.
     """
     text = decode(f"pack {name}", data)
     rows, problems = read_rows(name, text)
     if not rows:
-        raise UserError(f"pack {name}: no prompt in it; {_SHAPES[ending_of(name)]}")
+        raise PackError(f"pack {name}", Problem(1, 1, "no prompt in it", _SHAPES[ending_of(name)]))
     return Pack(name, hashlib.sha256(data).hexdigest(), rows, problems)
 
 

@@ -13,10 +13,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
 from stablenew_kernel.domain.packs.jsontext import JsonText, Node
-from stablenew_kernel.domain.packs.model import Piece, Problem, Row
+from stablenew_kernel.domain.packs.model import LONGEST_PROMPT, Piece, Problem, Row
 from stablenew_kernel.domain.packs.text import make_row, split_lines
 
 SLOTS = ("pack_data", "slots")
@@ -55,7 +54,7 @@ def has_slots(doc: JsonText) -> bool:
 def slot_rows(name: str, text: str, problems: list[Problem]) -> tuple[Row, ...]:
     """The rows of ``NAME.json``. What is wrong in a slot goes to ``problems``, and its row stays empty.
 
-    Raises UserError for what is no JSON object, and for one without slots."""
+    Raises PackError for what is no JSON object, and for one without slots."""
     doc = JsonText(f"pack {name}", text)
     return tuple(slot.row for slot in read_slots(doc, problems))
 
@@ -64,9 +63,10 @@ def read_slots(doc: JsonText, problems: list[Problem]) -> list[Slot]:
     """As :func:`slot_rows`, with where each row comes from."""
     node = doc.find(SLOTS)
     if node is None or node.value == []:
-        raise UserError(
-            f"{doc.name}: no rows in it (pack_data.slots): this is a sidecar or a preset; give the .txt or "
-            ".tsv file beside it"
+        raise doc.wrong(
+            doc.start,
+            "no rows in it (pack_data.slots): this is a sidecar or a preset",
+            "give the .txt or .tsv file beside it",
         )
     if not isinstance(node.value, list):
         raise doc.wrong(node.start, "pack_data.slots is no list", "write [{...}, {...}]")
@@ -112,7 +112,7 @@ def _pieces(doc: JsonText, member: Node) -> Iterator[Piece]:
     if field in ("text", "negative"):
         if not isinstance(value, str):
             raise _Wrong(member.start, f"{field} is no text", f'write "{field}": "..."')
-        yield from _text(doc, member.start, value)
+        yield from _text(doc, member, value)
         return
     if not isinstance(value, list):
         raise _Wrong(member.start, f"{field} is no list", f'write "{field}": []')
@@ -121,10 +121,15 @@ def _pieces(doc: JsonText, member: Node) -> Iterator[Piece]:
         name, weight = _named(element.value)
         if name is None:
             raise _Wrong(element.start, f"no {kind} in {field}", 'write a name, or ["NAME", 0.8]')
-        _refuse_unwritable(doc, element.start, name)
+        _refuse_unwritable(doc, _first(doc, element), name)
         if not name.strip() or _TAG_SIGNS.search(name):
             raise _Wrong(element.start, f"{name!r} is no name of a {kind}", "take out <, > and :")
         yield Piece(f"<{kind}:{name.strip()}{weight}>", *doc.place(element.start))
+
+
+def _first(doc: JsonText, node: Node) -> Node:
+    """The string that ``node`` is, or the first one in it."""
+    return doc.children(node.start)[0] if isinstance(node.value, list) else node
 
 
 def _named(value: JsonValue) -> tuple[str | None, str]:
@@ -140,22 +145,29 @@ def _named(value: JsonValue) -> tuple[str | None, str]:
     return None, ""
 
 
-def _text(doc: JsonText, start: int, text: str) -> Iterator[Piece]:
-    _refuse_unwritable(doc, start, text)
+def _text(doc: JsonText, member: Node, text: str) -> Iterator[Piece]:
+    _refuse_unwritable(doc, member, text)
+    found: list[tuple[int, str]] = []
     offset = 0
     for line in split_lines(text):
         words = line.strip()
         if words:
-            at = text.index(words, offset)
-            yield Piece(words, *doc.place(doc.inside(start, at)))
-        offset += len(line) + 1
+            offset = text.index(words, offset)
+            found.append((offset, words))
+            offset += len(words)
+    if len(text) > LONGEST_PROMPT:  # nobody will look for a place in it
+        found = [(0, " ".join(words for _, words in found))]
+    places = doc.inside(member.start, member.end, [offset for offset, _ in found])
+    for (_, words), at in zip(found, places, strict=True):
+        yield Piece(words, *doc.place(at))
 
 
-def _refuse_unwritable(doc: JsonText, start: int, text: str) -> None:
+def _refuse_unwritable(doc: JsonText, node: Node, text: str) -> None:
     bad = _UNWRITABLE.search(text)
     if bad is not None:
         what = "a NUL character" if bad[0] == "\0" else "half of a surrogate pair"
-        raise _Wrong(doc.inside(start, bad.start()), f"{what}, which no prompt can hold", "take it out")
+        (at,) = doc.inside(node.start, node.end, [bad.start()])
+        raise _Wrong(at, f"{what}, which no prompt can hold", "take it out")
 
 
 def new_slot(index: int, positive: str, negative: str) -> dict[str, JsonValue]:

@@ -12,8 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from stablenew_api.errors import UserError
-from stablenew_kernel.domain.packs.model import Piece, Row
+from stablenew_kernel.domain.packs.model import PackError, Piece, Problem, Row
 
 BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -25,10 +24,10 @@ LineKind = Literal["blank", "comment", "positive", "negative"]
 def decode(what: str, data: bytes) -> str:
     """The text of a file, without its byte order mark. ``what`` names it in errors: ``pack demo.txt``.
 
-    Raises UserError, with line and column (in characters, from 1), for what is no UTF-8 text.
+    Raises PackError, with line and column (in characters, from 1), for what is no UTF-8 text.
     """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UserError(f"{what}, line 1, column 1: UTF-16 text; save it as UTF-8")
+        raise PackError(what, Problem(1, 1, "UTF-16 text", "save it as UTF-8"))
     body = data.removeprefix(BOM)
     try:
         text = body.decode("utf-8")
@@ -40,22 +39,21 @@ def decode(what: str, data: bytes) -> str:
             wrong = f"byte 0x{byte:02x} is not UTF-8"
             if byte == 0xED and len(body) > error.start + 1 and body[error.start + 1] >= 0xA0:
                 wrong = "half of a surrogate pair"
-            raise UserError(f"{what}, line {line}, column {column}: {wrong}; save the file as UTF-8") from error
+            raise PackError(what, Problem(line, column, wrong, "save the file as UTF-8")) from error
         text = good
     if (at := text.find("\0")) >= 0:
         line, column = place(text, at)
-        raise UserError(
-            f"{what}, line {line}, column {column}: a NUL byte; this is no text file, or a damaged one"
-        )
+        raise PackError(what, Problem(line, column, "a NUL byte", "this is no text file, or a damaged one"))
     return text
 
 
 def place(text: str, at: int) -> tuple[int, int]:
     """Line and column, both from 1, of character ``at`` (from 0)."""
-    line, start = 1, 0
-    for end in _LINE_END.finditer(text, 0, at):
-        line, start = line + 1, end.end()
-    return line, at - start + 1
+    pairs = text.count("\r\n", 0, at)
+    if at and text[at - 1 : at + 1] == "\r\n":
+        at -= 1  # inside of a line end: at its beginning
+    line = text.count("\n", 0, at) + text.count("\r", 0, at) - pairs + 1
+    return line, at - max(text.rfind("\n", 0, at), text.rfind("\r", 0, at))
 
 
 def split_lines(text: str) -> list[str]:
