@@ -376,7 +376,7 @@ def new(name: str, rows: tuple[str, ...], as_json: bool) -> None:
 
 
 _EMPTY = {
-    ".txt": "# name: NAME\n# A block of lines is a row; a blank line ends it. neg: begins what should not be there.\n",
+    ".txt": "# name: NAME\n# A block of lines is a row; lines that begin with neg: are what should not be there.\n",
     ".tsv": "# name: NAME\n# A line is a row: the prompt, a tab, what should not be there.\n",
     ".json": '{\n  "pack_data": {\n    "name": "NAME",\n    "slots": []\n  }\n}\n',
 }
@@ -541,7 +541,7 @@ def _show_lists(app: App, as_json: bool) -> None:
 
 def packs_of_list(paths: Sequence[str]) -> list[str]:
     """The packs of a list, as far as its folders can be read."""
-    return list(_quietly(paths))
+    return list(dict.fromkeys(_quietly(paths)))
 
 
 def _quietly(paths: Sequence[str]) -> Iterator[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from stablenew_api.errors import UserError
 from stablenew_kernel.cli.context import App, json_option, pass_app
+from stablenew_kernel.cli.exits import ExitCode
+from stablenew_kernel.cli.lists import PackLists, packs_of
 from stablenew_kernel.cli.output import plain, say, say_json, say_table
 from stablenew_kernel.cli.packs import read_pack, read_preset
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.argument("pack")
+@click.argument("packs", metavar="PACK", nargs=-1, required=True)
 @click.option("--preset", default="", help="A preset by name, or the path of a .json file.")
 @click.option("--rows", default="", metavar="1-3,7", help="Only these rows of the pack.")
 @click.option(
@@ -41,13 +44,41 @@ if TYPE_CHECKING:
 @click.option("--detach", is_flag=True, help="Queue, print the run's id and return.")
 @json_option
 @pass_app
-def command(app: App, /, dry_run: bool, detach: bool, as_json: bool, **options: Any) -> int:
+def command(app: App, /, packs: tuple[str, ...], **options: Any) -> int:
     """Make the images of a prompt pack.
 
     PACK is a .txt or .tsv file; its sidecar, the .json file of the same name beside it, is read too. The
     defaults give way to the preset, the preset to the sidecar, the sidecar to --set. Ctrl-C cancels the run and
-    waits for it to settle; a second Ctrl-C does not wait.
+    waits for it to settle; a second Ctrl-C does not wait. PACK may be given several times, may be a folder or
+    @LIST (see packs lists): each pack is a run of its own, one after the other.
     """
+    code = 0
+    for pack in chosen_packs(app, packs):
+        code = max(code, run_pack(app, pack=pack, **options))
+        if code == ExitCode.CANCELLED:
+            break
+    return code
+
+
+def chosen_packs(app: App, given: Sequence[str]) -> list[str]:
+    """The packs that ``given`` means. Each can be read, or nothing is run: raises UserError otherwise."""
+    named = [path for pack in given for path in (app_list(app, pack) if pack.startswith("@") else [pack])]
+    packs = packs_of(named)
+    if not packs:
+        raise UserError(f"no pack in {', '.join(given)}; see: stablenew packs list")
+    if len(packs) > 1:
+        for pack in packs:
+            read_pack(pack)
+    return packs
+
+
+def app_list(app: App, name: str) -> Sequence[str]:
+    """The paths of the list ``@NAME``; a file of that name comes first."""
+    return [name] if Path(name).exists() else PackLists(app.data).get(name[1:])
+
+
+def run_pack(app: App, dry_run: bool, detach: bool, as_json: bool, **options: Any) -> int:
+    """Run one pack. Returns the exit code."""
     request = make_request(**options)
     with app.connect_or_start() as kernel:
         if dry_run:
