@@ -170,6 +170,14 @@ def test_check_ends_with_1_if_there_are_errors(call, sea):
     assert call("packs", "check", "nowhere.txt").code == 2
 
 
+def test_what_is_wrong_with_many_rows_is_said_a_few_times(call, sea):
+    sea.write_bytes(b"\n\n".join(b"%d (x:12)" % number for number in range(9)))
+    lines = call("packs", "check", sea).out.splitlines()
+    assert len([line for line in lines if "12 of (...)" in line]) == 4
+    assert "  warning: 6 more rows (see --json): the weight 12 of (...) makes little sense" in lines
+    assert len(call("packs", "check", sea, "--json").json["packs"][0]["problems"]) > 9
+
+
 def test_check_takes_an_inventory_and_a_preset(call, sea, data, tmp_path):
     inventory = tmp_path / "have.txt"
     inventory.write_text("fire\n", encoding="utf-8")
@@ -388,7 +396,8 @@ def test_what_is_wrong_with_lists_is_said(call, sea, data):
 
 
 def test_folders_among_paths_are_looked_into(sea):
-    assert lists.packs_of([str(sea.parent), str(sea), "other.txt"]) == [str(sea), "other.txt"]
+    near = str(sea.relative_to(sea.parents[1]))
+    assert lists.packs_of([str(sea.parent), str(sea), near, "other.txt"]) == [str(sea), "other.txt"]
 
 
 # --- running several ------------------------------------------------------------------------------------------

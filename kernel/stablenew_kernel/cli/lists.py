@@ -95,11 +95,12 @@ class PackLists:
 
 
 def packs_of(paths: Sequence[str]) -> list[str]:
-    """The packs among ``paths``, with those in folders among them, in order."""
+    """The packs among ``paths``, with those in folders among them, in order, each once."""
     from stablenew_kernel.cli.packs import find_packs
 
-    found: list[str] = []
+    found: dict[Path, str] = {}
     for path in paths:
         folder = Path(path).expanduser()
-        found += [str(pack) for pack in find_packs(folder)] if folder.is_dir() else [path]
-    return list(dict.fromkeys(found))
+        for pack in [str(pack) for pack in find_packs(folder)] if folder.is_dir() else [path]:
+            found.setdefault(Path(pack).expanduser().absolute(), pack)
+    return list(found.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from stablenew_api.host import PluginHost
     from stablenew_kernel.domain.packs.check import Inventory, Report
     from stablenew_kernel.domain.packs.model import Pack, Problem, Row
+
+_ALIKE = 3
+"""Problems with the same reason that are printed one by one."""
 
 _IMPORT = "stablenew_kernel.cli.commands.packs_import"
 
@@ -163,7 +167,7 @@ def _trouble(pack: dict[str, Any]) -> str:
 
 
 def _row_text(row: dict[str, Any]) -> str:
-    return row["positive"] + (f" | neg: {row['negative']}" if row["negative"] else "")
+    return f"{row['positive']} | neg: {row['negative']}" if row["negative"] else str(row["positive"])
 
 
 def _plain_row(row: Row) -> dict[str, Any]:
@@ -234,23 +238,30 @@ def _plain_problem(problem: Problem) -> dict[str, Any]:
 
 
 def _say_problems(report: Report) -> None:
+    said: Counter[tuple[str, str]] = Counter()
     for problem in report.problems:
-        say(f"  {problem.severity + ':':<8} {problem}")
+        kind = problem.severity, problem.reason
+        said[kind] += 1
+        if said[kind] <= _ALIKE:
+            say(f"  {problem.severity + ':':<8} {problem}")
+    for (severity, reason), count in said.items():
+        if count > _ALIKE:
+            say(f"  {severity + ':':<8} {plural(count - _ALIKE, 'more row')} (see --json): {reason}")
 
 
 # --- checking -------------------------------------------------------------------------------------------------
 
 
 @command.command("check")
-@click.argument("files", metavar="FILE|FOLDER...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--preset", default="", help="The preset it will be run with, which may define slots.")
 @click.option("--inventory", default="", metavar="FILE", help="Names of LoRAs and embeddings: lines, or JSON.")
 @json_option
 @pass_app
 def check(app: App, files: tuple[str, ...], preset: str, inventory: str, as_json: bool) -> int:
-    """Look for what is wrong in packs, with line, column and what to do. Ends with 1 if there are errors.
+    """Look for what is wrong in packs (or in folders of them), with line, column and what to do.
 
-    An error keeps its row from running, a warning does not. LoRAs and embeddings are compared with --inventory,
+    An error keeps its row from running, a warning does not; it ends with 1 if there are errors. LoRAs and embeddings are compared with --inventory,
     and with what the nodes report if a kernel runs.
     """
     settings = _preset(app, preset) if preset else None
@@ -376,8 +387,8 @@ def new(name: str, rows: tuple[str, ...], as_json: bool) -> None:
 
 
 _EMPTY = {
-    ".txt": "# name: NAME\n# A block of lines is a row; lines that begin with neg: are what should not be there.\n",
-    ".tsv": "# name: NAME\n# A line is a row: the prompt, a tab, what should not be there.\n",
+    ".txt": "# name: NAME\n# A block of lines is a row. Lines that begin with neg: make its negative prompt.\n",
+    ".tsv": "# name: NAME\n# A line is a row: the prompt, a tab, the negative prompt.\n",
     ".json": '{\n  "pack_data": {\n    "name": "NAME",\n    "slots": []\n  }\n}\n',
 }
 
@@ -569,7 +580,7 @@ def show_list(app: App, name: str, as_json: bool) -> None:
 
 @lists_group.command("add")
 @click.argument("name")
-@click.argument("packs", metavar="PACK|FOLDER...", nargs=-1, required=True)
+@click.argument("packs", metavar="PACK...", nargs=-1, required=True)
 @json_option
 @pass_app
 def add_to_list(app: App, name: str, packs: tuple[str, ...], as_json: bool) -> None:
@@ -588,7 +599,7 @@ def add_to_list(app: App, name: str, packs: tuple[str, ...], as_json: bool) -> N
 
 @lists_group.command("remove")
 @click.argument("name")
-@click.argument("packs", metavar="[PACK|FOLDER]...", nargs=-1)
+@click.argument("packs", metavar="[PACK]...", nargs=-1)
 @json_option
 @pass_app
 def remove_from_list(app: App, name: str, packs: tuple[str, ...], as_json: bool) -> None:

@@ -47,6 +47,8 @@ _TAG = re.compile(r"<([A-Za-z][\w-]*):([^<>]*)>")
 _OPEN_TAG = re.compile(r"<(?:lora|lyco|hypernet):(?![^<>]*>)", re.IGNORECASE)
 _HALF_TAG = re.compile(r"(?<![<\w])(?:lora|lyco|hypernet|embedding):[^<>\s]*>", re.IGNORECASE)
 _BRACKET = re.compile(r"\\.|<[A-Za-z][\w-]*:[^<>]*>|\(+|\)+|\[+|\]+|\{+|\}+", re.DOTALL)
+_ANY_BRACKET = re.compile(r"[()\[\]{}]")
+_PLAIN_PAIR = re.compile(r"\([^()\[\]{}\\]*\)|\[[^()\[\]{}\\]*\]|\{[^()\[\]{}\\]*\}")
 _ATTENTION = re.compile(r":\s*([+-]?[\d.]+)\s*\)")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)")
 _INSIDE_TAG = re.compile(r"[{}]|\[\[")
@@ -441,6 +443,8 @@ def _invisible(text: str) -> Iterator[tuple[int, str, str]]:
 
 def _brackets(text: str) -> Iterator[tuple[int, str, str]]:
     """The first bracket of each kind that has no partner."""
+    if not _ANY_BRACKET.search(_PLAIN_PAIR.sub("", text)):
+        return  # most prompts
     depth = dict.fromkeys(_PAIRS, 0)
     outer: dict[str, int] = {}
     stray: dict[str, tuple[int, int]] = {}
