@@ -76,6 +76,13 @@ def test_overhead(tmp_path: Path) -> None:
     assert {"value", "target", "met"} <= found["overhead.per_job"].keys()
 
 
+def test_packs(tmp_path: Path) -> None:
+    found = figures("packs", folder=tmp_path)
+    assert found.keys() == {"packs.parse", "packs.parse_large", "packs.check_large"}
+    assert found["packs.parse"]["packs"] == 20
+    assert found["packs.check_large"]["value"] > found["packs.parse_large"]["value"] > 0
+
+
 def test_queue(tmp_path: Path) -> None:
     found = figures("queue", folder=tmp_path)
     memory, peak = found["queue.kernel_memory"], found["queue.kernel_memory_peak"]

@@ -87,8 +87,13 @@ class DataFolder:
 
     @property
     def packs(self) -> Path:
-        """The person's packs."""
+        """The person's prompt packs, if they keep them here."""
         return self.root / "packs"
+
+    @property
+    def pack_lists(self) -> Path:
+        """Named lists of packs, JSON."""
+        return self.root / "pack-lists.json"
 
     @property
     def wildcards(self) -> Path:

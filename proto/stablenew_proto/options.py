@@ -8,8 +8,11 @@ CHUNK_BYTES = 256 * 1024
 PROTOCOL_MINOR = 0
 """Grows when a field is added that a peer may rely on; the major is in the package name (``v1``)."""
 
-MAX_REQUEST_BYTES = 64 * 2**20
-"""Largest message that a server takes: 10,000 jobs to be made again have 20 to 30 MB."""
+LARGEST_PACK = 32 * 2**20
+"""Bytes of a pack with its sidecar that one run may have: 100,000 rows are about 10 MB."""
+
+MAX_REQUEST_BYTES = 2 * LARGEST_PACK + 2**20
+"""Largest message that a server takes: a pack and a preset; 10,000 jobs to be made again have 20 to 30 MB."""
 
 SUMMARY_KEY = "plan-summary-bin"
 """Trailing metadata of a refused SubmitRun or Replay: the PlanSummary, with the question that needs a yes."""
@@ -22,8 +25,12 @@ LIVENESS = (
     ("grpc.http2.max_pings_without_data", 0),  # no limit: a node may have nothing to say for hours
 )
 
+# A run carries its pack and its preset whole; gRPC's own limit of 4 MiB is less than packs that people have.
+MESSAGES = (("grpc.max_receive_message_length", MAX_REQUEST_BYTES),)
+
 CHANNEL_OPTIONS = (
     *LIVENESS,
+    *MESSAGES,
     ("grpc.initial_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 10_000),  # the default of 120 s makes recovery after an outage slow
     ("grpc.use_local_subchannel_pool", 1),  # bulk bytes and control get a connection each
@@ -31,8 +38,8 @@ CHANNEL_OPTIONS = (
 
 SERVER_OPTIONS = (
     *LIVENESS,
+    *MESSAGES,
     # Strictly below the client's interval, or jitter earns GOAWAY "too_many_pings"; the default is 5 minutes.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
-    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),  # the default is 4 MB
     ("grpc.so_reuseport", 0),  # otherwise a second kernel silently shares the port
 )

@@ -10,8 +10,8 @@ from fake_library import FakeLibrary
 from PIL import Image
 
 from stablenew_api.jobs import JobSpec, StageSpec
+from stablenew_api.png import STABLENEW, with_text
 from stablenew_kernel.domain.infotext import CHUNK_FORMAT
-from stablenew_kernel.domain.png import STABLENEW, with_text
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from stablenew_api.errors import UserError
-from stablenew_kernel.cli.packs import LARGEST, read_pack, read_preset
+from stablenew_kernel.cli.packs import find_packs, read_pack, read_preset, replace_file
+from stablenew_proto.options import LARGEST_PACK
 
 
 def test_a_pack_is_read_byte_for_byte_with_its_sidecar(tmp_path):
@@ -47,9 +48,16 @@ def test_a_missing_folder_is_said(tmp_path):
 
 
 def test_a_sidecar_in_place_of_the_pack_is_explained(tmp_path):
-    (tmp_path / "a.json").touch()
-    with pytest.raises(UserError, match=r"give the \.txt or \.tsv file"):
+    (tmp_path / "a.json").write_bytes(b"{}")
+    (tmp_path / "a.tsv").touch()
+    with pytest.raises(UserError, match=r"give the \.txt or \.tsv file beside it: a\.tsv"):
         read_pack(str(tmp_path / "a.json"))
+
+
+def test_a_json_without_a_text_file_is_pack_and_sidecar(tmp_path):
+    (tmp_path / "a.json").write_bytes(b"{}")
+    files = read_pack(str(tmp_path / "a.json"))
+    assert (files.pack, files.sidecar, files.sidecar_path) == (b"{}", b"{}", tmp_path / "a.json")
 
 
 def test_a_folder_is_no_pack(tmp_path):
@@ -57,17 +65,62 @@ def test_a_folder_is_no_pack(tmp_path):
         read_pack(str(tmp_path))
 
 
-def test_a_pack_too_large_for_one_message_is_refused(tmp_path):
-    (tmp_path / "a.txt").write_bytes(b"x" * (LARGEST + 1))
-    with pytest.raises(UserError, match="larger than 3 MiB"):
+def test_a_pack_that_is_too_large_is_refused(tmp_path):
+    with (tmp_path / "a.txt").open("wb") as file:
+        file.truncate(LARGEST_PACK + 1)
+    with pytest.raises(UserError, match="larger than 32 MiB"):
         read_pack(str(tmp_path / "a.txt"))
 
 
 def test_pack_and_sidecar_together_must_fit_too(tmp_path):
-    (tmp_path / "a.txt").write_bytes(b"x" * LARGEST)
-    (tmp_path / "a.json").write_bytes(b" " * LARGEST)
-    with pytest.raises(UserError, match=r"6\.0 MiB; at most 3 MiB"):
+    for name in ("a.txt", "a.json"):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(LARGEST_PACK * 3 // 4)
+    with pytest.raises(UserError, match=r"48\.0 MiB; at most 32 MiB"):
         read_pack(str(tmp_path / "a.txt"))
+
+
+def test_packs_are_found_in_folders(tmp_path):
+    slots = b'{"pack_data": {"slots": [{"text": "a"}]}}'
+    for name, content in {
+        "b.txt": b"x",
+        "b.json": slots,
+        "a/c.TSV": b"x",
+        "a/alone.json": slots,
+        "a/preset.json": b'{"txt2img": {}}',
+        "a/broken.json": b"{",
+        "notes.md": b"x",
+        ".hidden/x.txt": b"x",
+        "wildcards/hair.txt": b"x",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    found = [path.relative_to(tmp_path).as_posix() for path in find_packs(tmp_path)]
+    assert found == ["a/alone.json", "a/c.TSV", "b.txt"]
+
+
+def test_a_file_that_somebody_changed_is_not_written_over(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"theirs")
+    with pytest.raises(UserError, match="somebody else changed it"):
+        replace_file(path, b"as it was", b"ours")
+    assert path.read_bytes() == b"theirs"
+    replace_file(path, b"theirs", b"ours")
+    assert path.read_bytes() == b"ours"
+    assert [item.name for item in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there, and there are no modes")
+def test_a_file_that_is_replaced_stays_what_it_was(tmp_path):
+    path, link = tmp_path / "a.txt", tmp_path / "link.txt"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    replace_file(link, b"old", b"new")
+    assert link.is_symlink()
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 @pytest.mark.skipif(

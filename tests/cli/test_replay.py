@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from stablenew_api.jobs import JobSpec, StageSpec
+from stablenew_api.png import with_text
 from stablenew_kernel.domain.infotext import stablenew_chunk
-from stablenew_kernel.domain.png import with_text
 
 
 def spec_of(seed: int) -> JobSpec:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from stablenew_api.errors import UserError
+from stablenew_api.files import write_atomic
+from stablenew_proto.options import LARGEST_PACK
 
-LARGEST = 3 * 2**20
-"""Bytes of a pack with its sidecar and preset: what fits into one message to the kernel (4 MiB) with room."""
+LARGEST_RUN = 2 * LARGEST_PACK
+"""Bytes of all files that one run may bring along."""
 
 PACK_ENDINGS = (".txt", ".tsv")
-"""Endings of a pack; tried in this order when the name is given without one."""
+"""Endings of a pack; tried in this order when the name is given without one. A ``.json`` is a pack only where
+none of these stands beside it."""
+
+_NO_PACKS = ("wildcards",)
+"""Folders whose text files are no packs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +38,82 @@ class PackFiles:
 def read_pack(given: str) -> PackFiles:
     """Read the pack ``given``, and ``NAME.json`` beside it if it exists.
 
-    Raises UserError that names the file and, for one that is missing, those that look alike.
+    A ``.json`` that has rows of its own is a pack and its own sidecar. Raises UserError that names the file
+    and, for one that is missing, those that look alike.
     """
     path = Path(given).expanduser().absolute()
     if not path.exists():
         raise UserError(_missing("pack", given, path, PACK_ENDINGS))
-    if path.suffix.lower() == ".json":
-        raise UserError(f"pack {given}: this is a sidecar or a preset; give the .txt or .tsv file beside it")
     pack = _read("pack", given, path)
-    sidecar_path = path.with_suffix(".json")
-    sidecar = _read("sidecar", str(sidecar_path), sidecar_path) if sidecar_path.exists() else b""
-    if len(pack) + len(sidecar) > LARGEST:
+    if path.suffix.lower() == ".json":
+        _refuse_beside(given, path)
+        sidecar_path, sidecar = path, pack
+    else:
+        sidecar_path = path.with_suffix(".json")
+        sidecar = _read("sidecar", str(sidecar_path), sidecar_path) if sidecar_path.exists() else b""
+    if len(pack) + len(sidecar) > LARGEST_PACK:
         size = (len(pack) + len(sidecar)) / 2**20
         raise UserError(
-            f"pack {given}: {size:.1f} MiB; at most {LARGEST >> 20} MiB fit, split it into several packs"
+            f"pack {given}: {size:.1f} MiB; at most {LARGEST_PACK >> 20} MiB fit, split it into several packs"
         )
     return PackFiles(path, pack, sidecar_path, sidecar)
+
+
+def _refuse_beside(given: str, path: Path) -> None:
+    """Raise UserError if the pack of the sidecar ``path`` stands beside it: that is what runs."""
+    for ending in PACK_ENDINGS:
+        if (beside := path.with_suffix(ending)).exists():
+            raise UserError(
+                f"pack {given}: this is a sidecar or a preset; give the .txt or .tsv file beside it: "
+                f"{beside.name}"
+            )
+
+
+def find_packs(folder: Path) -> list[Path]:
+    """Every pack below ``folder``, by path. Hidden folders and folders of wildcards are passed by.
+
+    Raises UserError if the folder cannot be read."""
+    found: list[Path] = []
+    try:
+        for item in sorted(folder.iterdir()):
+            if item.name.startswith("."):
+                continue
+            if item.is_dir():
+                found += find_packs(item) if item.name not in _NO_PACKS else []
+            elif item.suffix.lower() in PACK_ENDINGS or _is_json_pack(item):
+                found.append(item)
+    except OSError as error:
+        raise UserError(f"folder {folder}: cannot be read ({error.strerror}); check its rights") from error
+    return found
+
+
+def _is_json_pack(path: Path) -> bool:
+    if path.suffix.lower() != ".json" or any(path.with_suffix(end).exists() for end in PACK_ENDINGS):
+        return False
+    try:
+        values = json.loads(path.read_bytes())
+        return bool(values["pack_data"]["slots"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False  # no pack, so nothing to say about it here
+
+
+def replace_file(path: Path, old: bytes, new: bytes) -> None:
+    """Write ``new`` in the place of ``old``, in one step; a link keeps pointing to its file, with its rights.
+
+    Raises UserError, and changes nothing, if the file is no longer ``old`` or cannot be written. Somebody who
+    writes it between that look and the rename loses; no file system we run on can rule that out.
+    """
+    target = path.resolve()
+    try:
+        if target.read_bytes() != old:
+            raise UserError(
+                f"{path}: somebody else changed it meanwhile; nothing was written, look at it again"
+            )
+        mode = stat.S_IMODE(target.stat().st_mode)
+        write_atomic(target, new, mode=mode)
+        target.chmod(mode)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); check its rights") from error
 
 
 def read_preset(given: str) -> tuple[str, str, bytes]:
@@ -86,8 +154,8 @@ def read_wildcards(pack: Path, folders: Sequence[str], room: int) -> dict[str, b
                 room -= len(content) + len(name)
             if room < 0:
                 raise UserError(
-                    f"wildcards {place}: more than {LARGEST >> 20} MiB with the pack; put them into the folder "
-                    "wildcards of the data folder, where the kernel reads them itself"
+                    f"wildcards {place}: more than {LARGEST_RUN >> 20} MiB with the pack; put them into the "
+                    "folder wildcards of the data folder, where the kernel reads them itself"
                 )
     return found
 
@@ -97,13 +165,13 @@ def _read(kind: str, given: str, path: Path) -> bytes:
         if path.is_dir():
             raise UserError(f"{kind} {given}: this is a folder; give a file in it")
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(LARGEST_PACK + 1)
     except OSError as error:
         raise UserError(
             f"{kind} {given}: cannot be read ({error.strerror}); check the file and its rights"
         ) from error
-    if len(data) > LARGEST:
-        raise UserError(f"{kind} {given}: larger than {LARGEST >> 20} MiB; is this the right file?")
+    if len(data) > LARGEST_PACK:
+        raise UserError(f"{kind} {given}: larger than {LARGEST_PACK >> 20} MiB; is this the right file?")
     return data
 
 

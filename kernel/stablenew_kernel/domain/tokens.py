@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-_EMBEDDING = re.compile(r"<embedding:\s*([^<>:]+?)\s*(?::\s*([^<>:]*?)\s*)?>", re.IGNORECASE)
+_EMBEDDING = re.compile(r"<embedding:([^<>:]*)(?::([^<>:]*))?>", re.IGNORECASE)
+_EMBEDDING_BEGINS = re.compile(r"<\s*embedding\b", re.IGNORECASE)
+_WEIGHT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)")
 _ESCAPE = re.compile(r"\\([{}|$]|__)")
 
 
@@ -19,5 +22,25 @@ def resolve(text: str) -> str:
     backslash. The escapes ``\\(``, ``\\)``, ``\\[`` and ``\\]`` belong to the backend and stay.
     """
     if "<" in text:
-        text = _EMBEDDING.sub(lambda tag: f"({tag[1]}:{tag[2]})" if tag[2] else tag[1], text)
+        text = _EMBEDDING.sub(_bare, text)
     return _ESCAPE.sub(r"\1", text) if "\\" in text else text
+
+
+def _bare(tag: re.Match[str]) -> str:
+    name, weight = tag[1].strip(), (tag[2] or "").strip()
+    if not name:
+        return tag[0]
+    return f"({name}:{weight})" if weight else name
+
+
+def embedding_slips(text: str) -> Iterator[tuple[int, str, str]]:
+    """Embedding tags that cannot be resolved: place in ``text`` (from 0), reason, and what to do."""
+    for begin in _EMBEDDING_BEGINS.finditer(text):
+        tag = _EMBEDDING.match(text, begin.start())
+        fix = "write <embedding:NAME> or <embedding:NAME:1.2>"
+        if tag is None:
+            yield begin.start(), "an embedding tag that is not complete", fix
+        elif not tag[1].strip():
+            yield begin.start(), "an embedding without a name", fix
+        elif (weight := (tag[2] or "").strip()) and not _WEIGHT.fullmatch(weight):
+            yield begin.start(), f"the weight {weight[:20]!r} of an embedding is no number", fix

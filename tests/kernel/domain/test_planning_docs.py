@@ -12,6 +12,7 @@ from planning_stages import STAGES
 from stablenew_api.errors import UserError
 from stablenew_kernel.domain.naming import DEFAULT_PATTERN, FIELDS
 from stablenew_kernel.domain.packs import parse_pack
+from stablenew_kernel.domain.packs.check import check_pack
 from stablenew_kernel.domain.pipeline import PipelineSettings
 from stablenew_kernel.domain.plan import PlanRequest, plan_run
 from stablenew_kernel.domain.settings import Settings, parse_settings_toml
@@ -58,6 +59,21 @@ def test_the_example_pack_is_two_rows() -> None:
         ("sunset over the ocean, a small sailboat, a few birds", "people, text"),
         ("(night city:1.2) skyline, neon", ""),
     ]
+
+
+def test_the_row_of_the_example_sidecar_is_the_one_described() -> None:
+    text = page("packs-and-presets.md")
+    example = next(block for block in blocks(text, "json") if "pack_data" in block)
+    (row,) = parse_pack("fox.json", example.encode("utf-8")).rows
+    assert f"Its row is `{row.positive}`, with `{row.negative}` as the negative prompt" in text
+
+
+def test_the_example_of_a_check_is_a_real_one() -> None:
+    report = check_pack("mine.txt", b"fox, (cat:12)\n\na cat\n\nneg: fog\n")
+    text = page("packs-and-presets.md")
+    for problem in report.problems:
+        assert f"  {problem.severity + ':':<8} {problem}" in text
+    assert f"3 rows, {report.errors} error, {report.warnings} warning" in text
 
 
 def test_the_error_about_a_slot_is_the_real_one() -> None:

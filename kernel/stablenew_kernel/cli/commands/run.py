@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from stablenew_api.errors import NotConfirmed
+from stablenew_api.errors import NotConfirmed, UserError
 from stablenew_kernel.cli.context import App, json_option, pass_app
 from stablenew_kernel.cli.exits import ExitCode
+from stablenew_kernel.cli.lists import PackLists, packs_of
 from stablenew_kernel.cli.output import plain, say, say_json, say_table
-from stablenew_kernel.cli.packs import LARGEST, read_pack, read_preset, read_wildcards
+from stablenew_kernel.cli.packs import LARGEST_RUN, read_pack, read_preset, read_wildcards
 
 if TYPE_CHECKING:
     from stablenew_client import KernelClient
@@ -34,7 +35,7 @@ yes_option = click.option("--yes", is_flag=True, help="Queue it however many ima
 
 
 @click.command("run")
-@click.argument("pack")
+@click.argument("packs", metavar="PACK", nargs=-1, required=True)
 @click.option("--preset", default="", help="A preset by name, or the path of a .json file.")
 @click.option("--rows", default="", metavar="1-3,7", help="Only these rows of the pack.")
 @click.option(
@@ -75,9 +76,41 @@ yes_option = click.option("--yes", is_flag=True, help="Queue it however many ima
 @click.option("--detach", is_flag=True, help="Queue, print the run's id and return.")
 @json_option
 @pass_app
-def command(
+def command(app: App, /, packs: tuple[str, ...], **options: Any) -> int:
+    """Make the images of a prompt pack.
+
+    PACK is a .txt or .tsv file; its sidecar, the .json file of the same name beside it, is read too. The
+    defaults give way to the preset, the preset to the sidecar, the sidecar to --set. Ctrl-C cancels the run and
+    waits for it to settle; a second Ctrl-C does not wait. PACK may be given several times, may be a folder or
+    @LIST (see packs lists): each pack is a run of its own, one after the other.
+    """
+    code = 0
+    for pack in chosen_packs(app, packs):
+        code = max(code, run_pack(app, pack=pack, **options))
+        if code == ExitCode.CANCELLED:
+            break
+    return code
+
+
+def chosen_packs(app: App, given: Sequence[str]) -> list[str]:
+    """The packs that ``given`` means. Each can be read, or nothing is run: raises UserError otherwise."""
+    named = [path for pack in given for path in (app_list(app, pack) if pack.startswith("@") else [pack])]
+    packs = packs_of(named)
+    if not packs:
+        raise UserError(f"no pack in {', '.join(given)}; see: stablenew packs list")
+    if len(packs) > 1:
+        for pack in packs:
+            read_pack(pack)
+    return packs
+
+
+def app_list(app: App, name: str) -> Sequence[str]:
+    """The paths of the list ``@NAME``; a file of that name comes first."""
+    return [name] if Path(name).exists() else PackLists(app.data).get(name[1:])
+
+
+def run_pack(
     app: App,
-    /,
     dry_run: bool,
     show: int | None,
     yes: bool,
@@ -86,12 +119,7 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Make the images of a prompt pack.
-
-    PACK is a .txt or .tsv file; its sidecar, the .json file of the same name beside it, is read too. The
-    defaults give way to the preset, the preset to the sidecar, the sidecar to --set. Ctrl-C cancels the run and
-    waits for it to settle; a second Ctrl-C does not wait.
-    """
+    """Run one pack. Returns the exit code."""
     request = make_request(**options)
     if explain:
         from stablenew_kernel.cli.library import say_explanation
@@ -129,7 +157,7 @@ def make_request(
     """What the options ask for. Raises UserError for a file that cannot be read."""
     files = read_pack(pack)
     preset_name, preset_file, preset_json = read_preset(preset) if preset else ("", "", b"")
-    room = LARGEST - len(files.pack) - len(files.sidecar) - len(preset_json)
+    room = LARGEST_RUN - len(files.pack) - len(files.sidecar) - len(preset_json)
     wildcard_files = read_wildcards(files.path, wildcards, room)
     from stablenew_proto.v1 import kernel_pb2 as pb
 
