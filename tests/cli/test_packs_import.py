@@ -6,15 +6,15 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import Result
 from PIL import Image
 
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.png import with_text
 
-Call = Callable[..., Result]
+Call = Callable[..., Any]
 STYLES = "name,prompt,negative_prompt\nNeon,neon streets,fog\n"
 INFOTEXT = "a cat\nNegative prompt: fog\nSteps: 30, Sampler: Euler a, CFG scale: 6.5, Seed: 5, Size: 512x768"
 
