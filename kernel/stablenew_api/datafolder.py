@@ -81,6 +81,11 @@ class DataFolder:
         return self.root / "presets"
 
     @property
+    def wildcards(self) -> Path:
+        """The person's wildcard files, ``.txt``, ``.yaml`` and ``.json``, in folders as they like."""
+        return self.root / "wildcards"
+
+    @property
     def plugins(self) -> Path:
         """One-file plugins, ``NAME.py``."""
         return self.root / "plugins"

@@ -28,6 +28,7 @@ from stablenew_kernel.app.places import PlaceDesk
 from stablenew_kernel.app.planning import Planner
 from stablenew_kernel.app.queue import QueueDesk
 from stablenew_kernel.app.runs import RunDesk
+from stablenew_kernel.app.wildcards import WildcardFolder
 from stablenew_kernel.domain.coordinator import Coordinator
 from stablenew_kernel.domain.link import LinkSettings, PauseSet, Restored, Transition
 from stablenew_kernel.domain.randomizer.variants import Place
@@ -80,7 +81,7 @@ class Kernel:
         def recall(pack: str) -> Mapping[Place, JsonValue]:
             return database.read(lambda connection: places.recall(connection, pack)).result()
 
-        planner = Planner(host, data.presets, settings, rng, recall)
+        planner = Planner(host, data.presets, settings, rng, recall, WildcardFolder(data.wildcards))
         self.places = PlaceDesk(core)
         self.runs = RunDesk(core, planner, self.places)
         self.queue = QueueDesk(core)

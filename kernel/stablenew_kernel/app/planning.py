@@ -9,6 +9,7 @@ from random import Random
 from stablenew_api.errors import UserError
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JsonValue
+from stablenew_kernel.app.wildcards import WildcardFolder
 from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.pipeline import near
 from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, replay_plan
@@ -34,10 +35,12 @@ class Planner:
         settings: Settings,
         rng: Random,
         recall: Callable[[str], Mapping[Place, JsonValue]] = lambda pack: {},
+        wildcards: WildcardFolder | None = None,
     ) -> None:
         """``recall`` gives what randomizer strategies kept of the pack of this title; it may block."""
         self._recall = recall
         self._host = host
+        self._wildcards = wildcards
         self._presets = presets
         self._settings = settings
         self._rng = rng
@@ -59,6 +62,7 @@ class Planner:
             run_timeout=self._settings.run_timeout,
             limit=run.limit,
             sample=run.sample,
+            wildcards=self._wildcard_files(run),
             axes=tuple(run.axes),
         )
         filter_jobs = self._host.filter_jobs if self._host.listens("filter_jobs") else None
@@ -74,6 +78,12 @@ class Planner:
     def replay(self, spec_json: bytes, source_name: str) -> Plan:
         """The one job that an image carries."""
         return replay_plan(spec_json, source_name, self._host.stages)
+
+    def _wildcard_files(self, run: pb.RunRequest) -> list[Mapping[str, bytes]]:
+        """Those that came along, then our own."""
+        sent = {file.name: file.content for file in run.wildcards}
+        own = self._wildcards.files() if self._wildcards is not None else {}
+        return [files for files in (sent, own) if files]
 
     def _preset(self, run: pb.RunRequest) -> tuple[str, bytes]:
         """Name and content of the preset; both empty if the run has none."""

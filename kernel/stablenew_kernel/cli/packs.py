@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -58,6 +59,37 @@ def read_preset(given: str) -> tuple[str, str, bytes]:
     if not path.exists():
         raise UserError(_missing("preset", given, path, (".json",)))
     return "", path.name, _read("preset", given, path)
+
+
+def read_wildcards(pack: Path, folders: Sequence[str], room: int) -> dict[str, bytes]:
+    """Wildcard files that go along with a run, by relative name: those of ``folders``, the first before the
+    next, then those of the folder ``wildcards`` beside the pack, if there is one. At most ``room`` bytes.
+
+    Raises UserError for a folder that is not there, and for more than fits.
+    """
+    beside = pack.parent / "wildcards"
+    places = [Path(folder).expanduser().absolute() for folder in folders]
+    for given, place in zip(folders, places, strict=True):
+        if not place.is_dir():
+            raise UserError(f"--wildcards {given}: no such folder")
+    if beside.is_dir():
+        places.append(beside)
+    if not places:
+        return {}
+    from stablenew_kernel.app.wildcards import WildcardFolder
+
+    found: dict[str, bytes] = {}
+    for place in places:
+        for name, content in WildcardFolder(place).files().items():
+            if name not in found:
+                found[name] = content
+                room -= len(content) + len(name)
+            if room < 0:
+                raise UserError(
+                    f"wildcards {place}: more than {LARGEST >> 20} MiB with the pack; put them into the folder "
+                    "wildcards of the data folder, where the kernel reads them itself"
+                )
+    return found
 
 
 def _read(kind: str, given: str, path: Path) -> bytes:

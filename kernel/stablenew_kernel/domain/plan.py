@@ -81,6 +81,9 @@ class PlanRequest:
     """Only the first so many images; 0: all."""
     sample: int = 0
     """So many images drawn from the whole plan, none twice; 0: all."""
+    wildcards: Sequence[Mapping[str, bytes]] = ()
+    """Wildcard files, content by relative name with ``/``; the first mapping goes before the next. Those of
+    preset and sidecar go before all of them."""
     axes: Sequence[str] = ()
     """``txt2img.cfg_scale=5,7,9:rotate``: settings that vary."""
 
@@ -165,7 +168,9 @@ def plan_run(
 
     modes = randomizers or {}
     axes = plan_axes(
-        parse_randomization(pipeline.randomization, pipeline.randomization_source, modes),
+        parse_randomization(pipeline.randomization, pipeline.randomization_source, modes).with_files(
+            request.wildcards
+        ),
         [parse_axis(text, modes) for text in request.axes],
         pipeline.settings,
         lambda field: pipeline.sources.get(f"pipeline.{field}", ""),

@@ -136,14 +136,18 @@ class JobMaker:
         """The job of image ``image`` (from 0) of a row; ``rank`` images of the row are made before it."""
         row, setup, prompts = planned.row, self._setups.base, planned.prompts
         choices: Sequence[Mapping[str, JsonValue]] = ()
+        wildcards: Mapping[str, JsonValue] = {}
         if planned.variants is not None:
             variant = planned.variants.variant(image, self.images, rank, uses)
             setup = self._setups.of(variant.picks)
-            texts = self._space_of(planned, setup).texts(variant.picks)
+            space = self._space_of(planned, setup)
+            texts = space.texts(variant.picks)
             if self._variants.adds_tags:  # one that is "none" leaves the space before it
                 texts = [text.rstrip() for text in texts]
             prompts = list(zip(texts[::2], texts[1::2], strict=True))
             choices = variant.choices
+            if space.wildcards:
+                wildcards = {"wildcards": dict(space.wildcards)}
         base = setup.seed if self._seed is None else self._seed
         if base < 0:
             base = draw_seed(self._plan_seed, 0 if self._seed_mode == "fixed" else row.number)
@@ -160,6 +164,7 @@ class JobMaker:
                 "line": row.line,
                 "template": row.template,
                 "choices": [dict(choice) for choice in choices],
+                **wildcards,
                 "image": image,
                 "base_seed": base,
                 "seed_mode": self._seed_mode,

@@ -82,7 +82,7 @@ def test_what_is_no_pack_says_where_and_what_to_do(data: bytes, words: list[str]
 
 
 def test_a_problem_has_its_row_line_and_column() -> None:
-    pack = parse_pack("p.txt", b"fine\n\n# c\n  two\n  a {2$$} b\nneg:  ${x}\n\n{a|\nb\n")
+    pack = parse_pack("p.txt", b"fine\n\n# c\n  two\n  a {2$$} b\nneg:  ${x\n\n{a|\nb\n")
     found = [(p.row, p.line, p.column) for p in pack.problems]
     assert found == [(2, 5, 5), (2, 6, 7), (3, 8, 1)]
     assert str(pack.problems[0]).startswith("row 2, line 5, column 5: the choice {2$$} has no options")

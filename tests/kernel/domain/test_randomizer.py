@@ -97,8 +97,8 @@ def test_what_it_means(text: str, expected: list[str]) -> None:
         ("{3-1$$a|b|c|d}", 0, "runs backwards"),
         ("{a|-2::b}", 3, "weight of -2"),
         ("{0::a|0::b}", 0, "weighs more than 0"),
-        ("x ${y={a|b}}", 2, "variables"),
-        ("%{a $$ b}", 0, "wraps"),
+        ("x ${y={a|b}", 2, "never closed"),
+        ("%{a … b}", 0, "no $$"),
         ("{" * 60 + "}" * 60, MAX_DEPTH, "nested more than 50 deep"),
     ],
 )
@@ -151,6 +151,7 @@ options = st.recursive(
 
 @given(options, options, st.integers(0, 2**32))
 def test_the_count_is_the_truth_and_a_draw_is_one_of_them(one: str, two: str, seed: int) -> None:
+    one, two = f"1{one}", f"2{two}"
     made = space(f"{{2$$-$${one}|{two}|x}}")
     (slot,) = made.slots
     texts = [slot.part.render(index, {}) for index in range(slot.part.size)]

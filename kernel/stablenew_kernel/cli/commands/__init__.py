@@ -1,4 +1,16 @@
 """One module a command, named after it; its click command is called ``command``."""
 
-NAMES = ("run", "queue", "runs", "nodes", "replay", "rate", "randomizer", "plugins", "doctor", "kernel")
+NAMES = (
+    "run",
+    "queue",
+    "runs",
+    "nodes",
+    "replay",
+    "rate",
+    "randomizer",
+    "wildcards",
+    "plugins",
+    "doctor",
+    "kernel",
+)
 """Every command of our own, in the order in which help shows them."""

@@ -10,7 +10,7 @@ import click
 
 from stablenew_kernel.cli.context import App, json_option, pass_app
 from stablenew_kernel.cli.output import plain, say, say_json, say_table
-from stablenew_kernel.cli.packs import read_pack, read_preset
+from stablenew_kernel.cli.packs import LARGEST, read_pack, read_preset, read_wildcards
 
 if TYPE_CHECKING:
     from stablenew_client import KernelClient
@@ -39,6 +39,13 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(-1, 2**63 - 1), help="First seed; -1 draws one.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many images.")
 @click.option("--sample", type=click.IntRange(min=1), help="So many images drawn from all there could be.")
+@click.option(
+    "--wildcards",
+    multiple=True,
+    type=click.Path(),
+    metavar="DIR",
+    help="A folder of wildcard files. May be given several times; the first one wins.",
+)
 @click.option("--out", type=click.Path(), default="", help="Folder in which the run's own folder is made.")
 @click.option("--priority", type=int, default=0, show_default=True, help="Higher runs first.")
 @click.option(
@@ -73,6 +80,7 @@ def make_request(
     seed: int | None,
     limit: int | None,
     sample: int | None,
+    wildcards: tuple[str, ...],
     out: str,
     priority: int,
     reports: tuple[str, ...],
@@ -80,6 +88,8 @@ def make_request(
     """What the options ask for. Raises UserError for a file that cannot be read."""
     files = read_pack(pack)
     preset_name, preset_file, preset_json = read_preset(preset) if preset else ("", "", b"")
+    room = LARGEST - len(files.pack) - len(files.sidecar) - len(preset_json)
+    wildcard_files = read_wildcards(files.path, wildcards, room)
     from stablenew_proto.v1 import kernel_pb2 as pb
 
     return pb.RunRequest(
@@ -101,6 +111,7 @@ def make_request(
         priority=priority,
         reports=reports,
         pack_path=pack,
+        wildcards=[pb.NamedFile(name=name, content=content) for name, content in wildcard_files.items()],
     )
 
 

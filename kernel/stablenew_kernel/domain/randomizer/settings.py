@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
-from stablenew_kernel.domain.randomizer.grammar import MODES, normalize
+from stablenew_kernel.domain.randomizer.grammar import MODES, normalize, split_options
 from stablenew_kernel.domain.randomizer.space import Definitions, short_id
 
 _SYNONYMS = {"round_robin": "rotate"}
@@ -61,6 +61,7 @@ class _Wildcards(_HasMode):
     mode: str = "random"
     tokens: tuple[_Token, ...] = ()
     raw_text: str = ""
+    weights_in_text: bool = False
 
 
 class _Rule(_HasMode):
@@ -141,6 +142,10 @@ class Randomization:
     source: str
     """The file, for error texts."""
 
+    def with_files(self, files: Sequence[Mapping[str, bytes]]) -> Randomization:
+        """The same with wildcard files, as :attr:`Definitions.files` has them."""
+        return replace(self, definitions=replace(self.definitions, files=files))
+
     def prompt(self, positive: str) -> str:
         """The row's prompt with the matrix' own one in its place, behind or before it."""
         if not self.base_prompt:
@@ -204,7 +209,7 @@ def parse_randomization(
     # A mode without a sampler sign cannot be written into the choice: it goes by what the choice says.
     slot_modes.update({short_id(rule.choice): rule.mode for rule in rules if rule.mode not in _SIGNS})
     return Randomization(
-        Definitions(slots, tokens),
+        Definitions(slots, tokens, weights_in_text=wildcards.weights_in_text),
         {
             "slot": mode_of(matrix, "matrix") if read.enabled and matrix.enabled else "off",
             "wildcard": mode_of(wildcards, "wildcards") if read.enabled and wildcards.enabled else "off",
@@ -285,5 +290,5 @@ def _raw(text: str, between: str, source: str) -> list[tuple[str, tuple[str, ...
                 f"{source}: randomization: raw_text, line {number}: write NAME {between} VALUE | VALUE, not "
                 f"{line.strip()!r}"
             )
-        found.append((name.strip(), tuple(value.strip() for value in values.split("|"))))
+        found.append((name.strip(), tuple(value.strip() for value in split_options(values))))
     return found

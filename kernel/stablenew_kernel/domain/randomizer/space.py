@@ -4,28 +4,66 @@ from __future__ import annotations
 
 import hashlib
 import math
-from abc import ABC, abstractmethod
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from itertools import accumulate
-from random import Random
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 from stablenew_api.randomizer import Slot
 from stablenew_kernel.domain.randomizer.grammar import (
+    Assign,
     Choice,
     Finding,
     Node,
     Nodes,
     SlotRef,
+    Use,
     Wildcard,
+    Wrap,
+    clean_path,
     normalize,
     parse,
 )
+from stablenew_kernel.domain.randomizer.parts import (
+    MAX_BITS,
+    MAX_LEVELS,
+    ByName,
+    Let,
+    Named,
+    OneOf,
+    Part,
+    Row,
+    SlotText,
+    SomeOf,
+    Text,
+    Texts,
+    Wrapped,
+    Wrong,
+    too_many,
+    wrap,
+)
+from stablenew_kernel.domain.randomizer.wildcards import Value, WildcardList, Wildcards
 from stablenew_kernel.domain.tokens import resolve
 
 _LONGEST_ID = 40
+
+MAX_WORK = 500_000
+"""Nodes looked at to compile a row."""
+
+MAX_SLOTS = 10_000
+"""Choices of a row, its later stages included."""
+
+MAX_NAMES = 1000
+"""Names that a wildcard with choices in its name may have."""
+
+_VERSIONS = 8
+"""Meanings of a definition that are kept: it may name variables that mean something else in each text."""
+
+_KEPT = 4096
+"""Texts of a slot that are kept once rendered."""
+
+_CHECKED = re.compile(r"[{}\[$%|]|__")
+"""What a value without grammar does not have."""
 
 
 class SpaceError(Exception):
@@ -38,158 +76,6 @@ class SpaceError(Exception):
         self.finding = finding
 
 
-class _Unknown(Exception):
-    """Something that a definition names is wrong."""
-
-    def __init__(self, reason: str, fix: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.fix = fix
-
-
-# --- what a node can become -----------------------------------------------------------------------------------
-
-
-class _Part(ABC):
-    """A piece of text that can become ``size`` texts, numbered from 0."""
-
-    size: int
-    weighted: bool = False
-
-    @abstractmethod
-    def render(self, index: int, slots: Mapping[str, str]) -> str:
-        """Text ``index``; ``slots`` has what the matrix slots in it became."""
-
-    def sample(self, rng: Random) -> int:
-        """Draw a number by the weights inside."""
-        return rng.randrange(self.size)
-
-
-class _Text(_Part):
-    size = 1
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def render(self, index: int, slots: Mapping[str, str]) -> str:
-        return self._text
-
-
-class _SlotText(_Part):
-    """A matrix slot inside something else: it takes the slot's own value, and varies with nothing else."""
-
-    size = 1
-
-    def __init__(self, slot: str) -> None:
-        self.slot = slot
-
-    def render(self, index: int, slots: Mapping[str, str]) -> str:
-        return slots[self.slot]
-
-
-class _Row(_Part):
-    """Parts one after the other; the last one varies fastest."""
-
-    def __init__(self, parts: Sequence[_Part]) -> None:
-        self._parts = parts
-        self.size = math.prod(part.size for part in parts)
-        self.weighted = any(part.weighted for part in parts)
-
-    def render(self, index: int, slots: Mapping[str, str]) -> str:
-        texts = []
-        for part in reversed(self._parts):
-            index, own = divmod(index, part.size)
-            texts.append(part.render(own, slots))
-        return "".join(reversed(texts))
-
-    def sample(self, rng: Random) -> int:
-        index = 0
-        for part in self._parts:
-            index = index * part.size + part.sample(rng)
-        return index
-
-
-class _OneOf(_Part):
-    """One of several parts, by weight."""
-
-    def __init__(self, parts: Sequence[_Part], weights: Sequence[float]) -> None:
-        self._parts, self._weights = parts, weights
-        self._ends = list(accumulate(part.size for part in parts))
-        self.size = self._ends[-1]
-        # Uneven also when one option holds more variants than another: each option is as likely as its weight.
-        uneven = len(set(weights)) > 1 or len({part.size for part in parts}) > 1
-        self.weighted = uneven or any(part.weighted for part in parts)
-
-    def render(self, index: int, slots: Mapping[str, str]) -> str:
-        which = bisect_right(self._ends, index)
-        part = self._parts[which]
-        return part.render(index - self._ends[which] + part.size, slots)
-
-    def sample(self, rng: Random) -> int:
-        (which,) = rng.choices(range(len(self._parts)), self._weights)
-        part = self._parts[which]
-        return self._ends[which] - part.size + part.sample(rng)
-
-
-class _SomeOf(_Part):
-    """``low`` to ``high`` of several parts, in any order, none twice: all of the shorter ones first, then as
-    ``itertools.permutations`` has them."""
-
-    def __init__(
-        self, parts: Sequence[_Part], weights: Sequence[float], low: int, high: int, separator: str
-    ) -> None:
-        self._parts, self._weights, self._separator = parts, weights, separator
-        self._low, self._high = low, high
-        every = range(len(parts))
-        self._ends = list(accumulate(self._ways(every, count) for count in range(low, high + 1)))
-        self.size = self._ends[-1]
-        self.weighted = low < high or any(part.weighted for part in parts) or len(set(weights)) > 1
-
-    def _ways(self, options: Iterable[int], count: int) -> int:
-        """Ordered selections of ``count`` of ``options``, each in all its variants: count! times the elementary
-        symmetric polynomial of their sizes."""
-        sums = [1] + [0] * count
-        for option in options:
-            for picked in range(count, 0, -1):
-                sums[picked] += sums[picked - 1] * self._parts[option].size
-        return sums[count] * math.factorial(count)
-
-    def render(self, index: int, slots: Mapping[str, str]) -> str:
-        block = bisect_right(self._ends, index)
-        left = self._low + block
-        index -= self._ends[block - 1] if block else 0
-        options = list(range(len(self._parts)))
-        texts = []
-        while left:
-            left -= 1
-            for option in options:
-                rest = self._ways((other for other in options if other != option), left)
-                if index < self._parts[option].size * rest:
-                    own, index = divmod(index, rest)
-                    texts.append(self._parts[option].render(own, slots))
-                    options.remove(option)
-                    break
-                index -= self._parts[option].size * rest
-        return self._separator.join(texts)
-
-    def sample(self, rng: Random) -> int:
-        left = rng.randint(self._low, self._high)
-        index = self._ends[left - self._low - 1] if left > self._low else 0
-        options = list(range(len(self._parts)))
-        while left:
-            left -= 1
-            weights = [self._weights[option] for option in options]
-            (chosen,) = rng.choices(options, weights if any(weights) else None)
-            for option in options:
-                rest = self._ways((other for other in options if other != option), left)
-                if option == chosen:
-                    index += self._parts[option].sample(rng) * rest
-                    break
-                index += self._parts[option].size * rest
-            options.remove(chosen)
-        return index
-
-
 # --- definitions and spaces -----------------------------------------------------------------------------------
 
 
@@ -200,7 +86,11 @@ class Definitions:
     slots: Mapping[str, Sequence[str]]
     """By normalized name."""
     wildcards: Mapping[str, Sequence[str]]
-    """By name, without the underscores."""
+    """By name, without the underscores: those of the settings, which go before all files."""
+    files: Sequence[Mapping[str, bytes]] = ()
+    """Wildcard files, content by relative name; the first mapping goes before the next."""
+    weights_in_text: bool = False
+    """Whether ``3::blond`` in a text file is a weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +102,10 @@ class SpaceSlot:
     """slot, wildcard or choice."""
     mode: str
     """By its sampler sign; empty: none."""
-    part: _Part
+    part: Part
     needs: tuple[str, ...]
-    """Ids of the matrix slots inside it."""
+    """Ids of the matrix slots and fixed variables inside it."""
+    _kept: dict[int, str] = field(default_factory=dict, compare=False, repr=False)
 
     def to_slot(self) -> Slot:
         """As strategies know it."""
@@ -222,36 +113,197 @@ class SpaceSlot:
 
     def label(self, index: int) -> str:
         """Option ``index`` as text; matrix slots inside it stay names."""
-        return self.part.render(index, {slot: f"[[{slot}]]" for slot in self.needs})
+        if not self.needs:
+            return self.text(index)
+        names = {slot: slot if "${" in slot else f"[[{slot}]]" for slot in self.needs}
+        return self.part.render(index, names)
+
+    def text(self, index: int) -> str:
+        """Option ``index`` of a slot without needs."""
+        text = self._kept.get(index)
+        if text is None:
+            text = self.part.render(index, {})
+            if len(self._kept) < _KEPT:
+                self._kept[index] = text
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class _WrapPiece:
+    """A wrap whose choices are slots of their own."""
+
+    wrapper: Sequence[_Piece]
+    inner: Sequence[_Piece]
+
+
+_Piece = str | SpaceSlot | _WrapPiece
 
 
 class Space:
     """Several texts and their slots."""
 
-    def __init__(self, texts: Sequence[Sequence[str | SpaceSlot]], slots: Mapping[str, SpaceSlot]) -> None:
+    def __init__(
+        self,
+        texts: Sequence[Sequence[_Piece]],
+        slots: Mapping[str, SpaceSlot],
+        lists: Iterable[WildcardList] = (),
+    ) -> None:
         """Use :meth:`Compiler.compile`."""
         self._texts = texts
         self._by_id = slots
         self.slots: tuple[SpaceSlot, ...] = tuple(slots.values())
         """In the order in which they first appear."""
+        self.wildcards: Mapping[str, str] = {one.name: one.sha256[:16] for one in lists}
+        """Version of each wildcard that was read, by name."""
+        self._marked = [_marked(text) for text in texts]
 
     def texts(self, picks: Mapping[str, int]) -> list[str]:
         """The texts, with ``picks`` (slot id to option), as a backend gets them."""
         values: dict[str, str] = {}
-        return [
-            resolve(
-                "".join(
-                    piece if isinstance(piece, str) else self._value(piece, picks, values) for piece in text
-                )
-            )
-            for text in self._texts
-        ]
 
-    def _value(self, slot: SpaceSlot, picks: Mapping[str, int], values: dict[str, str]) -> str:
-        if slot.id not in values:
-            inner = {name: self._value(self._by_id[name], picks, values) for name in slot.needs}
-            values[slot.id] = slot.part.render(picks[slot.id], inner)
-        return values[slot.id]
+        def value(piece: _Piece) -> str:
+            if isinstance(piece, str):
+                return piece
+            if isinstance(piece, _WrapPiece):
+                return wrap("".join(map(value, piece.wrapper)), "".join(map(value, piece.inner)))
+            if not piece.needs:
+                return piece.text(picks[piece.id])
+            if piece.id not in values:
+                inner = {name: value(self._by_id[name]) for name in piece.needs}
+                values[piece.id] = piece.part.render(picks[piece.id], inner)
+            return values[piece.id]
+
+        texts = ["".join(map(value, text)) for text in self._texts]
+        return [resolve(text) if marked else text for text, marked in zip(texts, self._marked, strict=True)]
+
+    def columns(self, picks: Mapping[str, Sequence[int]], count: int) -> Iterator[Sequence[str]]:
+        """The texts of ``count`` variants, as :meth:`texts` gives them; ``picks`` has a column a slot."""
+        if any(slot.needs for slot in self.slots) or any(
+            isinstance(piece, _WrapPiece) for text in self._texts for piece in text
+        ):
+            for number in range(count):
+                yield self.texts({slot.id: picks[slot.id][number] for slot in self.slots})
+            return
+        made: list[Iterable[str]] = []
+        for text, marked in zip(self._texts, self._marked, strict=True):
+            parts: list[Iterable[str]] = []
+            before = ""
+            for number, piece in enumerate(text):
+                if isinstance(piece, SpaceSlot):
+                    behind = text[number + 1] if number + 1 < len(text) else ""
+                    parts.append(
+                        _column(before, piece, behind if isinstance(behind, str) else "", picks[piece.id])
+                    )
+                    before = ""
+                elif isinstance(piece, str) and not parts:
+                    before = piece
+            if not parts:
+                made.append([before] * count)
+            elif len(parts) == 1:
+                made.append(parts[0])
+            else:
+                made.append(map("".join, zip(*parts, strict=True)))
+            if marked:
+                made[-1] = map(resolve, made[-1])
+        yield from zip(*made, strict=True)
+
+
+def _column(before: str, slot: SpaceSlot, behind: str, picks: Sequence[int]) -> Iterable[str]:
+    """What ``slot`` becomes with each of ``picks``, with the texts around it."""
+    if not before and not behind:
+        return map(slot.text, picks)
+    table = {pick: f"{before}{slot.text(pick)}{behind}" for pick in set(picks)}
+    return map(table.__getitem__, picks)
+
+
+def _marked(pieces: Sequence[_Piece]) -> bool:
+    """Whether a text of ``pieces`` may hold a tag or an escape."""
+    return any(
+        ("<" in piece or "\\" in piece)
+        if isinstance(piece, str)
+        else piece.part.marked
+        if isinstance(piece, SpaceSlot)
+        else _marked(piece.wrapper) or _marked(piece.inner)
+        for piece in pieces
+    )
+
+
+# --- compiling ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a node was compiled to."""
+
+    part: Part
+    needs: tuple[str, ...] = ()
+    """Ids of the matrix slots and fixed variables in it."""
+    uses: frozenset[str] = frozenset()
+    """Names of all variables that it asked for."""
+    lists: tuple[WildcardList, ...] = ()
+
+
+_EMPTY = _Made(Text(""))
+
+
+@dataclass(eq=False, slots=True)
+class _Variable:
+    """What a name stands for."""
+
+    source: str
+    nodes: Nodes
+    fixed: str = ""
+    """Id of the slot of a variable that is drawn once; empty: it is drawn at each use."""
+    scope: _Scope | None = None
+    """Where names in it are looked up; None: where it is used, as in dynamic prompts."""
+    made: _Made | None = None
+    """Of a fixed one, once it has been used."""
+    order: int = 0
+    """When that was: whatever is in it was made before."""
+
+    def same(self, other: _Variable | None) -> bool:
+        """Whether both stand for the same."""
+        if self is other:
+            return True
+        plain = not self.fixed and self.scope is None
+        return (
+            plain
+            and other is not None
+            and not other.fixed
+            and other.scope is None
+            and self.nodes is other.nodes
+        )
+
+
+_Scope = Mapping[str, _Variable]
+_Known = tuple[Nodes | None, Mapping[str, _Variable | None], _Made]
+"""Compiled already: with these nodes (kept, so that their identity stays theirs) and these variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """The place of a node: the variables around it, and the definitions that lead to it."""
+
+    scope: _Scope
+    stack: tuple[tuple[str, object], ...] = ()
+    """Name, and what tells it from others of the same name."""
+    level: int = 0
+
+    def inside(self, name: str, key: object, scope: _Scope | None = None) -> _Where:
+        """One step further. Raises Wrong if that has been here before, or is too far."""
+        entry = (name, key)
+        if entry in self.stack:
+            names = [label for label, _ in self.stack[self.stack.index(entry) :]]
+            loop = " > ".join([*names, name])
+            raise Wrong(f"{name} leads back to itself ({loop})", "take one out of the other's values")
+        where = self.deeper()
+        return _Where(self.scope if scope is None else scope, (*self.stack, entry), where.level)
+
+    def deeper(self) -> _Where:
+        """One level more."""
+        if self.level >= MAX_LEVELS:
+            raise Wrong(f"choices and wildcards inside each other, more than {MAX_LEVELS}", "use fewer levels")
+        return _Where(self.scope, self.stack, self.level + 1)
 
 
 class Compiler:
@@ -259,123 +311,431 @@ class Compiler:
 
     def __init__(self, definitions: Definitions) -> None:
         self._definitions = definitions
-        self._named: dict[str, tuple[_Part, tuple[str, ...]]] = {}
+        self.wildcards = Wildcards(definitions.wildcards, definitions.files, definitions.weights_in_text)
+        self._known: dict[object, list[_Known]] = {}
+        self._work = MAX_WORK
+        self._counter = 0
 
     def compile(self, texts: Sequence[tuple[str, str]]) -> Space:
         """The space of ``texts``, each with the prefix that sets its nameless slots apart (``neg:``).
 
         Raises SpaceError for what is wrong in them and for names that nobody defined.
         """
-        slots: dict[str, SpaceSlot] = {}
-        compiled: list[list[str | SpaceSlot]] = []
+        self._work = MAX_WORK
+        row = _RowCompiler(self)
+        compiled: list[Sequence[_Piece]] = []
         for number, (text, prefix) in enumerate(texts):
             template = parse(text)
             if template.problems:
                 raise SpaceError(number, template.problems[0])
-            pieces: list[str | SpaceSlot] = []
-            # Counted anew in each text: a later stage's prompt begins with the row's, and takes the same picks.
-            used: dict[str, int] = {}
-            for node in template.nodes:
-                if isinstance(node, str):
-                    pieces.append(node)
-                    continue
-                try:
-                    pieces.append(self._slot(node, prefix, slots, used))
-                except _Unknown as error:
-                    raise SpaceError(number, Finding(node.at, error.reason, error.fix)) from error
-            compiled.append(pieces)
-        return Space(compiled, slots)
+            try:
+                compiled.append(row.text(template.nodes, prefix))
+            except Wrong as error:
+                raise SpaceError(number, Finding(row.at, error.reason, error.fix)) from error
+        return Space(compiled, row.slots, row.lists)
 
-    def _slot(
-        self, node: SlotRef | Wildcard | Choice, prefix: str, slots: dict[str, SpaceSlot], used: dict[str, int]
-    ) -> SpaceSlot:
-        part, needs = self._part(node, ())
-        if isinstance(node, SlotRef):
-            name, kind, mode = normalize(node.name), "slot", ""
-        else:
-            kind = "wildcard" if isinstance(node, Wildcard) else "choice"
-            name, mode = prefix + short_id(node.source), node.mode
-            used[name] = used.get(name, 0) + 1
-            if used[name] > 1:
-                name = f"{name}#{used[name]}"
-        if name not in slots:
-            # What a slot needs comes behind it: its own place is where it was first read.
-            slots[name] = SpaceSlot(name, kind, mode, part, needs)
-            for inner in needs:
-                self._slot(SlotRef(inner, node.at), "", slots, used)
-        return slots[name]
+    # --- nodes ------------------------------------------------------------------------------------------------
 
-    def _row(self, nodes: Nodes, stack: tuple[str, ...]) -> tuple[_Part, tuple[str, ...]]:
-        found = [self._inner(node, stack) for node in nodes]
-        needs = tuple(dict.fromkeys(name for _, names in found for name in names))
-        return (found[0][0] if len(found) == 1 else _Row([part for part, _ in found])), needs
+    def nodes(self, nodes: Nodes, where: _Where) -> _Made:
+        """Nodes one after the other."""
+        if len(nodes) == 1:
+            return self.node(nodes[0], where)
+        if not nodes:
+            return _EMPTY
+        return _joined(Row, [self.node(node, where) for node in nodes])
 
-    def _inner(self, node: Node, stack: tuple[str, ...]) -> tuple[_Part, tuple[str, ...]]:
+    def node(self, node: Node, where: _Where) -> _Made:
         """A node inside another one."""
+        self._work -= 1
+        if self._work < 0:
+            raise Wrong(f"more than {MAX_WORK:,} steps to work it out", "use fewer variables inside variables")
         if isinstance(node, str):
-            return _Text(node), ()
-        if isinstance(node, SlotRef):
-            self._part(node, stack)  # it must exist, and not lead back here
-            name = normalize(node.name)
-            return _SlotText(name), (name,)
-        return self._part(node, stack)
-
-    def _part(self, node: SlotRef | Wildcard | Choice, stack: tuple[str, ...]) -> tuple[_Part, tuple[str, ...]]:
+            return _Made(Text(node))
         if isinstance(node, SlotRef):
             name = normalize(node.name)
-            values = self._definitions.slots.get(name)
-            if not values:
-                known = ", ".join(sorted(self._definitions.slots)) or "none"
-                raise _Unknown(
-                    f"nobody defines the matrix slot [[{node.name}]]",
-                    rf"define it in randomization.matrix.slots (defined: {known}), or write \[ for a bracket",
-                )
-            return self._definition(f"[[{name}]]", values, stack)
+            made = self.slot(node, where)  # it must exist, and not lead back here
+            return _Made(SlotText(name, made.part), (name,))
+        if isinstance(node, Use):
+            return self.use(node, where)
         if isinstance(node, Wildcard):
-            values = self._wildcard(node.path)
-            if not values:
-                known = ", ".join(sorted(self._definitions.wildcards)) or "none"
-                raise _Unknown(
-                    f"there is no wildcard __{node.path}__",
-                    rf"define it in randomization.wildcards.tokens (defined: {known}), or write \__",
+            return self.wildcard(node, where)
+        if isinstance(node, Choice):
+            return self._choice(node, where.deeper())
+        if isinstance(node, Wrap):
+            where = where.deeper()
+            return _joined(Wrapped, [self.nodes(node.wrapper, where), self.nodes(node.inner, where)])
+        return _EMPTY  # an assignment
+
+    def _choice(self, node: Choice, where: _Where) -> _Made:
+        weights: Sequence[float]
+        if node.listed is not None and (node.low, node.high) != (1, 1):
+            made = self.wildcard(node.listed, where)
+            parts, weights = made.part.options()
+            found = [made]
+        else:
+            merged: dict[object, float] = {}
+            contents: dict[object, Nodes] = {}
+            for weight, inner in node.options:
+                # An option that is written twice is one option, twice as likely.
+                key: object = (
+                    inner if not inner or (inner[0].__class__ is str and len(inner) == 1) else id(inner)
                 )
-            return self._definition(f"__{node.path}__", values, stack)
-        found = [self._row(inner, stack) for _, inner in node.options]
-        needs = tuple(dict.fromkeys(name for _, names in found for name in names))
-        kept = [
-            (part, weight) for (part, _), (weight, _) in zip(found, node.options, strict=True) if weight > 0
-        ]
-        parts, weights = [part for part, _ in kept], [weight for _, weight in kept]
+                merged[key] = merged.get(key, 0.0) + weight
+                contents[key] = inner
+            kept = [key for key, weight in merged.items() if weight > 0]
+            weights = [merged[key] for key in kept]
+            if node.low == node.high == 1 and len(set(weights)) == 1:
+                plain = ["".join(key) for key in kept if isinstance(key, tuple)]
+                if len(plain) == len(kept):
+                    return _Made(Texts(plain))
+            found = [self.nodes(contents[key], where) for key in kept]
+            parts = [made.part for made in found]
+        part: Part
         if node.low == node.high == 1:
-            return _OneOf(parts, weights), needs
-        high = min(node.high, len(parts))
-        return _SomeOf(parts, weights, min(node.low, high), high, node.separator), needs
+            part = parts[0] if len(parts) == 1 else OneOf(parts, weights)
+        else:
+            high = len(parts) if node.high < 0 else min(node.high, len(parts))
+            part = SomeOf(parts, weights, min(node.low, high), high, node.separator)
+        return _with(part, found)
 
-    def _wildcard(self, path: str) -> Sequence[str]:
-        wildcards = self._definitions.wildcards
-        if "*" not in path:
-            return wildcards.get(path, ())
-        return [value for name in sorted(wildcards) if fnmatchcase(name, path) for value in wildcards[name]]
+    def use(self, node: Use, where: _Where) -> _Made:
+        """A variable inside something else."""
+        variable = where.scope.get(node.name)
+        name = f"${{{node.name}}}"
+        uses = frozenset((node.name,))
+        if variable is None:
+            if node.default is None:
+                known = ", ".join(f"${{{other}}}" for other in sorted(where.scope)) or "none"
+                start = f"${{{node.name}"
+                raise Wrong(
+                    f"nobody sets the variable {name}",
+                    rf"write {start}=…}} at the beginning, {start}:default}}, or \$\{{ (set: {known})",
+                )
+            made = self.nodes(node.default, where.inside(name, id(node)))
+        elif variable.fixed:
+            if variable.made is None:
+                variable.made = self.nodes(variable.nodes, where.inside(name, id(variable)))
+                self._counter += 1
+                variable.order = self._counter
+            made = variable.made
+            if made.part.size > 1 or made.needs:
+                part = SlotText(variable.fixed, made.part)
+                made = _Made(part, (variable.fixed,), made.uses, made.lists)
+        else:
+            made = self._remember(
+                id(variable.nodes),
+                variable.nodes,
+                where.inside(name, id(variable.nodes), variable.scope),
+                lambda inside: self.nodes(variable.nodes, inside),
+            )
+        return _Made(made.part, made.needs, made.uses | uses, made.lists)
 
-    def _definition(
-        self, name: str, values: Sequence[str], stack: tuple[str, ...]
-    ) -> tuple[_Part, tuple[str, ...]]:
-        if name in stack:
-            loop = " > ".join((*stack[stack.index(name) :], name))
-            raise _Unknown(f"{name} leads back to itself ({loop})", "take one out of the other's values")
-        if name not in self._named:
-            found = []
-            for number, value in enumerate(values, 1):
-                template = parse(value)
-                if template.problems:
-                    problem = template.problems[0]
-                    raise _Unknown(
-                        f"value {number} of {name}, character {problem.at + 1}: {problem.reason}", problem.fix
+    def slot(self, node: SlotRef, where: _Where) -> _Made:
+        """A matrix slot's own values. They know no variables from outside: the slot is one for all texts."""
+        name = normalize(node.name)
+        values = self._definitions.slots.get(name)
+        if not values:
+            known = ", ".join(sorted(self._definitions.slots)) or "none"
+            raise Wrong(
+                f"nobody defines the matrix slot [[{node.name}]]",
+                rf"define it in randomization.matrix.slots (defined: {known}), or write \[ for a bracket",
+            )
+        title = f"[[{name}]]"
+        one = WildcardList(title, "", tuple(Value(value) for value in values))
+
+        def place(number: int, at: int) -> str:
+            return f"value {number + 1} of {title}, character {at + 1}"
+
+        return self._remember(
+            title, None, where.inside(title, title, {}), lambda inside: self._values(one.values, place, inside)
+        )
+
+    def wildcard(self, node: Wildcard, where: _Where) -> _Made:
+        """A wildcard; its values are what it is one of."""
+        if node.parameters:
+            own = {
+                name: _Variable(f"{node.source}:{name}", value, scope=where.scope)
+                for name, value in node.parameters
+            }
+            where = _Where({**where.scope, **own}, where.stack, where.level)
+        if node.path:
+            return self._list(node.path, where)
+        where = where.deeper()
+        name = self.nodes(node.name, where)
+        paths = [clean_path(text) for text in self._all_texts(name, where)]
+        made = {path: self._list(path, where) for path in dict.fromkeys(paths)}
+        found = [name, *made.values()]
+        if name.needs:
+            return _with(ByName(name.part, {path: one.part for path, one in made.items()}), found)
+        return _with(Named([made[path].part for path in paths], name.part), found)
+
+    def _all_texts(self, name: _Made, where: _Where) -> list[str]:
+        """Every name that a wildcard may have."""
+        fixed = {variable.fixed: variable.made for variable in where.scope.values()}
+        drawn: dict[str, _Made] = {}
+
+        def collect(needs: Iterable[str]) -> None:
+            for need in needs:
+                if need not in drawn:
+                    made = fixed.get(need) or self.slot(SlotRef(need, 0), _Where({}))
+                    collect(made.needs)
+                    drawn[need] = made
+
+        collect(name.needs)
+        count = math.prod(made.part.size for made in drawn.values())
+        if name.needs and name.part.size > 1:
+            raise Wrong(
+                "a choice and a variable that is drawn once (=!), both in the name of a wildcard",
+                "put the choice into a variable of its own",
+            )
+        if count * name.part.size > MAX_NAMES:
+            raise Wrong(
+                f"more than {MAX_NAMES:,} names that a wildcard may have", "use fewer choices in its name"
+            )
+        texts = []
+        for number in range(count):
+            slots: dict[str, str] = {}
+            for need, made in drawn.items():
+                number, own = divmod(number, made.part.size)
+                slots[need] = made.part.render(own, slots)
+            texts += [name.part.render(index, slots) for index in range(name.part.size)]
+        return texts
+
+    def _list(self, path: str, where: _Where) -> _Made:
+        """What the wildcard ``path`` becomes."""
+        title = f"__{path}__"
+        lists = self.wildcards.find(path)
+        values: dict[str, tuple[Value, WildcardList, int]] = {}
+        for one in lists:
+            for number, value in enumerate(one.values):
+                key = value.text if len(lists) > 1 else f"{number}"
+                values.setdefault(key, (value, one, number))
+        if not values:
+            raise Wrong(*self.wildcards.why_not(path))
+        origins = list(values.values())
+
+        def place(number: int, at: int) -> str:
+            _, one, own = origins[number]
+            return one.place(own, at)
+
+        def make(inside: _Where) -> _Made:
+            made = self._values([value for value, _, _ in origins], place, inside)
+            return _Made(made.part, made.needs, made.uses, tuple(dict.fromkeys((*lists, *made.lists))))
+
+        return self._remember(title, None, where.inside(title, title), make)
+
+    def _values(self, values: Sequence[Value], place: Callable[[int, int], str], where: _Where) -> _Made:
+        """One of ``values``, each a template."""
+        weights = [value.weight for value in values]
+        if not any(weights):
+            raise Wrong(f"{place(0, 0)}: no value weighs more than 0", "give one a weight")
+        if len(set(weights)) == 1 and not any(_CHECKED.search(value.text) for value in values):
+            return _Made(Texts([value.text for value in values]))
+        found = []
+        for number, value in enumerate(values):
+            if value.weight > 0:
+                found.append(self._value(value, partial(place, number), where))
+        return _with(OneOf([made.part for made in found], [weight for weight in weights if weight > 0]), found)
+
+    def _value(self, value: Value, place: Callable[[int], str], where: _Where) -> _Made:
+        template = parse(value.text)
+        if template.problems:
+            problem = template.problems[0]
+            raise Wrong(f"{place(problem.at)}: {problem.reason}", problem.fix, placed=True)
+        scope = self.scope(template.nodes, where.scope)
+        inside = _Where(scope, where.stack, where.level)
+        found = []
+        for node in template.nodes:
+            if isinstance(node, Assign):
+                continue
+            try:
+                found.append(self.node(node, inside))
+            except Wrong as error:
+                if error.placed:
+                    raise
+                at = 0 if isinstance(node, str) else node.at
+                raise Wrong(f"{place(at)}: {error.reason}", error.fix, placed=True) from error
+        body = found[0] if len(found) == 1 else _joined(Row, found)
+        own = [one for name, one in scope.items() if where.scope.get(name) is not one and one.made is not None]
+        own.sort(key=lambda one: one.order)
+        lets = [one.made for one in own if one.made is not None]
+        if not lets:
+            return body
+        part = Let([one.fixed for one in own], [*(made.part for made in lets), body.part])
+        whole = _with(part, [*lets, body])
+        inner = {one.fixed for one in own}
+        return _Made(part, tuple(need for need in whole.needs if need not in inner), whole.uses, whole.lists)
+
+    # --- variables --------------------------------------------------------------------------------------------
+
+    def scope(self, nodes: Nodes, outer: _Scope) -> _Scope:
+        """The variables that ``nodes`` set, over ``outer``: wherever in the text, and the last one counts."""
+        scope = dict(outer)
+        for node in nodes:
+            if isinstance(node, Assign) and not (node.keep and node.name in scope):
+                fixed = ""
+                if node.fixed:
+                    self._counter += 1
+                    fixed = f"${{{node.name}}}{self._counter}"
+                scope[node.name] = _Variable(node.source, node.value, fixed)
+        return scope
+
+    def _remember(
+        self, key: object, nodes: Nodes | None, where: _Where, make: Callable[[_Where], _Made]
+    ) -> _Made:
+        """What ``make`` gives, unless it was made before, its variables being what they are now."""
+        known = self._known.setdefault(key, [])
+        for kept, variables, made in known:
+            if kept is nodes and all(
+                variable is None if (now := where.scope.get(name)) is None else now.same(variable)
+                for name, variable in variables.items()
+            ):
+                return made
+        made = make(where)
+        known.append((nodes, {name: where.scope.get(name) for name in made.uses}, made))
+        if len(known) > _VERSIONS:
+            known.pop(0)
+        return made
+
+
+class _RowCompiler:
+    """Compiles the texts of one row: what they have in common are the slots."""
+
+    def __init__(self, compiler: Compiler) -> None:
+        self._compiler = compiler
+        self.slots: dict[str, SpaceSlot] = {}
+        self.lists: dict[WildcardList, None] = {}
+        self.at = 0
+        """Place of the node that is looked at."""
+        self._size = 1
+        self._fixed: dict[str, _Variable] = {}
+        self._meanings: dict[str, object] = {}
+        """What each id stands for, where the same words could mean two things."""
+
+    def text(self, nodes: Nodes, prefix: str) -> Sequence[_Piece]:
+        """The pieces of a text."""
+        assigned = tuple(node.source for node in nodes if isinstance(node, Assign))
+        scope = dict(self._compiler.scope(nodes, {}))
+        for name, variable in scope.items():
+            if variable.fixed:
+                # The same for all texts that say the same, so that a later stage takes the row's own picks.
+                variable.fixed = self._id(prefix + short_id(variable.source), assigned)
+                scope[name] = self._fixed.setdefault(variable.fixed, variable)
+        # Counted anew in each text: a later stage's prompt begins with the row's, and takes the same picks.
+        return self._pieces(nodes, _Where(scope), prefix, {})
+
+    def _pieces(self, nodes: Nodes, where: _Where, prefix: str, used: dict[str, int]) -> list[_Piece]:
+        pieces: list[_Piece] = []
+        for node in nodes:
+            if isinstance(node, str):
+                _append(pieces, node)
+            elif isinstance(node, Wrap):
+                inside = where.deeper()
+                pieces.append(
+                    _WrapPiece(
+                        self._pieces(node.wrapper, inside, prefix, used),
+                        self._pieces(node.inner, inside, prefix, used),
                     )
-                found.append(self._row(template.nodes, (*stack, name)))
-            needs = tuple(dict.fromkeys(inner for _, names in found for inner in names))
-            self._named[name] = _OneOf([part for part, _ in found], [1.0] * len(found)), needs
-        return self._named[name]
+                )
+            elif not isinstance(node, Assign):
+                self.at = node.at
+                _append(pieces, self._piece(node, where, prefix, used))
+        return pieces
+
+    def _piece(
+        self, node: SlotRef | Wildcard | Choice | Use, where: _Where, prefix: str, used: dict[str, int]
+    ) -> _Piece:
+        made = self._compiler.node(node, where)
+        self.lists.update(dict.fromkeys(made.lists))
+        if isinstance(node, SlotRef):
+            return self._needed(normalize(node.name), where)
+        name = prefix + short_id(node.source)
+        inner: Node = node
+        if isinstance(node, Use):
+            variable = where.scope.get(node.name)
+            nodes = variable.nodes if variable is not None else node.default or ()
+            if made.part.size == 1 and not made.needs:
+                return made.part.render(0, {})
+            if isinstance(made.part, SlotText):
+                return self._needed(made.part.slot, where)
+            name = f"{prefix}${{{node.name}}}"
+            inner = nodes[0] if len(nodes) == 1 else node
+        meaning = tuple(
+            sorted((use, of.source if (of := where.scope.get(use)) is not None else "") for use in made.uses)
+        )
+        name = self._id(name, meaning)
+        used[name] = used.get(name, 0) + 1
+        if used[name] > 1:
+            name = f"{name}#{used[name]}"
+        kind, mode = _kind(inner)
+        return self._slot(name, kind, mode, made, where)
+
+    def _needed(self, name: str, where: _Where) -> SpaceSlot:
+        """The slot of a matrix slot or of a fixed variable."""
+        if name in self.slots:
+            return self.slots[name]
+        variable = self._fixed.get(name)
+        if variable is None:
+            return self._slot(name, "slot", "", self._compiler.slot(SlotRef(name, self.at), where), where)
+        assert variable.made is not None, f"{name} is needed, so it was compiled"
+        inner = variable.nodes[0] if len(variable.nodes) == 1 else None
+        return self._slot(name, *_kind(inner), variable.made, where)
+
+    def _slot(self, name: str, kind: str, mode: str, made: _Made, where: _Where) -> SpaceSlot:
+        if name not in self.slots:
+            if len(self.slots) == MAX_SLOTS:
+                raise Wrong(f"more than {MAX_SLOTS:,} choices in a row", "use fewer, or split the row")
+            self._size *= made.part.size
+            if self._size.bit_length() > MAX_BITS:
+                raise too_many()
+            # What a slot needs comes behind it: its own place is where it was first read.
+            self.slots[name] = SpaceSlot(name, kind, mode, made.part, made.needs)
+            for inner in made.needs:
+                self._needed(inner, where)
+        return self.slots[name]
+
+    def _id(self, name: str, meaning: object) -> str:
+        """``name``, or another one if that means something else in this row already."""
+        found, number = name, 1
+        while self._meanings.setdefault(found, meaning) != meaning:
+            number += 1
+            found = f"{name}~{number}"
+        return found
+
+
+def _append(pieces: list[_Piece], piece: _Piece) -> None:
+    """Add ``piece``; texts that follow each other are one."""
+    if isinstance(piece, str) and pieces and isinstance(pieces[-1], str):
+        pieces[-1] += piece
+    else:
+        pieces.append(piece)
+
+
+def _kind(node: Node | None) -> tuple[str, str]:
+    """Kind and mode of the slot that ``node`` makes."""
+    if isinstance(node, Wildcard):
+        return "wildcard", node.mode
+    if isinstance(node, Choice):
+        listed = node.listed
+        return "choice", node.mode or (listed.mode if listed is not None else "")
+    return "choice", ""
+
+
+def _with(part: Part, made: Iterable[_Made]) -> _Made:
+    """``part``, made of ``made``."""
+    made = [one for one in made if one.needs or one.uses or one.lists]
+    if not made:
+        return _Made(part)
+    return _Made(
+        part,
+        tuple(dict.fromkeys(need for one in made for need in one.needs)),
+        frozenset().union(*(one.uses for one in made)),
+        tuple(dict.fromkeys(used for one in made for used in one.lists)),
+    )
+
+
+def _joined(kind: type[Row], made: Sequence[_Made]) -> _Made:
+    return _with(kind([one.part for one in made]), made)
 
 
 def short_id(source: str) -> str:
