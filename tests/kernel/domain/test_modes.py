@@ -648,6 +648,7 @@ def test_ten_thousand_of_a_trillion_stream_in_constant_memory() -> None:
             if not number % 1000:
                 gc.collect()  # what lies in reference cycles is no memory that is held
         assert number == 9_999
+        gc.collect()
         assert tracemalloc.get_traced_memory()[0] < 300_000
         assert tracemalloc.get_traced_memory()[1] < 3_000_000
     finally:
