@@ -168,30 +168,31 @@ class RunDesk:
         prepare = partial(core.in_thread, self._prepare, plan, asked, out_dir, confirmed)
         try:
             ready = await prepare()
-            # Runs that move places go one by one from here to the commit; all others need not wait.
-            async with self._places.moving if ready.plan.memory.slots else nullcontext():
-                if not await self._places.hold(ready.plan.memory):  # another run moved them: go on behind it
-                    await core.in_thread(ready.folder.discard)
-                    ready = await prepare()
-                run_id, folder = ready.run_id, ready.folder
-                estimating = asyncio.create_task(self._estimate(ready.plan, priority, run_id))
-                try:
-                    row, counts = await self._insert(ready, priority)
-                except BaseException:  # a cancel, too: nobody is to find the empty folder of a run that is none
-                    estimating.cancel()
-                    await core.in_thread(folder.discard)
-                    raise
         except _Unconfirmed as error:
             estimate = await self._forecaster.estimate(error.plan, priority)
             summary = self._summary(error.plan, str(self._out_dir(out_dir)), estimate, sampled=sampled)
             raise NotConfirmed(summary.question, summary.SerializeToString()) from None
+        try:
+            # Runs that move places go one by one from here to the commit; all others need not wait.
+            async with self._places.moving if ready.plan.memory.slots else nullcontext():
+                if not await self._places.hold(ready.plan.memory):  # another run moved them: go on behind it
+                    stale = ready
+                    ready = await prepare()
+                    await core.in_thread(stale.folder.discard)
+                run_id, folder = ready.run_id, ready.folder
+                row, counts = await self._insert(ready, priority)
+        except BaseException:  # a cancel, too: nobody is to find an empty folder of a run that is not there
+            await core.in_thread(ready.folder.discard)
+            raise
         crash_point("kernel.submit.after_commit")
         core.delivery.take_up(run_id)
         core.board.put(row)
         core.board.set_totals(counts)
         core.bulletin.run(run_message(row))
         core.tell_queue()
-        summary = self._summary(ready.plan, str(folder.path), await estimating, sampled=sampled)
+        summary = self._summary(
+            ready.plan, str(folder.path), await self._estimate(ready.plan, priority, run_id), sampled=sampled
+        )
         return {"run_id": run_id, "summary": summary}
 
     async def _estimate(self, plan: Plan, priority: int, run_id: str) -> Estimate | None:
