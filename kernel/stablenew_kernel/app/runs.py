@@ -165,7 +165,7 @@ class RunDesk:
             summary = self._summary(error.plan, str(self._out_dir(out_dir)), estimate, sampled=sampled)
             raise NotConfirmed(summary.question, summary.SerializeToString()) from None
         run_id, folder = ready.run_id, ready.folder
-        estimating = asyncio.create_task(self._forecaster.estimate(ready.plan, priority, run_id))
+        estimating = asyncio.create_task(self._forecaster.estimate(ready.plan, priority, run_id, hurry=True))
         try:
             row, counts = await self._insert(ready, priority)
         except BaseException:  # a cancel, too: nobody is to find an empty folder of a run that is not there
