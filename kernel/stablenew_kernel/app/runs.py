@@ -197,7 +197,7 @@ class RunDesk:
 
     async def _estimate(self, plan: Plan, priority: int, run_id: str) -> Estimate | None:
         """Of a run that is being queued. A single image is over before anybody has read how long it takes."""
-        return await self._forecaster.estimate(plan, priority, run_id) if plan.count > 1 else None
+        return await self._forecaster.estimate(plan, priority, run_id, hurry=True) if plan.count > 1 else None
 
     def _needs_yes(self, plan: Plan) -> bool:
         above = self._core.settings.confirm_above

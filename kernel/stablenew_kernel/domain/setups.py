@@ -109,7 +109,7 @@ class Setups:
         """With the first value of each axis."""
         probe = self.base.prompts("positive", "negative")
         self.with_other_prompts = [
-            setup for setup in self._singles() if setup.prompts("positive", "negative") != probe
+            setup for setup in self.single() if setup.prompts("positive", "negative") != probe
         ]
         """Those that differ in one value from :attr:`base`, and so in what a stage makes of a row's texts."""
 
@@ -117,7 +117,7 @@ class Setups:
         """The setup of an image; ``picks`` has the option of each axis."""
         return self.get(tuple(picks[axis.id] for axis in self._axes)) if self._axes else self.base
 
-    def _singles(self) -> Iterator[Setup]:
+    def single(self) -> Iterator[Setup]:
         """The setups that differ from :attr:`base` in one value: so each value of each axis is checked."""
         for place, axis in enumerate(self._axes):
             for option in range(1, len(axis.options)):

@@ -21,7 +21,7 @@ NO_NODE = "how long it takes is not known: no node that can make these is online
 
 async def told(house: House, images: int, **more: Any) -> pb.PlanSummary:
     """What a dry run says, of a history that is read anew."""
-    house.kernel.runs._forecaster._histories.clear()
+    house.kernel.runs._forecaster._read.clear()
     asked = pb.PreviewRunRequest(run=house.request(images, **more), show=1)
     return [message async for message in house.client.PreviewRun(asked)][-1].summary
 
@@ -96,9 +96,7 @@ def test_a_history_that_cannot_be_read_keeps_no_run_from_being_queued(
             assert (await house.run_of(run_id)).total == 2
             summary = await told(house, 2)
             assert summary.seconds == 0.0
-            assert summary.time.startswith(
-                "how long it takes is not known: the images before could not be looked"
-            )
+            assert summary.time.startswith("how long it takes is not known: the images before could not be")
 
     run(main)
 
