@@ -120,3 +120,14 @@ def test_a_preview_plans_the_jobs_that_submit_queues_and_queues_nothing(data: Da
             assert (await house.run_of(run_id)).total == 250
 
     run(main)
+
+
+def test_a_pack_of_more_than_grpc_takes_by_itself_is_planned(data: DataFolder) -> None:
+    async def main() -> None:
+        async with kernel_on(data) as house:
+            row = b"x" * 100_000
+            request = pb.RunRequest(pack_name="big.txt", pack=b"\n\n".join([row] * 100), limit=1)
+            told = [m async for m in house.client.PreviewRun(pb.PreviewRunRequest(run=request))]
+            assert told[-1].summary.line.startswith("100 rows x 1 image")
+
+    run(main)

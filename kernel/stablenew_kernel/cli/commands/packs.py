@@ -261,8 +261,8 @@ def _say_problems(report: Report) -> None:
 def check(app: App, files: tuple[str, ...], preset: str, inventory: str, as_json: bool) -> int:
     """Look for what is wrong in packs (or in folders of them), with line, column and what to do.
 
-    An error keeps its row from running, a warning does not; it ends with 1 if there are errors. LoRAs and
-    embeddings are compared with --inventory, and with what the nodes report if a kernel runs.
+    An error keeps its row from running, a warning does not; with errors it ends with 1. LoRAs and embeddings
+    are compared with --inventory, and with what the nodes report if a kernel runs.
     """
     settings = _preset(app, preset) if preset else None
     known = _inventory(app, inventory)

@@ -205,12 +205,10 @@ class _Sidecar:
         """Slots that the sidecar defines and nothing names."""
         if self._doc is None:
             return
-        wanted = set(used) | _named(randomization, [randomization.base_prompt], slots=True)
+        wanted = set(used) | _named(randomization, [randomization.base_prompt])
         waiting = list(wanted)
         while waiting:  # a slot that is used may have values that name others
-            for name in _named(
-                randomization, randomization.definitions.slots.get(waiting.pop(), ()), slots=True
-            ):
+            for name in _named(randomization, randomization.definitions.slots.get(waiting.pop(), ())):
                 if name not in wanted:
                     wanted.add(name)
                     waiting.append(name)
@@ -252,7 +250,7 @@ class _Sidecar:
         self.problems.append(Problem(problem.line, problem.column, problem.reason, problem.fix, file=self.name))
 
 
-def _named(randomization: Randomization, texts: Sequence[str], *, slots: bool) -> set[str]:
+def _named(randomization: Randomization, texts: Sequence[str]) -> set[str]:
     """The matrix slots that ``texts`` name, also by way of wildcards that the settings define."""
     found: set[str] = set()
     seen: set[str] = set()
@@ -371,9 +369,7 @@ class _Rows:
                 continue
             self.wildcards.setdefault(reference.path)
             if self._randomization is not None:
-                self.used |= _named(
-                    self._randomization, self._definitions.wildcards.get(reference.path, ()), slots=True
-                )
+                self.used |= _named(self._randomization, self._definitions.wildcards.get(reference.path, ()))
             known = self._definitions.wildcards
             if self._randomization is None or "*" in reference.path or known.get(reference.path):
                 continue

@@ -175,21 +175,23 @@ class TextDocument(Document):
             return self._joined(file)
         start, stop = self._block(file, row)
         read = {at: read_line(_content(file[at])) for at in range(start, stop)}
-        old = [at for at, (found, _, _) in read.items() if found == kind]
-        texts = [read[at][1] for at in old]
+        same = [at for at, (found, _, _) in read.items() if found == kind]
+        own = [at for at, (found, _, _) in read.items() if found != "comment"]
+        texts = [read[at][1] for at in same]
         new = list(lines)
-        if len(new) == 1 and len(old) > 1:
+        if len(new) == 1 and len(same) > 1:
             new = _as_lines(texts, new[0])
         head, tail = _common(texts, new)
-        old, new = old[head : len(old) - tail], new[head : len(new) - tail]
+        old, new = same[head : len(same) - tail], new[head : len(new) - tail]
         label = "neg: " if kind == "negative" else ""
         if old:
             last = old[-1]
+        elif head:
+            last = same[head - 1]
+        elif tail:
+            last = same[0] - 1
         else:
-            own = [at for at, (found, _, _) in read.items() if found != "comment"]
             last = own[-1] if kind == "negative" else own[0] - 1
-            if head:
-                last = [at for at, (found, _, _) in read.items() if found == kind][head - 1]
         for at, text in zip(old, new, strict=False):
             _, was, column = read[at]
             content = _content(file[at])

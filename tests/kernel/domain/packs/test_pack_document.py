@@ -239,6 +239,15 @@ def test_line_breaks_are_kept_in_a_txt() -> None:
     assert document.rows[0].positive == "a, new, more, c"
 
 
+@pytest.mark.parametrize("kind", ["positive", "negative"])
+def test_lines_that_are_added_stand_where_they_were_given(kind: str) -> None:
+    document = edit("p.txt", b"b\n# c\nneg: b\n\nlast\n")
+    for text in ("a\nb", "b\nz", "a\nb\nz", "a\nz", "z\nb\nb"):
+        changed = document.set_row(1, **{kind: text})
+        assert getattr(changed.rows[0], kind) == text.replace("\n", " ")
+        assert changed.rows[1].positive == "last"
+
+
 def test_edits_of_a_tsv() -> None:
     data = b"# c\na cat \t dogs\r\nbird\n\n\tx\ty"
     document = edit("p.tsv", data)
