@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-NAMES = ("dispatch", "transfer", "overhead", "queue")
+NAMES = ("dispatch", "transfer", "overhead", "queue", "randomizer")
 
 
 def main(argv: Sequence[str]) -> int:
