@@ -1,7 +1,7 @@
 """dynamicprompts in a process of its own: ``python benchmarks/prompt_peer.py PROMPT``.
 
-Reads one JSON object a line (``{"mode": "combinatorial"|"random", "count": N}``) and answers with one: CPU
-seconds, and how many of the texts differ. Imports the library and the standard library only, so it may be another
+Reads one JSON object a line (``{"mode": "combinatorial"|"random", "count": N}``) and answers with one:
+CPU seconds, and how many of the texts differ. Imports the library and the standard library only, so it may be another
 interpreter than ours.
 """
 
