@@ -1,8 +1,8 @@
 """dynamicprompts in a process of its own: ``python benchmarks/prompt_peer.py PROMPT``.
 
-Reads one JSON object a line (``{"mode": "combinatorial"|"random", "count": N}``) and answers with one:
-CPU seconds, and how many of the texts differ. Imports the library and the standard library only, so it may be another
-interpreter than ours.
+Reads one JSON object a line (``{"mode": "combinatorial"|"random", "count": N}``) and answers with one: CPU
+seconds, and how many of the texts differ. Imports the library and the standard library only, so that it may be
+another interpreter than ours.
 """
 
 from __future__ import annotations

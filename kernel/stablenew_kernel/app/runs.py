@@ -122,17 +122,18 @@ class RunDesk:
         """Plan and queue; what Submit and Replay answer, after the commit."""
         core = self._core
         ready = await core.in_thread(self._prepare, plan, asked, out_dir)
-        # Runs that move places go one by one from here to the commit; all others need not wait.
-        async with self._places.moving if ready.plan.memory.slots else nullcontext():
-            if not await self._places.hold(ready.plan.memory):  # another run moved them: go on behind it
-                await core.in_thread(ready.folder.discard)
-                ready = await core.in_thread(self._prepare, plan, asked, out_dir)
-            run_id, folder = ready.run_id, ready.folder
-            try:
+        try:
+            # Runs that move places go one by one from here to the commit; all others need not wait.
+            async with self._places.moving if ready.plan.memory.slots else nullcontext():
+                if not await self._places.hold(ready.plan.memory):  # another run moved them: go on behind it
+                    stale = ready
+                    ready = await core.in_thread(self._prepare, plan, asked, out_dir)
+                    await core.in_thread(stale.folder.discard)
+                run_id, folder = ready.run_id, ready.folder
                 row, counts = await self._insert(ready, priority)
-            except BaseException:  # a cancel, too: nobody is to find an empty folder of a run that is not there
-                await core.in_thread(folder.discard)
-                raise
+        except BaseException:  # a cancel, too: nobody is to find an empty folder of a run that is not there
+            await core.in_thread(ready.folder.discard)
+            raise
         crash_point("kernel.submit.after_commit")
         core.delivery.take_up(run_id)
         core.board.put(row)

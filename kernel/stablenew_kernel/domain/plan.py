@@ -185,8 +185,10 @@ def plan_run(
         variants.axes,
         request.sets,
     )
-    if request.seed is not None and any(setup.seed != setups.base.seed for setup in setups.single()):
-        raise UserError(f"--seed {seed}: an axis varies the seed; leave one out")
+    drawn_by = f"{pipeline.stages[0].stage.name}.seed"
+    for axis in variants.axes:
+        if request.seed is not None and drawn_by in axis.options[0]:
+            raise UserError(f"--seed {seed}: {axis.source} varies the seed; leave one out")
     maker = JobMaker(
         pack,
         setups,

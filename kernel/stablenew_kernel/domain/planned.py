@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import accumulate, repeat
 from typing import overload
 
@@ -20,8 +19,9 @@ from stablenew_kernel.domain.seeds import SeedMode, advance_seed, draw_seed, see
 from stablenew_kernel.domain.setups import MAX_SETUPS, Setup, Setups
 from stablenew_kernel.domain.tokens import resolve
 
-ROWS_AT_HAND = 256
-"""Compiled rows that are kept: a plan of no more rows is compiled once, for its count and for its jobs."""
+ROWS_AT_HAND = 2048
+"""Compiled rows that are kept: so many are compiled once, for the count and for the jobs; those beyond, twice.
+Rows in which nothing varies are quick to make and not kept."""
 
 AT_ONCE = 256
 """Images of a row whose texts are put together at once."""
@@ -85,11 +85,19 @@ class JobMaker:
         self._seed, self._plan_seed, self._seed_mode = seed, plan_seed, seed_mode
         self._run_timeout = run_timeout
         self._provenance = provenance
-        self.row = lru_cache(maxsize=ROWS_AT_HAND)(self._row)
+        self._rows: dict[int, PlannedRow] = {}
+
+    def row(self, place: int) -> PlannedRow:
         """The row of this place in the pack, from 0. Raises UserError, with row, line and column, for what
         cannot be resolved."""
+        planned = self._rows.get(place)
+        if planned is None:
+            planned = self._compile(place)
+            if planned.variants is not None and len(self._rows) < ROWS_AT_HAND:
+                self._rows[place] = planned
+        return planned
 
-    def _row(self, place: int) -> PlannedRow:
+    def _compile(self, place: int) -> PlannedRow:
         row = self._pack.rows[place]
         setup = self._setups.base
         texts = self._variants.prepare(row.positive, row.negative)
@@ -100,14 +108,8 @@ class JobMaker:
             return PlannedRow(row, texts, final, None)
         space = self._space(row, setup, prompts)
         planned = PlannedRow(row, texts, prompts, self._variants.row(row.number, space), {setup.key: space})
-        sizes = {slot.id: slot.part.size for slot in space.slots}
-        for other in self._setups.single():
-            found = self._space_of(planned, other)
-            if found is not space and {slot.id: slot.part.size for slot in found.slots} != sizes:
-                raise UserError(
-                    f"{self._setups.describe(other)}: changes which slots the prompt of row {row.number} has; "
-                    "write the slots into the row, or into all values"
-                )
+        for other in self._setups.with_other_prompts:
+            self._space_of(planned, other)
         return planned
 
     def _space(self, row: Row, setup: Setup, prompts: Sequence[tuple[str, str]]) -> Space:
@@ -121,10 +123,14 @@ class JobMaker:
         a stage makes of the texts."""
         space = planned.spaces.get(setup.key)
         if space is None:
+            first = planned.spaces[self._setups.base.key]
             prompts = setup.prompts(*planned.texts)
-            if prompts == planned.prompts:
-                return planned.spaces[self._setups.base.key]
-            space = self._space(planned.row, setup, prompts)
+            space = first if prompts == planned.prompts else self._space(planned.row, setup, prompts)
+            if space is not first and _sizes(space) != _sizes(first):
+                raise UserError(
+                    f"{self._setups.describe(setup)}: changes which slots the prompt of row "
+                    f"{planned.row.number} has; write the slots into the row, or into all values"
+                )
             if len(planned.spaces) < MAX_SETUPS:
                 planned.spaces[setup.key] = space
         return space
@@ -164,7 +170,9 @@ class JobMaker:
             variant = variant or planned.variants.variant(image, self.images, rank, uses)
             setup = self._setups.of(variant.picks)
             space = self._space_of(planned, setup)
-            texts = [text.rstrip() for text in made or space.texts(variant.picks)]
+            texts = list(made) if made is not None else space.texts(variant.picks)
+            if self._variants.adds_tags:  # one that is "none" leaves the space before it
+                texts = [text.rstrip() for text in texts]
             prompts = list(zip(texts[::2], texts[1::2], strict=True))
             choices = variant.choices
             if space.wildcards:
@@ -191,6 +199,10 @@ class JobMaker:
                 "seed_mode": self._seed_mode,
             },
         )
+
+
+def _sizes(space: Space) -> dict[str, int]:
+    return {slot.id: slot.part.size for slot in space.slots}
 
 
 def _where(row: Row, setup: Setup, prompts: Sequence[tuple[str, str]], error: SpaceError) -> str:

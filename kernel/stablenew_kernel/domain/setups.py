@@ -14,7 +14,7 @@ from stablenew_kernel.domain.presets import parse_set
 from stablenew_kernel.domain.randomizer.axes import Axis
 from stablenew_kernel.domain.seeds import advance_seed
 
-MAX_SETUPS = 256
+MAX_SETUPS = 1024
 """Combinations of axes whose settings are kept at hand."""
 
 Resolve = Callable[[Mapping[str, JsonValue]], Pipeline]
@@ -84,15 +84,18 @@ class Setups:
                     )
         self.base = self.get((0,) * len(axes))
         """With the first value of each axis."""
-        for setup in self.single():
-            assert setup is not None
+        probe = self.base.prompts("positive", "negative")
+        self.with_other_prompts = [
+            setup for setup in self._singles() if setup.prompts("positive", "negative") != probe
+        ]
+        """Those that differ in one value from :attr:`base`, and so in what a stage makes of a row's texts."""
 
     def of(self, picks: Mapping[str, int]) -> Setup:
         """The setup of an image; ``picks`` has the option of each axis."""
         return self.get(tuple(picks[axis.id] for axis in self._axes)) if self._axes else self.base
 
-    def single(self) -> Iterator[Setup]:
-        """The setups that differ from :attr:`base` in one value: each value of each axis comes once."""
+    def _singles(self) -> Iterator[Setup]:
+        """The setups that differ from :attr:`base` in one value: so each value of each axis is checked."""
         for place, axis in enumerate(self._axes):
             for option in range(1, len(axis.options)):
                 key = [0] * len(self._axes)

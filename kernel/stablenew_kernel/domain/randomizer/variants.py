@@ -234,6 +234,11 @@ class Variants:
         """Settings that vary."""
         return self._axes.settings
 
+    @property
+    def adds_tags(self) -> bool:
+        """Whether :meth:`prepare` adds tags of axes behind the texts."""
+        return any(self._axes.added)
+
     def prepare(self, positive: str, negative: str) -> tuple[str, str]:
         """A row's texts as its stages get them: with the matrix' own prompt and the tags of axes, rules written
         out as choices."""
