@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import Result
 
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import UserError
@@ -27,7 +27,7 @@ def filled(data: DataFolder) -> DataFolder:
     return data
 
 
-def test_list(filled: DataFolder, call: Callable[..., Result]) -> None:
+def test_list(filled: DataFolder, call: Callable[..., Any]) -> None:
     told = call("wildcards")
     assert told.code == 0
     assert [line.split() for line in told.out.splitlines()[1:]] == [
@@ -40,7 +40,7 @@ def test_list(filled: DataFolder, call: Callable[..., Result]) -> None:
     assert asked["problems"][0]["line"] == 2
 
 
-def test_show(filled: DataFolder, call: Callable[..., Result], tmp_path: Path) -> None:
+def test_show(filled: DataFolder, call: Callable[..., Any], tmp_path: Path) -> None:
     told = call("wildcards", "show", "__hair__")
     assert told.out == "3::blond\n__col/c__\n\n2 values, 4 texts\n"
     assert call("wildcards", "show", "*", "--count").out == "7\n"
@@ -57,7 +57,7 @@ def test_show(filled: DataFolder, call: Callable[..., Result], tmp_path: Path) -
     assert "no such folder" in call("wildcards", "list", "--wildcards", tmp_path / "none").err
 
 
-def test_a_folder_without_files_says_where_they_go(data: DataFolder, call: Callable[..., Result]) -> None:
+def test_a_folder_without_files_says_where_they_go(data: DataFolder, call: Callable[..., Any]) -> None:
     assert f"files into {data.wildcards}" in call("wildcards").out
 
 
