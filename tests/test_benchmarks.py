@@ -89,3 +89,14 @@ def test_queue(tmp_path: Path) -> None:
     assert memory["jobs"] == 300, "every row of the pack was queued"
     assert peak["value"] >= memory["idle"] > 0
     assert found["queue.claim_ratio"]["value"] > 0
+
+
+def test_randomizer(tmp_path: Path) -> None:
+    found = figures("randomizer", folder=tmp_path)
+    for mode in ("combinatorial", "random"):
+        assert found[f"randomizer.{mode}"]["distinct"] == 300, "ours never repeats"
+        ratio = found[f"randomizer.{mode}_ratio_vs_dynamicprompts"]
+        assert "skipped" in ratio or ratio["value"] > 0
+    assert found["randomizer.memory_growth"]["met"], "streaming holds nothing"
+    assert found["randomizer.count"]["value"] > 0
+    assert found["randomizer.first_preview"]["value"] > 0

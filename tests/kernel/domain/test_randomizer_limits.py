@@ -338,6 +338,17 @@ def test_many_at_once_are_the_same_as_one_by_one(
     assert whole[::-1] == list(jobs[::-1])
 
 
+def test_what_is_drawn_once_means_the_same_wherever_it_is_used_first() -> None:
+    files = {"w.txt": b"${v}"}
+    made = compiled("${c=red}${v=!${c} {a|b}}__w(c=blue)__ ${v}", files=files)
+    assert walk(made) == ["red a red a", "red b red b"]
+    # Two texts of one row that say the same share it.
+    text = "${c=red}${v=!${c} {a|b}}__w__ ${v}"
+    both = Compiler(Definitions({}, {}, [files])).compile([(text, ""), (f"{text}, {{${{v}}}}", "")])
+    assert len(both.slots) == 3
+    assert both.texts({slot.id: slot.part.size - 1 for slot in both.slots})[1] == "red b red b, red b"
+
+
 def test_ten_thousand_of_a_huge_plan_stream() -> None:
     choice = "{!" + "|".join("abcdefghij") + "}"
     request = PlanRequest(parse_pack("p.txt", " ".join([choice] * 12).encode()), seed=1, sample=10_000)

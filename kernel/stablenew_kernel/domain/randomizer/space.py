@@ -414,7 +414,8 @@ class Compiler:
             made = self.nodes(node.default, where.inside(name, id(node)))
         elif variable.fixed:
             if variable.made is None:
-                variable.made = self.nodes(variable.nodes, where.inside(name, id(variable)))
+                inside = where.inside(name, id(variable), variable.scope)
+                variable.made = self.nodes(variable.nodes, inside)
                 self._counter += 1
                 variable.order = self._counter
             made = variable.made
@@ -577,7 +578,8 @@ class Compiler:
                 if node.fixed:
                     self._counter += 1
                     fixed = f"${{{node.name}}}{self._counter}"
-                scope[node.name] = _Variable(node.source, node.value, fixed)
+                # What is drawn once means the same wherever it is used first.
+                scope[node.name] = _Variable(node.source, node.value, fixed, scope if fixed else None)
         return scope
 
     def _remember(
@@ -620,6 +622,7 @@ class _RowCompiler:
             if variable.fixed:
                 # The same for all texts that say the same, so that a later stage takes the row's own picks.
                 variable.fixed = self._id(prefix + short_id(variable.source), assigned)
+                variable.scope = scope
                 scope[name] = self._fixed.setdefault(variable.fixed, variable)
         # Counted anew in each text: a later stage's prompt begins with the row's, and takes the same picks.
         return self._pieces(nodes, _Where(scope), prefix, {})
