@@ -105,6 +105,7 @@ class Kernel:
     async def start(self, info: KernelInfo, *, clean: bool) -> None:
         """Take up what the last kernel left, and begin. ``clean``: it stopped in order."""
         self._info = info
+        await self.runs.put_away_left()
         restored = await self._restore(clean=clean)
         self._core.dispatcher.start(restored)
         self._core.delivery.start()

@@ -21,6 +21,10 @@ SHIPPED = (
 """Where the presets that come with StableNew may lie."""
 
 
+QUICK = 2048
+"""Bytes of a request that is planned in a moment."""
+
+
 class Planner:
     """Plans runs. Blocking; call it in a thread. Thread-safe: it holds nothing that changes but ``rng``."""
 
@@ -55,6 +59,17 @@ class Planner:
             rng=self._rng,
             randomizers=self._host.randomizers,
             filter_jobs=filter_jobs,
+        )
+
+    def quick(self, run: pb.RunRequest) -> bool:
+        """Whether :meth:`plan` takes less than a millisecond: a short request with no file to read (presets by
+        name, wildcards) and no plugin to ask (filters, randomizers)."""
+        texts = (run.pack, run.sidecar, run.preset_json)
+        return (
+            not run.preset
+            and sum(map(len, texts)) <= QUICK
+            and not any(sign in text for text in texts for sign in (b"__", b"randomization"))
+            and not self._host.listens("filter_jobs")
         )
 
     def replay(self, spec_json: bytes, source_name: str) -> Plan:
