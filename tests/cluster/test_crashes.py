@@ -33,9 +33,9 @@ def test_the_kernel_dies(house: House, undisturbed: dict[int, tuple[int, bytes]]
     assert len(learning_records(house.data, run_id)) == 3
 
 
-@pytest.mark.parametrize("commit", [2, 4])
+@pytest.mark.parametrize("commit", [3, 11])
 def test_the_kernel_dies_between_the_commits_of_a_long_run(house: House, commit: int) -> None:
-    """It has 2,500 jobs, so three pieces, and then the commit that reveals them."""
+    """It has 2,500 jobs, so ten pieces, and then the commit that reveals them."""
     client = house.start_kernel(crash_at=f"kernel.submit.before_commit:{commit}")
     asked = house.request(pack="\n\n".join(f"house {number}" for number in range(2500)).encode("ascii"))
     with pytest.raises(StableNewError):

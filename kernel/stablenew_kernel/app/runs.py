@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 PREVIEW_BATCH = 100
 """Planned jobs in one message of a dry run."""
 
+PIECE = 250
+"""Jobs of a long run in one transaction: some 10 ms, for which the commits of others wait."""
+
 FEW = 16
 """Jobs that are made in a moment."""
 
@@ -265,7 +268,7 @@ class RunDesk:
         new_jobs = ready.new_jobs()
 
         def make() -> list[jobs.NewJob]:
-            return list(islice(new_jobs, jobs.CHUNK))
+            return list(islice(new_jobs, PIECE))
 
         def insert(connection: Connection, piece: list[jobs.NewJob], first: int) -> None:
             crash_point("kernel.submit.before_commit")

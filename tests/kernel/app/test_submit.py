@@ -13,6 +13,7 @@ from kernel_kit import eventually, held_commits, kernel_on, key_of, run
 
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import PluginError
+from stablenew_kernel.app import runs as run_desk
 from stablenew_kernel.store import jobs, meta, runs
 from stablenew_proto.v1 import kernel_pb2 as pb
 
@@ -22,6 +23,7 @@ PIECE = 10
 @pytest.fixture
 def pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "CHUNK", PIECE)
+    monkeypatch.setattr(run_desk, "PIECE", PIECE)
 
 
 def images_in(ended: pb.Run) -> int:
