@@ -3,9 +3,8 @@
 import os
 import sys
 
-# gRPC reads this once, when it is loaded. Its older poller hands a message to Python with a thread less than the
-# "event engine" that replaced it: a call and its answer take 0.3 ms instead of 0.45, and the whole way of a job is
-# a tenth shorter (measured with 1.85 on Linux). A version that does not know these names any more says so once
-# and goes on.
+# gRPC reads this once, when it is loaded. With its older poller in place of the "event engine" a call and its
+# answer take 0.3 ms instead of 0.45, and the way of a job from submit to result is a tenth shorter (grpcio 1.85
+# on Linux; not measured elsewhere). A version that does not know these names says so once and goes on.
 if sys.platform == "linux":
     os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client,-event_engine_listener")

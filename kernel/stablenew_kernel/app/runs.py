@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -93,6 +93,7 @@ class RunDesk:
     def __init__(self, core: Core, planner: Planner) -> None:
         self._core = core
         self._planner = planner
+        self._tidying: asyncio.Task[None] | None = None
 
     async def preview(self, run: pb.RunRequest) -> AsyncIterator[pb.PreviewRunResponse]:
         """The very jobs that :meth:`submit` would queue, with the node each would go to now."""
@@ -143,11 +144,25 @@ class RunDesk:
         queued = self._queue(plan, asked, request.out_dir, 0)
         return pb.ReplayResponse(**await asyncio.shield(queued))
 
-    async def put_away_left(self) -> None:
-        """At start: do away with what a kernel left that died while it added a long run. Nobody has seen it."""
-        for run_id in await self._core.database.read_async(runs.hidden):
-            log.warning("a run was not queued to its end and is put away", extra={"run_id": run_id})
-            await self._put_away(run_id)
+    async def start(self) -> None:
+        """Begin to do away with what a kernel left that died while it added a long run. Nobody has seen it, and
+        it is in nobody's way."""
+        if left := await self._core.database.read_async(runs.hidden):
+            self._tidying = asyncio.create_task(self._put_away_all(left), name="put-away")
+
+    async def stop(self) -> None:
+        """Leave the rest of it to the next start."""
+        if self._tidying is not None:
+            self._tidying.cancel()
+            await asyncio.wait([self._tidying])
+
+    async def _put_away_all(self, run_ids: Sequence[str]) -> None:
+        try:
+            for run_id in run_ids:
+                log.warning("a run that was not queued to the end is put away", extra={"run_id": run_id})
+                await self._put_away(run_id)
+        except StoreError as error:  # the next start tries again
+            log.error("%s", error)
 
     def _plan_and_prepare(
         self, plan: Callable[[], Plan], asked: Mapping[str, Any], out_dir: str, priority: int
