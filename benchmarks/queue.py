@@ -1,4 +1,9 @@
-"""A long queue: the kernel's memory with 100,000 queued jobs, and whether claiming stays flat up to 1,000,000.
+"""A long queue: how fast it fills, the kernel's memory with 100,000 queued jobs, and whether claiming stays
+flat up to 1,000,000.
+
+Planning is timed from the client's call until the answer, which comes after the commit, with the queue paused.
+What others wait meanwhile is measured by a second thread, which has the kernel commit something small again and
+again (it pauses the paused queue) while a 100,000-row pack is being submitted.
 
 Memory is the resident set of a real kernel process: idle, at its peak while a 100,000-row pack is submitted to
 a paused queue, and after that. Claiming is measured on the store itself, again and again: read the next 256
@@ -39,10 +44,12 @@ from benchmarks.common import (
 from stablenew_api.clock import SystemClock
 from stablenew_api.ids import uuid7
 from stablenew_api.jobs import JobSpec, JobState, StageSpec
+from stablenew_client import KernelClient
 from stablenew_kernel.domain.link import QueuedJob, Transition
 from stablenew_kernel.store import jobs, runs
 from stablenew_kernel.store.database import Database
 
+TARGET_PLAN_SECONDS = 3.0
 TARGET_MEGABYTES = 300.0
 TARGET_RATIO = 1.5
 READ = 256
@@ -92,6 +99,55 @@ def measure_memory(chosen: argparse.Namespace) -> None:
     emit("queue.kernel_memory", after, "MB", jobs=queued, idle=idle, **at_most(after, TARGET_MEGABYTES))
     emit("queue.kernel_memory_peak", peak.bytes / 1e6, "MB", jobs=queued, when="while the run is submitted")
     emit("queue.submit", seconds, "s", jobs=queued, per_second=queued / seconds)
+
+
+# --- planning -------------------------------------------------------------------------------------------------
+
+
+class OtherCommits:
+    """Small commits, one after the other, while this lives: what each took, in seconds."""
+
+    def __init__(self, client: KernelClient) -> None:
+        self._client = client
+        self._over = Event()
+        self.seconds: list[float] = []
+        self._thread = Thread(target=self._commit, daemon=True)
+
+    def __enter__(self) -> OtherCommits:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _commit(self) -> None:
+        while not self._over.wait(0.02):
+            begun = time.perf_counter()
+            self._client.set_paused(True, "benchmark")
+            self.seconds.append(time.perf_counter() - begun)
+
+
+def measure_planning(chosen: argparse.Namespace) -> None:
+    """Long packs into a paused queue, and what others wait meanwhile."""
+    with Cluster(agents=0, folder=chosen.folder) as cluster:
+        cluster.client.set_paused(True, "benchmark")
+        seconds = []
+        for number in range(chosen.rounds):
+            asked = request(chosen.planned, NOOP_PRESET, name=f"bench{number}")
+            begun = time.perf_counter()
+            cluster.client.submit(asked)
+            seconds.append(time.perf_counter() - begun)
+        target = at_most(statistics.median(seconds), TARGET_PLAN_SECONDS)
+        emit_median("queue.plan", seconds, "s", jobs=chosen.planned, durable="synchronous=FULL", **target)
+        asked = request(chosen.jobs, NOOP_PRESET)
+        with OtherCommits(cluster.client) as others:
+            cluster.client.submit(asked)
+    waits = [wait * 1000 for wait in others.seconds] or [0.0]
+    emit(
+        "queue.commit_while_planning", statistics.median(waits), "ms", min=min(waits), max=max(waits),
+        commits=len(others.seconds), jobs=chosen.jobs,
+    )  # fmt: skip
 
 
 # --- claiming -------------------------------------------------------------------------------------------------
@@ -184,12 +240,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
     made = parser(
         __doc__,
+        planned=(10_000, 100, "jobs in the planning figure"),
+        rounds=(3, 1, "rounds of it"),
         jobs=(100_000, 300, "jobs in the memory figure"),
         million=(1_000_000, 3_000, "jobs in the long queue"),
         batches=(21, 2, "batches claimed from each queue"),
     )
     chosen = options(made, argv)
     describe_machine(Path(chosen.folder))
+    measure_planning(chosen)
     measure_memory(chosen)
     measure_claiming(chosen)
     return 0

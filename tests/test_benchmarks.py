@@ -87,6 +87,8 @@ def test_queue(tmp_path: Path) -> None:
     found = figures("queue", folder=tmp_path)
     memory, peak = found["queue.kernel_memory"], found["queue.kernel_memory_peak"]
     assert memory["jobs"] == 300, "every row of the pack was queued"
+    assert found["queue.plan"]["jobs"] == 100
+    assert found["queue.commit_while_planning"]["commits"] >= 0
     assert peak["value"] >= memory["idle"] > 0
     assert found["queue.claim_ratio"]["value"] > 0
 

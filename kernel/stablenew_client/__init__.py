@@ -9,6 +9,7 @@
         print(kernel.status().queue)
 """
 
+import stablenew_proto  # noqa: F401  before grpc: see there
 from stablenew_client.client import KernelClient, WatchStream
 from stablenew_client.library import LibraryClient
 from stablenew_client.plain import to_plain

@@ -33,6 +33,23 @@ def test_the_kernel_dies(house: House, undisturbed: dict[int, tuple[int, bytes]]
     assert len(learning_records(house.data, run_id)) == 3
 
 
+@pytest.mark.parametrize("commit", [3, 11])
+def test_the_kernel_dies_between_the_commits_of_a_long_run(house: House, commit: int) -> None:
+    """It has 2,500 jobs, so ten pieces, and then the commit that reveals them."""
+    client = house.start_kernel(crash_at=f"kernel.submit.before_commit:{commit}")
+    asked = house.request(pack="\n\n".join(f"house {number}" for number in range(2500)).encode("ascii"))
+    with pytest.raises(StableNewError):
+        client.submit(asked)
+    assert house.kernel is not None
+    assert house.kernel.wait(45) == 137
+    client = house.start_kernel()
+    assert not client.runs()
+    assert (client.status().queue.queued, client.jobs().total) == (0, 0)
+    client.set_paused(True)
+    run_id = client.submit(asked).run_id
+    assert (client.status().queue.queued, client.jobs(run_id, ["queued"]).total) == (2500, 2500)
+
+
 @pytest.mark.parametrize("point", [point for point in CRASH_POINTS if point.startswith("agent.")])
 def test_the_agent_dies(house: House, undisturbed: dict[int, tuple[int, bytes]], point: str) -> None:
     client = house.start_kernel()

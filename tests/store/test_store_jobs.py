@@ -68,15 +68,15 @@ def test_pages_of_the_queue_join_up(store: Store) -> None:
     assert store.queued(after="no such job") == store.queued()
 
 
-def test_on_insert_gives_what_queued_gives(store: Store) -> None:
-    added: list[object] = []
+def test_a_new_job_knows_how_it_will_be_queued(store: Store) -> None:
+    new = list(new_jobs(5))
 
     def insert(connection: sqlite3.Connection) -> None:
         runs.insert_run(connection, runs.NewRun("ab", "x", "/x", 2, b"{}"), AT)
-        jobs.insert_jobs(connection, "ab", new_jobs(jobs.CHUNK + 5), at=AT, on_insert=added.append)
+        jobs.insert_jobs(connection, "ab", new, at=AT)
 
     store.write(insert)
-    assert added == store.queued(limit=jobs.CHUNK)
+    assert [job.queued("ab", 2) for job in new] == store.queued()
 
 
 def test_jobs_need_their_run(store: Store) -> None:
@@ -97,6 +97,114 @@ def test_a_failing_plan_queues_nothing(store: Store) -> None:
         store.write(insert)
     assert store.queued() == []
     assert store.read(runs.list_runs) == []
+    store.check_tallies()
+
+
+# --- a run that comes in pieces -------------------------------------------------------------------------------
+
+
+def begin_hidden(store: Store, total: int, run_id: str = "ab", priority: int = 0) -> int:
+    run = runs.NewRun(run_id, "long", "/out/long", priority, b"{}")
+    return store.write(lambda c: runs.begin_hidden(c, run, total, AT))
+
+
+def add_piece(store: Store, first: int, piece: list[jobs.NewJob], run_id: str = "ab") -> None:
+    store.write(lambda c: jobs.insert_jobs(c, run_id, piece, at=AT, hidden_from=first))
+
+
+def seen(store: Store) -> tuple[object, ...]:
+    """All that people and the coordinator can learn of runs and jobs."""
+    everything = jobs.Selection(everything=True)
+
+    def try_all(connection: sqlite3.Connection) -> tuple[object, ...]:
+        """What changes of everything would do, undone again."""
+        connection.execute("SAVEPOINT look")
+        done = (
+            jobs.move(connection, everything, top=True, at=AT).changed,
+            jobs.cancel_queued(connection, everything, at=AT).changed,
+            jobs.retry(connection, everything, at=AT).changed,
+            jobs.clear(connection, everything).changed,
+        )
+        connection.execute("ROLLBACK TO look")
+        connection.execute("RELEASE look")
+        return done
+
+    return (
+        store.queued(),
+        store.read(runs.list_runs),
+        store.read(runs.open_runs),
+        store.read(lambda c: jobs.list_jobs(c)),
+        store.read(lambda c: jobs.list_jobs(c, states=[QUEUED])),
+        store.read(meta.queue_state),
+        store.write(try_all),
+    )
+
+
+def test_nobody_sees_a_run_before_its_last_piece(store: Store) -> None:
+    store.submit(2)
+    before = seen(store)
+    new = list(new_jobs(7, tag=9))
+    first = begin_hidden(store, 7)
+    assert seen(store) == before
+    add_piece(store, first, new[:4])
+    add_piece(store, first, new[4:])
+    assert seen(store) == before
+    for text in ("ab", "ab/0", new[0].job_id):
+        with pytest.raises(NotFound):
+            store.read(lambda c, text=text: jobs.locate(c, text))  # type: ignore[misc]
+    store.write(lambda c: runs.reveal(c, "ab"))
+    assert store.read(lambda c: runs.get(c, "ab")).queued == 7
+    assert store.queued()[2:] == [job.queued("ab", 0) for job in new]
+    store.check_tallies()
+
+
+def test_a_run_that_lacks_a_piece_is_not_revealed(store: Store) -> None:
+    first = begin_hidden(store, 7)
+    add_piece(store, first, list(new_jobs(4)))
+    with pytest.raises(Conflict, match="7 jobs"):
+        store.write(lambda c: runs.reveal(c, "ab"))
+    assert store.read(runs.hidden) == ["ab"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_the_queue_jumps_over_hidden_jobs_wherever_they_are(store: Store, limit: int) -> None:
+    store.submit(2)
+    first = begin_hidden(store, 5)
+    pieces = list(new_jobs(5, tag=9))
+    add_piece(store, first, pieces[:3])
+    store.submit(2)  # submitted while the other one was being added: behind it
+    urgent = begin_hidden(store, 3, "cd", priority=1)
+    add_piece(store, urgent, list(new_jobs(3, tag=8)), "cd")
+    store.submit(1, priority=1)
+    found: list[str] = []
+    while page := store.queued(limit, after=found[-1] if found else ""):
+        found += [job.job_id for job in page]
+    assert found == [job.job_id for job in store.queued()]
+    assert [store.run_ids.index(job.run_id) for job in store.queued()] == [2, 0, 0, 1, 1]
+    add_piece(store, first, pieces[3:])
+    store.write(lambda c: runs.reveal(c, "ab"))
+    assert [job.run_id for job in store.queued()][3:8] == ["ab"] * 5
+
+
+def test_what_was_never_complete_is_put_away(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "CHUNK", 3)
+    store.submit(2)
+    before = seen(store)
+    first = begin_hidden(store, 9)
+    new = list(new_jobs(7, tag=9))
+    add_piece(store, first, new)
+    start, steps = 0, 0
+    while True:
+        start = store.write(lambda c, start=start: jobs.put_away(c, "ab", start, at=AT, why="the kernel died"))  # type: ignore[misc]
+        steps += 1
+        assert seen(store) == before
+        if not start:
+            break
+    assert steps == 4
+    assert store.read(runs.hidden) == []
+    kept = store.read(lambda c: jobs.get(c, new[6].job_id))
+    assert kept.row.state is JobState.CANCELLED
+    assert [event.why for event in kept.events] == ["submitted", "the kernel died"]
     store.check_tallies()
 
 

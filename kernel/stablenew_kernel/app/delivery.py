@@ -51,6 +51,9 @@ RETRY_INTERVAL = 5.0
 TAKE_UP_DELAY = 0.1
 """Seconds until the folder of a new run is seen to, if no image comes first."""
 
+END_DELAY = 0.002
+"""Seconds until a run is ended whose last result has come: whoever watches hears of that result first."""
+
 VERSION = version("stablenew")
 
 _DATABASE = ""
@@ -126,12 +129,16 @@ class Delivery:
         is told of before an image is made."""
         self._to_open[run_id] = None
         # Not at once: whoever submitted one small job waits for it now, and nobody for this.
-        asyncio.get_running_loop().call_later(TAKE_UP_DELAY, self._work.set)
+        asyncio.get_running_loop().call_later(TAKE_UP_DELAY, self._take_up_now, run_id)
+
+    def _take_up_now(self, run_id: str) -> None:
+        if run_id in self._to_open:  # else it was seen to with its first image, or its end
+            self._work.set()
 
     def end_run(self, run_id: str) -> None:
         """Nothing is left of this run: make its reports and end it."""
         self._to_end[run_id] = None
-        self._work.set()
+        asyncio.get_running_loop().call_later(END_DELAY, self._work.set)
 
     # --- life -----------------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from stablenew_kernel.domain.link import (
     CloseSession,
     Effect,
     Event,
+    FactsReceived,
     FillWindow,
     NodeChanged,
     QueuedJob,
@@ -196,6 +197,11 @@ class Dispatcher:
                 else:
                     batch.sends.append(effect)
             self._plan_flush(batch, urgent=bool(batch.sends) or not _only_leases(effects))
+            if isinstance(event, FactsReceived) and not self._committing:
+                # Somebody waits for these, and nothing of this step is to share their commit.
+                if batch.timer is not None:
+                    batch.timer.cancel()
+                self._flush()
 
     def change(
         self, function: Callable[[Connection], T], then: Callable[[T], object] = lambda _: None

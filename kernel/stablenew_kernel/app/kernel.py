@@ -115,6 +115,7 @@ class Kernel:
     async def start(self, info: KernelInfo, *, clean: bool) -> None:
         """Take up what the last kernel left, and begin. ``clean``: it stopped in order."""
         self._info = info
+        await self.runs.start()
         restored = await self._restore(clean=clean)
         self._core.dispatcher.start(restored)
         self._core.delivery.start()
@@ -177,6 +178,7 @@ class Kernel:
         await self._core.dispatcher.stop(
             grpc.StatusCode.UNAVAILABLE, "the kernel is stopping; dial again later"
         )
+        await self.runs.stop()
         await self._core.delivery.stop()
         self._core.bulletin.end()
         await self._core.in_thread(self._learning.close)

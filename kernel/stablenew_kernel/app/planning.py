@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property, partial
 from pathlib import Path
 from random import Random
 from threading import Lock
@@ -32,6 +33,30 @@ GLOBAL_NEGATIVE_FILE = "global_negative.txt"
 """Beside the presets."""
 
 
+QUICK = 2048
+"""Bytes of a request that is planned in a moment."""
+
+
+class _Kept(Mapping[Place, JsonValue]):
+    """What strategies kept, read when the first one asks: most plans have none that keeps anything."""
+
+    def __init__(self, recall: Callable[[], Mapping[Place, JsonValue]]) -> None:
+        self._recall = recall
+
+    @cached_property
+    def _places(self) -> Mapping[Place, JsonValue]:
+        return self._recall()
+
+    def __getitem__(self, place: Place) -> JsonValue:
+        return self._places[place]
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
 class Planner:
     """Plans runs. Blocking; call it in a thread. Thread-safe.
 
@@ -46,11 +71,11 @@ class Planner:
         settings: Settings,
         rng: Random,
         recall: Callable[[str], Mapping[Place, JsonValue]] = lambda pack: {},
-        wildcards: WildcardFolder | None = None,
     ) -> None:
         """``data`` has the person's presets, profiles and wildcards. ``recall`` gives what randomizer
         strategies kept of the pack of this title; it may block."""
         self._host = host
+        self._data = data
         self._presets = preset_shelf(data.presets, [place / "presets" for place in SHIPPED])
         self._profiles = ProfileFolder(profile_shelf(data.profiles))
         self._wildcards = WildcardFolder(data.wildcards)
@@ -62,12 +87,19 @@ class Planner:
         self._lock = Lock()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """The plan that is made in this block is to be queued, so the next one draws anew; unless an error
-        leaves the block."""
-        with self._lock:
-            yield
-            self._draw = self._rng.getrandbits(64)
+    def turn(self, *, wait: bool = True) -> Iterator[bool]:
+        """In this block nobody else makes a plan that is to be queued; :meth:`draw_anew` ends it when it is
+        certain that it will be. False, unless ``wait``, if somebody else has the turn."""
+        ours = self._lock.acquire(blocking=wait)
+        try:
+            yield ours
+        finally:
+            if ours:
+                self._lock.release()
+
+    def draw_anew(self) -> None:
+        """The plan of this turn is to be queued: the next one draws something else."""
+        self._draw = self._rng.getrandbits(64)
 
     def plan(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> Plan:
         """The plan of ``run``. ``last_run``: the settings that it should be like, if it asks for that.
@@ -82,7 +114,7 @@ class Planner:
             rng=Random(self._draw),  # noqa: S311
             randomizers=self._host.randomizers,
             filter_jobs=filter_jobs,
-            memory=self._recall(request.pack.title),
+            memory=_Kept(partial(self._recall, request.pack.title)),
         )
 
     def resolver(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> Resolver:
@@ -111,6 +143,19 @@ class Planner:
             sample=run.sample,
             wildcards=self._wildcard_files(run),
             axes=tuple(run.axes),
+        )
+
+    def quick(self, run: pb.RunRequest) -> bool:
+        """Whether :meth:`plan` takes less than a millisecond: a short request with no file to read (presets by
+        name, profiles, wildcards, the last run) and no plugin to ask (filters, randomizers)."""
+        texts = (run.pack, run.sidecar, run.preset_json)
+        return (
+            not (run.preset or run.like_last or run.axes or run.wildcards)
+            and sum(map(len, texts)) <= QUICK
+            and not any(sign in text for text in texts for sign in (b"__", b"randomization", b"matrix"))
+            and b"{" not in run.pack
+            and not (self._data.profiles.is_dir() or self._data.wildcards.is_dir())
+            and not self._host.listens("filter_jobs")
         )
 
     def replay(self, request: pb.ReplayRequest) -> Plan:

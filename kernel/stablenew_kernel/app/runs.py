@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stablenew_api.errors import NotConfirmed, UserError
-from stablenew_api.faults import crash_point
 from stablenew_api.ids import uuid7
 from stablenew_api.jobs import canonical_json
+from stablenew_kernel.app.adding import Adder, NewRun
 from stablenew_kernel.app.board import run_message
 from stablenew_kernel.app.core import Core
 from stablenew_kernel.app.delivery import VERSION
@@ -22,14 +21,12 @@ from stablenew_kernel.app.forecast import Forecaster
 from stablenew_kernel.app.places import PlaceDesk
 from stablenew_kernel.app.planning import Planner
 from stablenew_kernel.domain.estimate import Estimate
-from stablenew_kernel.domain.link import QueueChanged, QueuedJob
-from stablenew_kernel.domain.naming import DEFAULT_PATTERN, parse_pattern, run_folder
+from stablenew_kernel.domain.link import QueuedJob
+from stablenew_kernel.domain.naming import DEFAULT_PATTERN, parse_pattern
 from stablenew_kernel.domain.plan import Plan, PlannedJob, refuse_too_many, too_many
 from stablenew_kernel.domain.summary import question
 from stablenew_kernel.hub import views
-from stablenew_kernel.store import jobs, meta, places, recall, runs
-from stablenew_kernel.store.database import Connection
-from stablenew_kernel.store.runfolder import RunFolder
+from stablenew_kernel.store import recall, runs
 from stablenew_proto.v1 import kernel_pb2 as pb
 
 PREVIEW_BATCH = 100
@@ -38,15 +35,8 @@ PREVIEW_BATCH = 100
 PREVIEW_OF_TOO_MANY = 1000
 """Jobs shown, unless asked for more, of a plan that is too large to be queued."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    plan: Plan
-    run_id: str
-    started: datetime
-    request: bytes
-    """Canonical JSON: what was asked for."""
-    folder: RunFolder
+FEW = 16
+"""Jobs that are made in a moment."""
 
 
 class _Unconfirmed(Exception):
@@ -65,6 +55,15 @@ class RunDesk:
         self._places = places
         self._planner = planner
         self._forecaster = Forecaster(core)
+        self._adder = Adder(core)
+
+    async def start(self) -> None:
+        """Begin; before the queue is looked at."""
+        await self._adder.start()
+
+    async def stop(self) -> None:
+        """Leave what can wait to the next start."""
+        await self._adder.stop()
 
     async def preview(self, request: pb.PreviewRunRequest) -> AsyncIterator[pb.PreviewRunResponse]:
         """The very jobs that :meth:`submit` or :meth:`replay` would queue, with the node each would go to."""
@@ -93,7 +92,7 @@ class RunDesk:
         yield pb.PreviewRunResponse(summary=self._summary(plan, str(out_dir), estimate, sampled=not replays))
 
     async def submit(self, run: pb.RunRequest) -> pb.SubmitRunResponse:
-        """Plan and queue; returns after the commit."""
+        """Plan and queue; returns after the commit. A client that hangs up stops nothing."""
         asked = {
             "pack": run.pack_path or run.pack_name,
             "preset": run.preset_name or run.preset,
@@ -105,31 +104,52 @@ class RunDesk:
             "reports": list(run.reports),
             "like_last": run.like_last,
         }
+        # Only in our own folder, which is on the database's disk: others may be on one that sleeps.
+        if not run.out_dir and self._planner.quick(run) and self._folder_is_fine():
+            new = self._prepare_few(run, asked)  # here: to hand it to a thread and back takes longer
+            if new is not None:
+                await asyncio.shield(self._adder.add_at_once(new))
+                return pb.SubmitRunResponse(**await self._answer(new, sampled=True))
         plan = partial(self._planner.plan, run, await last_run(self._core, run))
-        return pb.SubmitRunResponse(
-            **await self._queue(plan, asked, run.out_dir, run.priority, confirmed=run.confirmed)
-        )
+        queued = self._queue(plan, asked, run.out_dir, run.priority, confirmed=run.confirmed)
+        return pb.SubmitRunResponse(**await asyncio.shield(queued))
 
     async def replay(self, request: pb.ReplayRequest) -> pb.ReplayResponse:
         """Queue stored jobs again, unchanged."""
         plan = partial(self._planner.replay, request)
         asked = {"replay": request.source_name, "reports": []}
-        return pb.ReplayResponse(
-            **await self._queue(plan, asked, request.out_dir, 0, confirmed=request.confirmed, sampled=False)
-        )
+        queued = self._queue(plan, asked, request.out_dir, 0, confirmed=request.confirmed, sampled=False)
+        return pb.ReplayResponse(**await asyncio.shield(queued))
+
+    def _prepare_few(self, run: pb.RunRequest, asked: Mapping[str, Any]) -> NewRun | None:
+        """A run of a few jobs, planned here and now; None: it is more than that, or somebody else plans."""
+        with self._planner.turn(wait=False) as ours:
+            if not ours:
+                return None
+            planned = self._planner.plan(run)
+            if planned.count > FEW or planned.memory.slots or (self._needs_yes(planned) and not run.confirmed):
+                return None
+            new = self._prepared(planned, asked, "", run.priority)
+            self._planner.draw_anew()
+            return new
 
     def _prepare(
-        self, plan: Callable[[], Plan], asked: Mapping[str, Any], out_dir: str, confirmed: bool
-    ) -> _Prepared:
+        self, plan: Callable[[], Plan], asked: Mapping[str, Any], out_dir: str, priority: int, confirmed: bool
+    ) -> NewRun:
         """Plan, check all that can be wrong, make the folder. Raises _Unconfirmed."""
         with self._planner.turn():
             planned = plan()
             refuse_too_many(planned.count)
             if not confirmed and self._needs_yes(planned):
                 raise _Unconfirmed(planned)
-            return self._prepared(planned, asked, out_dir)
+            new = self._prepared(planned, asked, out_dir, priority)
+            new.make_folder()
+            self._planner.draw_anew()
+            return new
 
-    def _prepared(self, planned: Plan, asked: Mapping[str, Any], out_dir: str) -> _Prepared:
+    def _prepared(self, planned: Plan, asked: Mapping[str, Any], out_dir: str, priority: int) -> NewRun:
+        """Check all that can be wrong, and make the jobs of a short run."""
+        parent = self._out_dir(out_dir)
         if not planned.count:
             raise UserError("nothing to do: the plan is empty")
         for report in asked["reports"]:
@@ -137,7 +157,6 @@ class RunDesk:
         pattern = planned.filename_pattern or self._core.settings.file_name or DEFAULT_PATTERN
         parse_pattern(pattern)
         started = self._core.clock.now()
-        run_id = uuid7(started)
         request = {
             **asked,
             "name": planned.name,
@@ -148,10 +167,8 @@ class RunDesk:
         }
         if planned.used is not None:
             request[recall.SETTINGS] = planned.used
-        folder = RunFolder.create(
-            self._out_dir(out_dir), run_folder(started.astimezone(), planned.name), run_id
-        )
-        return _Prepared(planned, run_id, started, canonical_json(request), folder)
+        row = runs.NewRun(uuid7(started), planned.name, "", priority, canonical_json(request))
+        return NewRun(planned, row, started, parent)
 
     async def _queue(
         self,
@@ -165,39 +182,28 @@ class RunDesk:
     ) -> dict[str, Any]:
         """Plan and queue; what Submit and Replay answer, after the commit. Raises NotConfirmed."""
         core = self._core
-        prepare = partial(core.in_thread, self._prepare, plan, asked, out_dir, confirmed)
+        prepare = partial(core.in_thread, self._prepare, plan, asked, out_dir, priority, confirmed)
         try:
-            ready = await prepare()
+            new = await prepare()
         except _Unconfirmed as error:
             estimate = await self._forecaster.estimate(error.plan, priority)
             summary = self._summary(error.plan, str(self._out_dir(out_dir)), estimate, sampled=sampled)
             raise NotConfirmed(summary.question, summary.SerializeToString()) from None
-        try:
-            # Runs that move places go one by one from here to the commit; all others need not wait.
-            async with self._places.moving if ready.plan.memory.slots else nullcontext():
-                if not await self._places.hold(ready.plan.memory):  # another run moved them: go on behind it
-                    stale = ready
-                    ready = await prepare()
-                    await core.in_thread(stale.folder.discard)
-                run_id, folder = ready.run_id, ready.folder
-                row, counts = await self._insert(ready, priority)
-        except BaseException:  # a cancel, too: nobody is to find an empty folder of a run that is not there
-            await core.in_thread(ready.folder.discard)
-            raise
-        crash_point("kernel.submit.after_commit")
-        core.delivery.take_up(run_id)
-        core.board.put(row)
-        core.board.set_totals(counts)
-        core.bulletin.run(run_message(row))
-        core.tell_queue()
-        summary = self._summary(
-            ready.plan, str(folder.path), await self._estimate(ready.plan, priority, run_id), sampled=sampled
-        )
-        return {"run_id": run_id, "summary": summary}
+        # Runs that move places go one by one from here to the commit; all others need not wait.
+        async with self._places.moving if new.plan.memory.slots else nullcontext():
+            if not await self._places.hold(new.plan.memory):  # another run moved them: go on behind it
+                await core.in_thread(new.discard_folder)
+                new = await prepare()
+            await self._adder.add(new)
+        return await self._answer(new, sampled=sampled)
 
-    async def _estimate(self, plan: Plan, priority: int, run_id: str) -> Estimate | None:
-        """Of a run that is being queued. A single image is over before anybody has read how long it takes."""
-        return await self._forecaster.estimate(plan, priority, run_id, hurry=True) if plan.count > 1 else None
+    async def _answer(self, new: NewRun, *, sampled: bool) -> dict[str, Any]:
+        """The fields of what the client of a new run is told."""
+        estimate = None
+        if new.plan.count > 1:  # a single image is over before anybody has read how long it takes
+            estimate = await self._forecaster.estimate(new.plan, new.row.priority, new.row.run_id, hurry=True)
+        summary = self._summary(new.plan, new.row.folder, estimate, sampled=sampled)
+        return {"run_id": new.row.run_id, "summary": summary}
 
     def _needs_yes(self, plan: Plan) -> bool:
         above = self._core.settings.confirm_above
@@ -219,42 +225,9 @@ class RunDesk:
             else "",
         )
 
-    def _insert(self, ready: _Prepared, priority: int) -> asyncio.Future[tuple[runs.RunRow, dict[str, int]]]:
-        """Write a run and its jobs. The dispatcher knows the jobs, and may offer them, while their commit is
-        still being synced; the future resolves after it."""
-        core, loop = self._core, asyncio.get_running_loop()
-        new = runs.NewRun(ready.run_id, ready.plan.name, str(ready.folder.path), priority, ready.request)
-        at = core.now()
-        added: list[QueuedJob] = []
-        offered = False
-
-        def insert(connection: Connection) -> tuple[runs.RunRow, dict[str, int]]:
-            crash_point("kernel.submit.before_commit")
-            runs.insert_run(connection, new, at)
-            places.advance(connection, ready.plan.memory, at)
-            jobs.insert_jobs(
-                connection,
-                ready.run_id,
-                (jobs.NewJob.of(uuid7(ready.started), job.index, job.spec) for job in ready.plan.jobs),
-                at=at,
-                on_insert=added.append,
-            )
-            found = runs.get(connection, ready.run_id), meta.queue_state(connection).counts
-            loop.call_soon_threadsafe(offer)  # last: what is left to do here is to wait for the disk
-            return found
-
-        def offer() -> None:
-            nonlocal offered
-            offered = True
-            core.dispatcher.feed(QueueChanged(tuple(added) if len(added) == len(ready.plan.jobs) else ()))
-
-        def ended(done: asyncio.Future[tuple[runs.RunRow, dict[str, int]]]) -> None:
-            if offered and not done.cancelled() and (error := done.exception()):
-                core.dispatcher.fail(error)
-
-        future = core.database.write_async(insert)
-        future.add_done_callback(ended)
-        return future
+    def _folder_is_fine(self) -> bool:
+        """Whether a run's folder can most likely be made where they are made by default."""
+        return os.access(self._core.data.outputs, os.W_OK | os.X_OK)
 
     def _out_dir(self, asked: str) -> Path:
         if asked and not Path(asked).is_absolute():

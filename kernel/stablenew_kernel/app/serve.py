@@ -47,6 +47,10 @@ log = logging.getLogger(__name__)
 STOP_GRACE = 3.0
 """Seconds that open calls get when the kernel stops."""
 
+SWITCH_INTERVAL = 0.001
+"""Seconds a thread may keep the interpreter while others want it. By default they wait 5 ms each time for one
+that plans a long run."""
+
 EXIT_OK = 0
 EXIT_CANNOT_START = 3
 
@@ -136,6 +140,7 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
             local.start()
         host.started("kernel")
         collect_rarely()
+        sys.setswitchinterval(SWITCH_INTERVAL)
         log.info("serving at %s", info.address)
         if announce:
             _say({"address": info.address, "pid": info.pid})

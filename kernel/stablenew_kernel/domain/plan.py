@@ -206,7 +206,8 @@ def plan_run(
         stages,
         (text for row in pack.rows for text in (row.positive, row.negative)),
     )
-    variants = Variants(axes, modes, picks_seed, memory or {})
+    before = {} if memory is None else memory
+    variants = Variants(axes, modes, picks_seed, before)
     setups = Setups(resolver.resolve, pipeline, variants.axes, request.sets, request.profiles)
     drawn_by = f"{pipeline.stages[0].stage.name}.seed"
     for axis in variants.axes:
@@ -245,7 +246,7 @@ def plan_run(
     kept = PlanMemory()
     if not too_many(total):
         moved = (
-            Remembered(*place, (memory or {}).get(place), variants.remember(place, count.slots[place], used))
+            Remembered(*place, before.get(place), variants.remember(place, count.slots[place], used))
             for place, used in all_jobs.used.items()
         )
         kept = PlanMemory(pack.title, tuple(moved))

@@ -85,11 +85,11 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
 
     async def SubmitRun(self, request: pb.SubmitRunRequest, context: Any) -> pb.SubmitRunResponse:
         """Plan and queue."""
-        return await _finish(context, self._kernel.runs.submit(request.run))
+        return await _answer(context, self._kernel.runs.submit(request.run))
 
     async def Replay(self, request: pb.ReplayRequest, context: Any) -> pb.ReplayResponse:
         """Queue a stored job again."""
-        return await _finish(context, self._kernel.runs.replay(request))
+        return await _answer(context, self._kernel.runs.replay(request))
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
         """The state now, then what changes."""

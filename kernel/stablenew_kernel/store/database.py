@@ -160,7 +160,7 @@ class Database:
         try:
             connection.execute("BEGIN IMMEDIATE")
             for call in calls:
-                self._run_one(connection, call)
+                self._run_one(connection, call, alone=len(calls) == 1)
             connection.execute("COMMIT")
         except (sqlite3.Error, _GroupLost) as error:
             if connection.in_transaction:
@@ -176,19 +176,26 @@ class Database:
         self.commits += 1
         self.writes += sum(call.error is None for call in calls)
 
-    def _run_one(self, connection: sqlite3.Connection, call: _Call) -> None:
-        """Run one function in a savepoint; raise :class:`_GroupLost` if the transaction went with it."""
-        connection.execute("SAVEPOINT one")
+    def _run_one(self, connection: sqlite3.Connection, call: _Call, *, alone: bool) -> None:
+        """Run one function in a savepoint; raise :class:`_GroupLost` if the transaction went with it. One that
+        is ``alone`` needs none: to undo it is to undo all."""
+        if not alone:
+            connection.execute("SAVEPOINT one")
         try:
             call.result = call.function(connection)
-            connection.execute("RELEASE one")
+            if not alone:
+                connection.execute("RELEASE one")
         except BaseException as error:
             # On a full disk or an I/O error SQLite may undo the whole transaction by itself, and with it what
             # the functions before this one did (https://sqlite.org/lang_transaction.html, section 3).
             if not connection.in_transaction:
                 raise _GroupLost(error) from error
-            connection.execute("ROLLBACK TO one")
-            connection.execute("RELEASE one")
+            if alone:
+                connection.execute("ROLLBACK")
+                connection.execute("BEGIN IMMEDIATE")
+            else:
+                connection.execute("ROLLBACK TO one")
+                connection.execute("RELEASE one")
             call.error = error
             if isinstance(error, sqlite3.Error):
                 call.error = sqlite_error(error, self.path) or error

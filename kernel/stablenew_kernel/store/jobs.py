@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -20,6 +20,7 @@ from stablenew_api.jobs import Artifact, Failure, FailureKind, JobSpec, JobState
 from stablenew_kernel.domain.link import ActiveJob, QueuedJob, RecordCancel, Transition
 from stablenew_kernel.store import outputs, tally
 from stablenew_kernel.store.errors import Conflict, NotFound
+from stablenew_kernel.store.runs import HIDDEN
 
 CHUNK = 1000
 """Jobs in memory at a time while a run is inserted."""
@@ -31,6 +32,7 @@ _QUEUED_COLUMNS = (
     "job.job_id, run.run_id, job.priority, job.model, job.vram, job.features, job.stages, job.attempt,"
     " job.failures, job_spec.spec, job.run_timeout, job.min_vram"
 )
+_SHOWN = f"job.run_seq NOT IN ({HIDDEN})"
 
 
 # --- into the queue -------------------------------------------------------------------------------------------
@@ -66,6 +68,12 @@ class NewJob:
             spec.run_timeout,
         )
 
+    def queued(self, run_id: str, priority: int) -> QueuedJob:
+        """As :func:`queued` returns it once it is inserted."""
+        return QueuedJob(
+            self.job_id, run_id, priority, self.needs, self.stages, 0, 0, self.spec, self.run_timeout
+        )
+
 
 def insert_jobs(
     connection: sqlite3.Connection,
@@ -74,12 +82,13 @@ def insert_jobs(
     *,
     at: str,
     who: str = "operator",
-    on_insert: Callable[[QueuedJob], object] | None = None,
+    hidden_from: int | None = None,
 ) -> int:
     """Queue ``jobs`` of a run that was inserted, behind all others of its priority; return how many.
 
-    ``jobs`` may be a generator: at most :data:`CHUNK` of them are in memory. ``on_insert`` is called with each
-    of the first :data:`CHUNK` jobs, for ``QueueChanged.added`` (valid once the transaction is committed).
+    ``jobs`` may be a generator: at most :data:`CHUNK` of them are in memory. ``hidden_from``: what
+    :func:`~stablenew_kernel.store.runs.begin_hidden` returned, if the run is hidden; its jobs go to their
+    places and count for nothing yet.
     """
     row = connection.execute("SELECT seq, priority FROM run WHERE run_id = ?", (run_id,)).fetchone()
     if row is None:
@@ -100,7 +109,7 @@ def insert_jobs(
                     run_seq,
                     job.index,
                     priority,
-                    position + offset - 1,
+                    position + offset - 1 if hidden_from is None else hidden_from + job.index,
                     job.spec_sha256,
                     needs.model,
                     needs.vram_bytes,
@@ -126,20 +135,39 @@ def insert_jobs(
             " SELECT seq, ?, ?, '', 'queued', 0, '', 'submitted' FROM job WHERE seq > ?",
             (at, who, seq),
         )
-        if on_insert is not None and total == 0:
-            for job in chunk:
-                on_insert(
-                    QueuedJob(
-                        job.job_id, run_id, priority, job.needs, job.stages, 0, 0, job.spec, job.run_timeout
-                    )
-                )
         seq += len(chunk)
         position += len(chunk)
         total += len(chunk)
+    if hidden_from is not None:
+        return total
     connection.execute("UPDATE queue SET next_position = ?", (position,))
     connection.execute("UPDATE run SET total = total + ? WHERE seq = ?", (total, run_seq))
     tally.add(connection, tally.Deltas({(run_seq, "queued"): total}))
     return total
+
+
+def put_away(connection: sqlite3.Connection, run_id: str, start: int, *, at: str, why: str) -> int:
+    """Do away with a hidden run that will never be complete, :data:`CHUNK` jobs at a time from number ``start``
+    (0 at first); return the next start, 0 when all is done. Like all jobs they stay in the file, cancelled and
+    cleared."""
+    where = (
+        "job.run_seq = (SELECT seq FROM run WHERE run_id = :run) AND job.idx >= :start AND job.idx < :end"
+        " AND job.state = 'queued'"
+    )
+    count = _choose(
+        connection, where, {"run": run_id, "start": start, "end": start + CHUNK}, order="job.idx", hidden=True
+    )
+    _add_chosen_events(connection, "cancelled", at, "kernel", why)
+    connection.execute(
+        "UPDATE job SET state = 'cancelled', cancel_reason = ?, cleared = 1, updated_at = ?, ended_at = ?"
+        " WHERE seq IN (SELECT seq FROM chosen)",
+        (why, at, at),
+    )
+    connection.execute("DELETE FROM chosen")
+    if count:
+        return start + CHUNK
+    connection.execute("UPDATE run SET state = 'cancelled', ended_at = ? WHERE run_id = ?", (at, run_id))
+    return 0
 
 
 # --- what the coordinator reads -------------------------------------------------------------------------------
@@ -149,23 +177,32 @@ def queued(connection: sqlite3.Connection, limit: int, after: str = "") -> list[
     """The next ``limit`` queued jobs in queue order: priority, highest first, then position.
 
     ``after``: only those behind this job (by id; it may have any state by now). Empty, or no such job: from the
-    head. Costs the same with a thousand jobs queued or a million. Ask for one more than you need to learn
-    whether there are more. On the reader thread it sees what is committed: a job whose lease is about to be
-    committed still counts as queued there.
+    head. Costs the same with a thousand jobs queued or a million, and jumps over hidden runs. Ask for one more
+    than you need to learn whether there are more. On the reader thread it sees what is committed: a job whose
+    lease is about to be committed still counts as queued there.
     """
-    behind, parameters = "", [limit]
+    start: Sequence[int] | None = None
     if after:
-        row = connection.execute("SELECT rank, position FROM job WHERE job_id = ?", (after,)).fetchone()
-        if row is not None:
-            behind, parameters = "AND (job.rank, job.position) > (?, ?)", [*row, limit]
-    # CROSS JOIN fixes the order of the loops: the queue's index first, whatever the planner thinks.
-    cursor = connection.execute(
-        f"SELECT {_QUEUED_COLUMNS} FROM job CROSS JOIN job_spec ON job_spec.job_seq = job.seq"  # noqa: S608
-        f" CROSS JOIN run ON run.seq = job.run_seq WHERE job.state = 'queued' {behind}"
-        " ORDER BY job.rank, job.position LIMIT ?",
-        parameters,
-    )
-    return [_queued_job(row) for row in cursor]
+        start = connection.execute("SELECT rank, position FROM job WHERE job_id = ?", (after,)).fetchone()
+    found: list[QueuedJob] = []
+    while True:
+        behind = "AND (job.rank, job.position) > (?, ?)" if start else ""
+        # CROSS JOIN fixes the order of the loops: the queue's index first, whatever the planner thinks.
+        cursor = connection.execute(
+            f"SELECT {_QUEUED_COLUMNS}, job.rank,"  # noqa: S608
+            " CASE run.cleared WHEN 1 THEN job.position - job.idx + run.total - 1 END"
+            " FROM job CROSS JOIN job_spec ON job_spec.job_seq = job.seq"
+            f" CROSS JOIN run ON run.seq = job.run_seq WHERE job.state = 'queued' {behind}"
+            " ORDER BY job.rank, job.position LIMIT ?",
+            [*(start or ()), limit - len(found)],
+        )
+        for *row, rank, hidden_to in cursor:
+            if hidden_to is not None:
+                start = (rank, hidden_to)
+                break
+            found.append(_queued_job(row))
+        else:
+            return found
 
 
 def active(connection: sqlite3.Connection) -> list[ActiveJob]:
@@ -378,7 +415,7 @@ def cancel_queued(
         (reason, at, at),
     )
     if selection.everything:
-        connection.execute("UPDATE run SET cancel_requested = 1 WHERE ended_at IS NULL")
+        connection.execute("UPDATE run SET cancel_requested = 1 WHERE ended_at IS NULL AND cleared = 0")
     elif selection.run_ids:
         connection.execute(
             "UPDATE run SET cancel_requested = 1 WHERE ended_at IS NULL"
@@ -479,12 +516,14 @@ def clear(connection: sqlite3.Connection, selection: Selection) -> Changed:
 def _choose(
     connection: sqlite3.Connection,
     where: str,
-    parameters: Mapping[str, str],
+    parameters: Mapping[str, str | int],
     *,
     order: str = "job.seq",
     saved: str = "0",
+    hidden: bool = False,
 ) -> int:
     """Put the jobs a change is about into the temporary table ``chosen``, in order; return how many.
+    ``hidden``: also those of hidden runs.
 
     Set by set, not row by row: cancelling 100,000 jobs holds up every other commit while it lasts.
     """
@@ -495,7 +534,7 @@ def _choose(
     connection.execute("DELETE FROM chosen")
     return connection.execute(
         f"INSERT INTO chosen (seq, run_seq, state, saved) SELECT job.seq, job.run_seq, job.state, {saved}"  # noqa: S608
-        f" FROM job WHERE {where} ORDER BY {order}",
+        f" FROM job WHERE {where} {'' if hidden else f'AND {_SHOWN}'} ORDER BY {order}",
         parameters,
     ).rowcount
 
@@ -646,6 +685,8 @@ def list_jobs(
         run_seq = row[0]
         conditions.append("job.run_seq = :run")
         order = "job.idx"
+    else:
+        conditions.append(_SHOWN)
     if wanted == {JobState.QUEUED}:
         conditions.append("job.state = 'queued'")  # word for word the condition of job_queued
         order = order if run_id else "job.rank, job.position"
@@ -713,8 +754,10 @@ def _unique(connection: sqlite3.Connection, kind: str, text: str) -> str:
         raise UserError(
             f"{text!r} is no {kind} id: digits, a to f and dashes; `stablenew queue list` shows them"
         )
+    run_seq = "seq" if kind == "run" else "run_seq"
     rows = connection.execute(
-        f"SELECT {kind}_id FROM {kind} WHERE {kind}_id >= ? AND {kind}_id < ? ORDER BY {kind}_id LIMIT 2",  # noqa: S608
+        f"SELECT {kind}_id FROM {kind} WHERE {kind}_id >= ? AND {kind}_id < ? AND {run_seq} NOT IN ({HIDDEN})"  # noqa: S608
+        f" ORDER BY {kind}_id LIMIT 2",
         (beginning, beginning + "g"),
     ).fetchall()
     if not rows:

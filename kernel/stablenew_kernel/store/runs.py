@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from stablenew_kernel.store import tally
-from stablenew_kernel.store.errors import NotFound
+from stablenew_kernel.store.errors import Conflict, NotFound
+
+HIDDEN = "SELECT seq FROM run WHERE ended_at IS NULL AND cleared = 1"
+"""Runs whose jobs are still being added, by several transactions: see :func:`begin_hidden`. (A run that people
+clear has ended.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,42 @@ def insert_run(connection: sqlite3.Connection, run: NewRun, at: str) -> None:
     )
 
 
+def begin_hidden(connection: sqlite3.Connection, run: NewRun, total: int, at: str) -> int:
+    """Add a run whose ``total`` jobs will come in several transactions, so that others get their turn between
+    them; return the place in the queue of its first job, for ``insert_jobs``.
+
+    Nobody sees the run or its jobs until :func:`reveal`: a kernel that dies before it has queued nothing. What
+    it left is put away by :func:`stablenew_kernel.store.jobs.put_away`. All its places in the queue are taken
+    at once, so that what is hidden is one stretch, which readers jump over.
+    """
+    insert_run(connection, run, at)
+    connection.execute("UPDATE run SET cleared = 1, total = ? WHERE run_id = ?", (total, run.run_id))
+    (first,) = connection.execute(
+        "UPDATE queue SET next_position = next_position + ?1 RETURNING next_position - ?1", (total,)
+    ).fetchone()
+    return int(first)
+
+
+def reveal(connection: sqlite3.Connection, run_id: str) -> None:
+    """All jobs of a hidden run are there: from this commit on it is a run like any other.
+
+    Raises Conflict if they are not.
+    """
+    seq, total, last = connection.execute(
+        "SELECT seq, total, (SELECT max(idx) FROM job WHERE run_seq = run.seq) FROM run WHERE run_id = ?",
+        (run_id,),
+    ).fetchone()
+    if last != total - 1:
+        raise Conflict(f"run {run_id} was to have {total} jobs, and the last one that came is number {last}")
+    connection.execute("UPDATE run SET cleared = 0 WHERE seq = ?", (seq,))
+    tally.add(connection, tally.Deltas({(seq, "queued"): total}))
+
+
+def hidden(connection: sqlite3.Connection) -> list[str]:
+    """Ids of the hidden runs. At start: what a kernel left that died while it added them."""
+    return [run_id for (run_id,) in connection.execute(f"SELECT run_id FROM run WHERE seq IN ({HIDDEN})")]  # noqa: S608
+
+
 _COLUMNS = (
     "seq, run_id, name, folder, state, priority, total, request, files, cancel_requested, created_at, ended_at"
 )
@@ -99,7 +139,7 @@ def list_runs(connection: sqlite3.Connection, limit: int = 50) -> list[RunRow]:
 def open_runs(connection: sqlite3.Connection) -> list[RunRow]:
     """Runs that have not ended, oldest first; at start, end those that are :attr:`RunRow.complete`."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM run WHERE ended_at IS NULL ORDER BY seq"  # noqa: S608
+        f"SELECT {_COLUMNS} FROM run WHERE ended_at IS NULL AND cleared = 0 ORDER BY seq"  # noqa: S608
     ).fetchall()
     return [_run_row(connection, row) for row in rows]
 

@@ -272,10 +272,10 @@ class Variants:
         groups = []
         for mode, walks in wanted.items():
             slots = tuple(_join(parts) for parts in walks.values())
-            memory = {
-                slot.id: kept for slot in slots if (kept := self._memory.get((mode, slot.id))) is not None
-            }
-            groups.append(_Group(mode, self.strategy(mode, randomization.source), slots, memory))
+            strategy = self.strategy(mode, randomization.source)
+            kept = {slot.id: self._memory.get((mode, slot.id)) for slot in slots if strategy.remembers}
+            memory = {slot: place for slot, place in kept.items() if place is not None}
+            groups.append(_Group(mode, strategy, slots, memory))
         shown = [entry.slot for entry in self._axis_entries] + [slot.to_slot() for slot in space.slots]
         return RowVariants(number, shown, groups, randomization.limit, self._plan_seed)
 
