@@ -38,6 +38,7 @@ def test_the_kernel_dies_between_the_commits_of_a_long_run(house: House, commit:
     """It has 2,500 jobs, so ten pieces, and then the commit that reveals them."""
     client = house.start_kernel(crash_at=f"kernel.submit.before_commit:{commit}")
     asked = house.request(pack="\n\n".join(f"house {number}" for number in range(2500)).encode("ascii"))
+    asked.confirmed = True
     with pytest.raises(StableNewError):
         client.submit(asked)
     assert house.kernel is not None

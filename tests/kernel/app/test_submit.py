@@ -115,7 +115,7 @@ def test_what_a_dead_kernel_left_half_queued_is_put_away(data: DataFolder, piece
 
             await house.database.write_async(hide_again)
         async with kernel_on(data) as house:
-            await house.kernel.runs._tidying  # type: ignore[misc]
+            await house.kernel.runs._adder._tidying  # type: ignore[misc]
             assert await house.database.read_async(runs.hidden) == []
             agent = await house.agent(works=True)
             assert (await house.ended(await house.submit(2))).done == 2

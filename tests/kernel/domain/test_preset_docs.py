@@ -116,7 +116,8 @@ def test_the_examples_of_profiles_are_profiles() -> None:
 
 
 def test_the_example_of_a_preset_is_a_preset() -> None:
-    [example] = blocks(page("packs-and-presets.md"), "json")
+    section = page("packs-and-presets.md").split("## Settings")[1]
+    [example] = blocks(section, "json")
     preset = parse_settings("p.json", example.encode())
     made = Resolver([Layer("preset p.json", preset)], (), BUILT_IN).resolve()
     assert [planned.stage.name for planned in made.stages] == ["txt2img", "upscale", "frame"]

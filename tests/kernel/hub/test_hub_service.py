@@ -128,6 +128,6 @@ def test_a_pack_of_more_than_grpc_takes_by_itself_is_planned(data: DataFolder) -
             row = b"x" * 100_000
             request = pb.RunRequest(pack_name="big.txt", pack=b"\n\n".join([row] * 100), limit=1)
             told = [m async for m in house.client.PreviewRun(pb.PreviewRunRequest(run=request))]
-            assert told[-1].summary.line.startswith("100 rows x 1 image")
+            assert told[-1].summary.line.startswith("100 rows = 100 images; the first 1 of them")
 
     run(main)

@@ -265,6 +265,16 @@ def _named(randomization: Randomization, texts: Sequence[str]) -> set[str]:
     return found
 
 
+def _without_prompt(row: Row) -> Problem:
+    """It runs, with an empty prompt, which hardly anybody wants."""
+    if row.negative:
+        reason = "this row has a negative prompt and no prompt"
+        fix = "write one, or take out the blank line above if it belongs to the row before"
+    else:
+        reason, fix = "this row is empty", "write a prompt, or take it out"
+    return Problem(row.line, 1, reason, fix, row.number, "warning")
+
+
 # --- the rows -------------------------------------------------------------------------------------------------
 
 
@@ -302,6 +312,8 @@ class _Rows:
             for text, pieces in zip((row.positive, row.negative), row.places, strict=True):
                 if text and len(text) <= LONGEST_PROMPT:
                     yield from self._text(row, text, pieces)
+            if not row.positive:
+                yield _without_prompt(row)
             other = first.setdefault((row.positive, row.negative), row.number)
             if other != row.number:
                 reason = f"the same as row {other}"

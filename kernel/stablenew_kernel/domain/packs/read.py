@@ -56,14 +56,6 @@ def read_rows(name: str, text: str) -> tuple[tuple[Row, ...], tuple[Problem, ...
 
 
 def _problems(row: Row) -> Iterator[Problem]:
-    if not row.positive:
-        line, column = row.line, 1
-        if row.negative:
-            reason = "this row has a negative prompt and no prompt"
-            fix = "write one, or take out the blank line above if it belongs to the row before"
-        else:
-            reason, fix = "this row is empty", "write a prompt, or take it out"
-        yield Problem(line, column, reason, fix, row.number)
     for text, pieces in zip((row.positive, row.negative), row.places, strict=True):
         if len(text) > LONGEST_PROMPT:
             finding = Finding(
