@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ from pathlib import Path
 Data = bytes | Sequence[bytes | memoryview]
 """Content of a file: as it is, or in pieces one after the other, which need not be joined first."""
 
+_PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
+"""Names of :func:`_partial`."""
+
 
 def write_new(path: Path, data: Data, *, durable: bool = True, cached: bool = True) -> None:
     """Write ``data`` to ``path``, which must not exist: temp file, flush, then an exclusive link or rename.
@@ -19,7 +23,7 @@ def write_new(path: Path, data: Data, *, durable: bool = True, cached: bool = Tr
     Raises FileExistsError if ``path`` exists; OSError as the system says. ``durable`` syncs to disk first.
     Without ``cached`` the system is then told that it need not keep the file in memory (:func:`uncache`).
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = _partial(path)
     try:
         _write(temporary, data, durable, cached=cached)
         if os.name == "nt":
@@ -43,13 +47,21 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True, mode: int = 0
 
     ``mode`` is the permission of the new file, less the umask; Windows knows only its write bit.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = _partial(path)
     try:
         _write(temporary, data, durable, mode)
         temporary.replace(path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what a process that was killed in the middle of :func:`write_new` or :func:`write_atomic` left in
+    ``folder``. For a folder of our own that nobody writes into now. Raises OSError as the system says."""
+    for path in folder.iterdir():
+        if _PARTIAL.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def uncache(descriptor: int) -> None:
@@ -61,6 +73,10 @@ def uncache(descriptor: int) -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):  # a hint; some file systems take none
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
 def _write(path: Path, data: Data, durable: bool, mode: int = 0o666, *, cached: bool = True) -> None:

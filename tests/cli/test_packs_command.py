@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_one_line_and_exit_code_2(call, tmp_path, name, c
 def test_packs_are_listed_with_rows_images_and_problems(call, sea, data):
     (sea.parent / "deep").mkdir()
     (sea.parent / "deep" / "fox.json").write_text(json.dumps(SLOTS), encoding="utf-8")
-    (sea.parent / "bad.txt").write_bytes(b"a\n\nneg: x\n\n(b\n")
+    (sea.parent / "bad.txt").write_bytes(b"a\n\n{x\n\n(b\n")
     (sea.parent / "worse.txt").write_bytes(b"\xff\xfe")
     data.packs.mkdir()
     (data.packs / "mine.tsv").write_bytes(b"a\nb\n")

@@ -180,7 +180,7 @@ def images_of(run: pb.Run) -> dict[int, tuple[int, bytes]]:
             found[line["index"]] = (line["seed"], image.tobytes())
     pngs = {path.name for path in folder.glob("*.png")} - {Path(file).name for file in run.files}
     assert pngs == {json.loads(line)["file"] for line in lines}, "the folder and its manifest differ"
-    assert not list(folder.glob(".*")), "half-written files"
+    assert not list(folder.glob(".*")), f"half-written files: {list(folder.glob(chr(46) + chr(42)))}"
     return found
 
 

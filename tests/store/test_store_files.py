@@ -105,6 +105,16 @@ def test_a_manifest_is_rebuilt_from_the_database(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows syncs no folders")
+def test_what_a_killed_kernel_left_half_written_goes_when_the_folder_is_taken_up(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in (".run.json.0123abcd.part", ".mine.part", "keep.png"):
+        (folder / name).write_bytes(b"x")
+    RunFolder.reopen(folder, "r1", [], {"run_id": "r1"})
+    assert {path.name for path in folder.iterdir()} >= {".mine.part", "keep.png"}
+    assert not (folder / ".run.json.0123abcd.part").exists()
+
+
 def test_names_of_images_are_synced_with_their_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = RunFolder.create(tmp_path, "demo", "r1")
     synced: list[list[str]] = []

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from stablenew_api.faults import crash_point
-from stablenew_api.files import Data, write_atomic, write_new
+from stablenew_api.files import Data, remove_partials, write_atomic, write_new
 from stablenew_api.jobs import JsonValue
 from stablenew_kernel.domain.naming import is_safe_name, safe_name
 from stablenew_kernel.store.artifacts import sync_folder
@@ -64,6 +64,7 @@ class RunFolder:
         folder = RunFolder(path, run_id)
         try:
             path.mkdir(parents=True, exist_ok=True)
+            remove_partials(path)
             if _run_id(path) != run_id:
                 write_atomic(path / RUN_JSON, _pretty(run))
         except OSError as error:

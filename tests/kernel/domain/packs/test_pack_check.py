@@ -54,8 +54,8 @@ def test_good_prompts_are_left_alone(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "place", "severity", "words"),
     [
-        ("a\n\nneg: fog", (3, 1), "error", "this row has a negative prompt and no prompt"),
-        ("a\n\nneg:", (3, 1), "error", "this row is empty"),
+        ("a\n\nneg: fog", (3, 1), "warning", "this row has a negative prompt and no prompt"),
+        ("a\n\nneg:", (3, 1), "warning", "this row is empty"),
         ("a\n{b|c", (2, 1), "error", "never closed"),
         ("a, <embedding:>", (1, 4), "error", "an embedding without a name"),
         ("<embedding:a:b:c>", (1, 1), "error", "an embedding tag that is not complete"),
