@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,9 @@ from stablenew_proto.v1 import kernel_pb2 as pb
 if TYPE_CHECKING:
     from stablenew_kernel.app.delivery import Delivery
     from stablenew_kernel.app.dispatcher import Dispatcher
+
+NODE_PATIENCE = 5.0
+"""Seconds for an agent on this machine to start and dial."""
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -45,6 +49,8 @@ class Core:
     paused_reason: str = ""
     problems: dict[str, str] = field(default_factory=dict)
     """What cannot be written now, by who found out."""
+    met: asyncio.Event = field(default_factory=asyncio.Event)
+    """A node has been in touch, or none is on its way here."""
 
     @property
     def problem(self) -> str:
@@ -81,6 +87,13 @@ class Core:
             self.delivery.end_run(run_id)
         else:
             self.bulletin.run(run.to_proto())
+
+    async def meet_node(self) -> None:
+        """Wait a moment for the agent that was started with us: who asks in that moment is not to hear that there
+        is no node."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NODE_PATIENCE):
+                await self.met.wait()
 
     async def in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         """Call what blocks."""

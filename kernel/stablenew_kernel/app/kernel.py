@@ -112,9 +112,12 @@ class Kernel:
         scheduler = core.host.scheduler(core.settings.scheduler)()
         return Dispatcher(Coordinator(link, scheduler), core.database, core.clock, self)
 
-    async def start(self, info: KernelInfo, *, clean: bool) -> None:
-        """Take up what the last kernel left, and begin. ``clean``: it stopped in order."""
+    async def start(self, info: KernelInfo, *, clean: bool, agent_comes: bool = False) -> None:
+        """Take up what the last kernel left, and begin. ``clean``: it stopped in order; ``agent_comes``: one is
+        about to be started on this machine."""
         self._info = info
+        if not agent_comes:
+            self._core.met.set()
         await self.runs.start()
         restored = await self._restore(clean=clean)
         self._core.dispatcher.start(restored)
@@ -211,6 +214,7 @@ class Kernel:
 
     def node_changed(self, node_id: str) -> None:
         """Something about a node changed."""
+        self._core.met.set()
         self.nodes.changed(node_id)
 
     def progressed(self, link: AgentLink, progress: agent_link_pb2.JobProgress) -> None:

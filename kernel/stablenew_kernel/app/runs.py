@@ -74,6 +74,7 @@ class RunDesk:
         else:
             plan = await self._core.in_thread(self._planner.plan, run, await last_run(self._core, run))
         out_dir = self._out_dir(replay.out_dir if replays else run.out_dir)
+        await self._core.meet_node()
         shown = min(plan.count, request.show or (PREVIEW_OF_TOO_MANY if too_many(plan.count) else plan.count))
         for start in range(0, shown, PREVIEW_BATCH):
             batch = await self._core.in_thread(

@@ -129,7 +129,7 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
             version("stablenew"),
         )
         await database.write_async(lambda connection: meta.put(connection, meta.LAST_PORT, str(port)))
-        await kernel.start(info, clean=left.clean)
+        await kernel.start(info, clean=left.clean, agent_comes=settings.local_agent)
         await server.start()
         data.write_kernel(info)
         local = None
