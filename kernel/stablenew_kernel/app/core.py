@@ -89,8 +89,8 @@ class Core:
             self.bulletin.run(run.to_proto())
 
     async def meet_node(self) -> None:
-        """Wait a moment for the agent that was started with us: who asks in that moment is not to hear that there
-        is no node."""
+        """Wait a moment for the agent that was started with us: who asks in that moment is not to hear that
+        there is no node."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(NODE_PATIENCE):
                 await self.met.wait()

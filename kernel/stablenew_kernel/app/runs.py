@@ -201,7 +201,8 @@ class RunDesk:
     async def _answer(self, new: NewRun, *, sampled: bool) -> dict[str, Any]:
         """The fields of what the client of a new run is told."""
         estimate = None
-        if new.plan.count > 1:  # a single image is over before anybody has read how long it takes
+        # A single image is over before anybody has read how long it takes; without a node there is no telling.
+        if new.plan.count > 1 and self._core.met.is_set():
             estimate = await self._forecaster.estimate(new.plan, new.row.priority, new.row.run_id, hurry=True)
         summary = self._summary(new.plan, new.row.folder, estimate, sampled=sampled)
         return {"run_id": new.row.run_id, "summary": summary}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 SHOWN = 50
 """Jobs that a dry run shows on a terminal unless asked for more."""
+
+_AXIS = re.compile(r"\w+\.\w+")
+"""Slots that are settings; no slot of a text has such a name."""
 
 show_option = click.option(
     "--show",
@@ -136,6 +141,14 @@ def run_pack(
             return kernel.submit(request)
 
         return submit_and_follow(app, kernel, submit, yes=yes, detach=detach, as_json=as_json)
+
+
+def _made_of(job: pb.PlannedJob) -> str:
+    """Prompts of a planned job, and the settings that vary in its run."""
+    parts = [job.prompt, f"neg: {job.negative_prompt}"] if job.negative_prompt else [job.prompt]
+    choices = json.loads(job.spec_json).get("provenance", {}).get("choices", [])
+    settings = [f"{choice['slot']}={choice['value']}" for choice in choices if _AXIS.fullmatch(choice["slot"])]
+    return " | ".join([*parts, *([", ".join(settings)] if settings else [])])
 
 
 def make_request(
@@ -269,9 +282,8 @@ def show_plan(
         for message in preview(show):
             for job in message.jobs:
                 shown += 1
-                prompt = job.prompt + (f" | neg: {job.negative_prompt}" if job.negative_prompt else "")
-                stages = " > ".join(job.stages)
-                yield job.index + 1, job.row, job.seed, stages, job.node or "(none yet)", prompt, job.reason
+                stages, node = " > ".join(job.stages), job.node or "(none yet)"
+                yield job.index + 1, job.row, job.seed, stages, node, _made_of(job), job.reason
             if message.HasField("summary"):
                 summaries.append(message.summary)
 
