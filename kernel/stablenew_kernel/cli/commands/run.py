@@ -90,7 +90,10 @@ def command(app: App, /, packs: tuple[str, ...], **options: Any) -> int:
     @LIST (see packs lists): each pack is a run of its own, one after the other.
     """
     code = 0
-    for pack in chosen_packs(app, packs):
+    chosen = chosen_packs(app, packs)
+    for pack in chosen:
+        if len(chosen) > 1 and not options["as_json"]:
+            say(f"{pack}:")
         code = max(code, run_pack(app, pack=pack, **options))
         if code == ExitCode.CANCELLED:
             break
