@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 
 from stablenew_api.infotext import format_infotext, parse_infotext, quote
 
@@ -80,7 +81,7 @@ values = st.text(st.characters(codec="utf-8"), max_size=30) | st.integers().map(
 
 
 @given(prompt_texts, prompt_texts, st.dictionaries(pair_keys, values, min_size=3, max_size=8))
-@settings(max_examples=300, deadline=None)
+@A_THIRD
 def test_round_trip(prompt: str, negative: str, pairs: dict[str, str]) -> None:
     pairs = {key: value for key, value in pairs.items() if key != value}  # A1111 writes those as the key alone
     if len(pairs) < 3:
@@ -110,6 +111,6 @@ def test_the_pairs_are_those_of_a1111(line: str) -> None:
 
 @pytest.mark.parametrize("letter", ["a", "- ", "\t", "a:", "a b/", '"', "aa:", 'aa: "'])
 def test_a_long_line_takes_no_long_time(letter: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     parse_infotext(f"x{letter * 100_000}x")
-    assert time.perf_counter() - begin < 6
+    assert time.process_time() - begin < 6

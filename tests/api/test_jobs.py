@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 
 from stablenew_api.jobs import Artifact, JobSpec, JobState, Needs, StageSpec, canonical_json
 
@@ -52,6 +53,7 @@ specs = st.builds(
 
 
 @given(specs)
+@A_THIRD
 def test_a_spec_comes_back_from_its_bytes(spec: JobSpec) -> None:
     again = JobSpec.from_json(json.loads(spec.canonical()))
     assert again == spec
@@ -68,6 +70,7 @@ def test_seeds_keep_all_64_bits(seed: int) -> None:
 
 
 @given(values)
+@A_THIRD
 def test_canonical_json_is_json_without_white_space(value: Any) -> None:
     data = canonical_json(value)
     assert json.loads(data) == value
@@ -79,6 +82,7 @@ def test_canonical_json_is_json_without_white_space(value: Any) -> None:
 
 
 @given(st.dictionaries(texts, values, min_size=2, max_size=5), st.randoms())
+@A_THIRD
 def test_the_order_of_keys_does_not_matter(value: dict[str, Any], draw: Any) -> None:
     items = list(value.items())
     draw.shuffle(items)
@@ -106,6 +110,7 @@ def test_nothing_that_is_not_json(value: Any) -> None:
 
 
 @given(specs)
+@A_THIRD
 def test_to_json_hands_out_copies(spec: JobSpec) -> None:
     kept = copy.deepcopy(spec)
     data = spec.to_json()
@@ -118,6 +123,7 @@ def test_to_json_hands_out_copies(spec: JobSpec) -> None:
 
 
 @given(specs, st.sampled_from(["prompt", "seed", "version"]))
+@A_THIRD
 def test_another_job_has_another_hash(spec: JobSpec, field: str) -> None:
     data = spec.to_json()
     if not data["stages"]:

@@ -42,6 +42,18 @@ def eventually(check: Callable[[], T | None], what: str, seconds: float = DEADLI
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
 
+def wait_ended(processes: Sequence[psutil.Process]) -> None:
+    """Until all have ended; a zombie has: it waits for init to take note of it, which may take seconds."""
+
+    def ended(process: psutil.Process) -> bool:
+        try:
+            return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    eventually(lambda: all(map(ended, processes)), f"processes ended: {processes}", 10)
+
+
 class House:
     """Starts, kills and restarts; stops everything at the end."""
 
@@ -129,8 +141,7 @@ class House:
             process.kill()
         for process in processes:
             process.wait(10)
-        _, alive = psutil.wait_procs(children, timeout=10)
-        assert not alive, f"left behind: {[process.cmdline() for process in alive]}"
+        wait_ended(children)
 
     # --- runs -----------------------------------------------------------------------------------------------
 
@@ -145,6 +156,22 @@ class House:
             count=count,
             out_dir=str(out or self.folder / "out"),
         )
+
+    def stablenew(self, *arguments: object, code: int = 0) -> str:
+        """Call the command line as a process; what ``--json`` prints. Fails unless it ends with ``code``."""
+        command = [sys.executable, "-m", "stablenew_kernel.cli", "--data", str(self.data.root)]
+        ended = subprocess.run(
+            [*command, *map(str, arguments), "--json"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+            env={**_environment(""), "PYTHONUTF8": "1"},
+            check=False,
+        )
+        assert ended.returncode == code, ended.stderr
+        return ended.stdout
 
     def wait_run(self, run_id: str, seconds: float = DEADLINE) -> pb.Run:
         """Until the run is over, however often the kernel is restarted meanwhile."""
@@ -182,6 +209,11 @@ def images_of(run: pb.Run) -> dict[int, tuple[int, bytes]]:
     assert pngs == {json.loads(line)["file"] for line in lines}, "the folder and its manifest differ"
     assert not list(folder.glob(".*")), f"half-written files: {list(folder.glob(chr(46) + chr(42)))}"
     return found
+
+
+def json_lines(text: str) -> list[dict[str, object]]:
+    """Each line as an object."""
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def learning_records(data: DataFolder, run_id: str) -> Sequence[str]:

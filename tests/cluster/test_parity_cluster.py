@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from house import PRESET, House
+from house import PRESET, House, json_lines
 from PIL import Image
 
 from stablenew_api.images import pixel_sha256
@@ -24,21 +22,6 @@ RANDOMIZATION = {
     "matrix": {"slots": [{"name": "light", "values": ["dawn", "dusk"]}]},
     "wildcards": {"tokens": [{"token": "__mood__", "values": ["calm", "wild", "{deep|quiet} blue"]}]},
 }
-
-
-def stablenew(house: House, *arguments: object, code: int = 0) -> list[dict[str, object]]:
-    """Call the command line; its JSON lines."""
-    command = [
-        sys.executable,
-        "-m",
-        "stablenew_kernel.cli",
-        "--data",
-        str(house.data.root),
-        *map(str, arguments),
-    ]
-    ended = subprocess.run([*command, "--json"], capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
-    assert ended.returncode == code, ended.stderr.decode("utf-8", "replace")
-    return [json.loads(line) for line in ended.stdout.decode("utf-8").splitlines()]
 
 
 def in_images(folder: Path) -> dict[int, tuple[bytes, str]]:
@@ -74,7 +57,7 @@ def test_the_same_bytes_all_the_way_and_the_same_pixels_again(house: House, tmp_
     )
     run = ("run", pack, "--count", 2, "--seed", -1, "--out", tmp_path / "out")
 
-    *jobs, summary = stablenew(house, *run, "--dry-run")
+    *jobs, summary = json_lines(house.stablenew(*run, "--dry-run"))
     planned = [canonical_json(job["spec"]) for job in jobs]
     assert len(planned) == summary["jobs"] == 8
     assert summary["line"] == (
@@ -83,7 +66,7 @@ def test_the_same_bytes_all_the_way_and_the_same_pixels_again(house: House, tmp_
     )
     assert summary["time"] == "how long it takes is not known yet: nothing like this has run here"
 
-    events = stablenew(house, *run)
+    events = json_lines(house.stablenew(*run))
     run_id, end = str(events[0]["run_id"]), events[-1]
     queued = [client.job(f"{run_id}/{index}").spec_json for index in range(8)]
     assert queued == planned, "the run is what the dry run showed, drawn seeds and all"
@@ -91,13 +74,11 @@ def test_the_same_bytes_all_the_way_and_the_same_pixels_again(house: House, tmp_
     made = in_images(folder)
     assert [made[index][0] for index in range(8)] == planned
 
-    *jobs, summary = stablenew(house, "replay", folder, "--dry-run")
+    *jobs, summary = json_lines(house.stablenew("replay", folder, "--dry-run"))
     assert [canonical_json(job["spec"]) for job in jobs] == planned
-    assert re.match(r"about \d+ s on 2 nodes; from \d+ images like these", str(summary["time"])), summary[
-        "time"
-    ]
-    again = stablenew(house, "replay", folder, "--out", tmp_path / "again")[-1]
+    assert re.match(r"about \d+ s on 2 nodes; from \d+ images like these", str(summary["time"]))
+    again = json_lines(house.stablenew("replay", folder, "--out", tmp_path / "again"))[-1]
     assert (again["done"], again["failed"]) == (8, 0)
     assert in_images(Path(str(again["out_dir"]))) == made, "jobs and pixels, each in its place"
     first = sorted(folder.glob("0*.png"))[0]
-    assert stablenew(house, "replay", folder / "contact_sheet.png", first, code=2) == [], "nothing is queued"
+    assert house.stablenew("replay", folder / "contact_sheet.png", first, code=2) == "", "nothing is queued"

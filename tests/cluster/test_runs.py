@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from house import House, eventually, images_of, learning_records
+from house import House, eventually, images_of, learning_records, wait_ended
 from PIL import Image
 
 from stablenew_api.errors import StableNewError, UserError
@@ -214,8 +214,7 @@ def test_the_local_agent_comes_with_the_kernel_and_goes_with_it(house: House) ->
     assert children
     client.stop()
     assert house.kernel.wait(20) == 0
-    _, alive = psutil.wait_procs(children, timeout=10)
-    assert not alive
+    wait_ended(children)
 
 
 def test_the_stage_of_a_third_party_runs_through_the_agent(house: House) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 from importer_kit import IMPORTERS, golden_inputs, load, picture
 
 from stablenew_api.errors import UserError
@@ -21,7 +22,7 @@ from stablenew_kernel.domain.presets import parse_settings
 from stablenew_plugins.importers.common import MAX_TEXT
 
 PATIENCE = 6.0
-"""Seconds, on a machine with other work to do. What takes quadratic time takes minutes."""
+"""Seconds of processor time, of which the slowest takes one. What takes quadratic time takes minutes."""
 BY_NAME = pytest.mark.parametrize("kind", sorted(IMPORTERS))
 TEXT_FORMATS = {
     "styles_csv": ("styles.csv", b"name,prompt\n"),
@@ -76,9 +77,9 @@ def test_another_encoding_is_named_with_its_line(kind: str) -> None:
 @BY_TEXT
 def test_a_huge_file_is_refused_at_once(kind: str) -> None:
     name, start = TEXT_FORMATS[kind]
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert "MiB" in read_or_refuse(kind, name, start + b"a,b\n" * (MAX_TEXT // 3))
-    assert time.perf_counter() - begin < PATIENCE
+    assert time.process_time() - begin < PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -121,21 +122,21 @@ def test_what_cannot_be_read_says_why(kind: str, name: str, data: bytes, refusal
 @BY_NAME
 def test_json_nested_a_hundred_thousand_deep(kind: str, opening: str) -> None:
     deep = '{"sui_image_params":' + opening * 100_000
-    begin = time.perf_counter()
+    begin = time.process_time()
     keys = ("parameters", "prompt", "invokeai_metadata", "sd-metadata", "Comment", "stablenew")
     for key in keys:
         image = picture("deep.png", {key: deep, "Software": "NovelAI"})
         if not read_or_refuse(kind, "deep.png", image):
             assert (kind, key) == ("a1111_image", "parameters")  # any text is a prompt to A1111
-    assert time.perf_counter() - begin < PATIENCE
+    assert time.process_time() - begin < PATIENCE
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
 def test_yaml_nested_deeply(opening: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     refusal = read_or_refuse("wildcards", "deep.yaml", opening.encode() * 100_000)
     assert "deep.yaml, line 1" in refusal
-    assert time.perf_counter() - begin < PATIENCE
+    assert time.process_time() - begin < PATIENCE
 
 
 PARTS = [
@@ -188,11 +189,11 @@ def test_nothing_takes_quadratic_time(kind: str, part: str) -> None:
     name, start = TEXT_FORMATS[kind]
     for between in (b"", b"\n"):
         data = start.removesuffix(b"\n") + between + (part * (60_000 // len(part))).encode()
-        begin = time.perf_counter()
+        begin = time.process_time()
         read_or_refuse(kind, name, data + b"x")
         if kind == "wildcards":
             read_or_refuse(kind, "a.yaml", data)
-        assert time.perf_counter() - begin < PATIENCE
+        assert time.process_time() - begin < PATIENCE
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -226,9 +227,9 @@ def test_no_prompt_of_an_image_takes_quadratic_time(part: str) -> None:
             },
         ),
     ):
-        begin = time.perf_counter()
+        begin = time.process_time()
         read_or_refuse(kind, "a.png", picture("a.png", texts))
-        assert time.perf_counter() - begin < PATIENCE, kind
+        assert time.process_time() - begin < PATIENCE, kind
 
 
 def test_a_text_chunk_that_unpacks_to_gigabytes() -> None:
@@ -237,15 +238,15 @@ def test_a_text_chunk_that_unpacks_to_gigabytes() -> None:
     bomb = b"".join(packer.compress(b"a" * 2**20) for _ in range(200)) + packer.flush()
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
     data = SIGNATURE + head + chunk(b"zTXt", b"parameters\0\0" + bomb) + chunk(b"IEND", b"")
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert "bomb.png: a text in it is damaged" in read_or_refuse("a1111_image", "bomb.png", data)
-    assert time.perf_counter() - begin < PATIENCE
+    assert time.process_time() - begin < PATIENCE
 
 
 def test_a_prompt_without_any_settings_of_a_megabyte() -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert not read_or_refuse("a1111_image", "long.png", picture("long.png", {"parameters": "a b" * 500_000}))
-    assert time.perf_counter() - begin < PATIENCE
+    assert time.process_time() - begin < PATIENCE
 
 
 @pytest.mark.parametrize("path", golden_inputs(), ids=lambda path: path.name)
@@ -283,10 +284,10 @@ def test_a_graph_that_runs_in_a_circle() -> None:
         },
         o={"class_type": "SaveImage", "inputs": {"images": ["s", 0]}},
     )
-    begin = time.perf_counter()
+    begin = time.process_time()
     imported = IMPORTERS["comfyui"]().read("g.png", data)
     assert any("tangled" in note or "nested" in note for note in imported.notes)
-    assert time.perf_counter() - begin < PATIENCE
+    assert time.process_time() - begin < PATIENCE
 
 
 def test_texts_that_join_themselves() -> None:
@@ -296,16 +297,16 @@ def test_texts_that_join_themselves() -> None:
         t={"class_type": "CLIPTextEncode", "inputs": {"text": ["j", 0]}},
         j={"class_type": "StringConcatenate", "inputs": {"string_a": ["j", 0], "string_b": ["j", 0]}},
     )
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert any("joined more than" in note for note in IMPORTERS["comfyui"]().read("g.png", data).notes)
-    assert time.perf_counter() - begin < PATIENCE
+    assert time.process_time() - begin < PATIENCE
 
 
 def test_a_long_chain_of_nodes() -> None:
     nodes = {str(at): {"class_type": "X", "inputs": {"any": [str(at + 1), 0]}} for at in range(20_000)}
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert "no sampler" in read_or_refuse("comfyui", "g.png", graph(**nodes))
-    assert time.perf_counter() - begin < PATIENCE
+    assert time.process_time() - begin < PATIENCE
 
 
 def test_conditionings_that_double_at_each_level() -> None:
@@ -318,9 +319,9 @@ def test_conditionings_that_double_at_each_level() -> None:
     }
     inputs = {"steps": 5, "sampler_name": "euler", "latent_image": ["x", 0], "positive": ["0", 0]}
     nodes["s"] = {"class_type": "KSampler", "inputs": inputs}
-    begin = time.perf_counter()
+    begin = time.process_time()
     check(IMPORTERS["comfyui"]().read("g.png", graph(**nodes)))
-    assert time.perf_counter() - begin < PATIENCE
+    assert time.process_time() - begin < PATIENCE
 
 
 # --- anything at all ------------------------------------------------------------------------------------------
@@ -413,6 +414,7 @@ def test_any_page(parts: list[str]) -> None:
 
 @pytest.mark.parametrize("ending", ["yaml", "json", "txt"])
 @given(tree=values, body=texts)
+@A_THIRD
 def test_any_tree(ending: str, tree: Any, body: str) -> None:
     for text in (json.dumps(tree), body):
         read_or_refuse("wildcards", f"wildcards/a.{ending}", text.encode("utf-8", "replace"))
@@ -439,6 +441,7 @@ def test_any_tags(text: str, line: int) -> None:
     ],
 )
 @given(data=st.data())
+@A_THIRD
 def test_any_text_in_an_image(kind: str, key: str, inside: str, data: st.DataObject) -> None:
     """Made of the words that the golden inputs use, with any values."""
     words = sorted({word for word in WORDS[kind] if word}) or ["a"]
@@ -499,6 +502,7 @@ NODES = st.fixed_dictionaries(
 
 
 @given(st.dictionaries(st.sampled_from(["1", "2", "3", "4", "5"]), NODES))
+@A_THIRD
 def test_any_graph(nodes: dict[str, Any]) -> None:
     nodes["s"] = {
         "class_type": "KSampler",
@@ -510,6 +514,6 @@ def test_any_graph(nodes: dict[str, Any]) -> None:
             "model": ["3", 0],
         },
     }
-    begin = time.perf_counter()
+    begin = time.process_time()
     read_or_refuse("comfyui", "g.png", graph(**nodes))
-    assert time.perf_counter() - begin < PATIENCE
+    assert time.process_time() - begin < PATIENCE

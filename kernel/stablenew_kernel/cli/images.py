@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stablenew_api.errors import UserError
+from stablenew_kernel.cli.reading import LARGEST_IMAGE, read_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -14,12 +15,7 @@ if TYPE_CHECKING:
 
 def read_image(given: str) -> bytes:
     """The bytes of the file ``given``. Raises UserError that names it."""
-    try:
-        return Path(given).expanduser().read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"image {given}: no such file") from error
-    except OSError as error:
-        raise UserError(f"image {given}: cannot be read ({error.strerror})") from error
+    return read_file(f"image {given}", Path(given).expanduser(), LARGEST_IMAGE)
 
 
 def open_image(given: str) -> Image:

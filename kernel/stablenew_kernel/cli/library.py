@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from stablenew_api.errors import UserError
+from stablenew_kernel.cli.context import App, json_option, pass_app
 from stablenew_kernel.cli.output import plain, say, say_json, say_table, tell, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stablenew_kernel.cli.context import App
     from stablenew_proto.v1 import kernel_pb2
     from stablenew_proto.v1 import library_pb2 as pb
 
@@ -33,13 +33,40 @@ unsets_option = click.option(
 description_option = click.option("--description", help="A line on what it is for.")
 
 
-def list_entries(app: App, kind: str, trash: bool, as_json: bool) -> int:
-    """Print what there is; files that cannot be read come after it. Returns the exit code."""
+def add_shelf_commands(group: click.Group, kind: str) -> None:
+    """Give ``group`` the commands that are the same for presets and profiles: list, delete and restore."""
+
+    @group.command("list", help=f"List {kind}s, and files that cannot be read, with the reason.")
+    @click.option("--trash", is_flag=True, help="Those in the trash instead.")
+    @json_option
+    @pass_app
+    def list_(app: App, trash: bool, as_json: bool) -> None:
+        _list_entries(app, kind, trash, as_json)
+
+    @group.command(help=f"Put the {kind} NAME into the trash.")
+    @click.argument("name")
+    @json_option
+    @pass_app
+    def delete(app: App, name: str, as_json: bool) -> None:
+        change_entry(app, kind, "delete", name, as_json=as_json)
+
+    @group.command(help=f"Take the {kind} NAME out of the trash: the one that was put there last.")
+    @click.argument("name")
+    @click.option("--as", "new_name", default="", metavar="NAME", help="Under another name.")
+    @replace_option
+    @json_option
+    @pass_app
+    def restore(app: App, name: str, new_name: str, replace: bool, as_json: bool) -> None:
+        change_entry(app, kind, "restore", name, new_name, replace=replace, as_json=as_json)
+
+
+def _list_entries(app: App, kind: str, trash: bool, as_json: bool) -> None:
+    """Print what there is; files that cannot be read come after it."""
     with app.connect_or_start() as kernel:
         answer = kernel.library.entries(kind, trash=trash)
     if as_json:
         say_json(plain(answer), indent=1)
-        return 0
+        return
     rows = [
         (
             entry.name,
@@ -56,7 +83,6 @@ def list_entries(app: App, kind: str, trash: bool, as_json: bool) -> int:
         say(f"no {kind} is in the trash" if trash else f"there is no {kind} yet")
     for problem in answer.problems:
         warn(f"cannot be read: {problem}")
-    return 0
 
 
 def say_saved(kind: str, answer: pb.SaveEntryResponse, as_json: bool) -> None:

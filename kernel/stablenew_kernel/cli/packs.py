@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stablenew_api.errors import UserError
 from stablenew_api.files import write_atomic
+from stablenew_kernel.cli.reading import read_file
 from stablenew_proto.options import LARGEST_PACK
 
 LARGEST_RUN = 2 * LARGEST_PACK
@@ -44,13 +45,15 @@ def read_pack(given: str) -> PackFiles:
     path = Path(given).expanduser().absolute()
     if not path.exists():
         raise UserError(_missing("pack", given, path, PACK_ENDINGS))
-    pack = _read("pack", given, path)
+    pack = read_file(f"pack {given}", path, LARGEST_PACK)
     if path.suffix.lower() == ".json":
         _refuse_beside(given, path)
         sidecar_path, sidecar = path, pack
     else:
         sidecar_path = path.with_suffix(".json")
-        sidecar = _read("sidecar", str(sidecar_path), sidecar_path) if sidecar_path.exists() else b""
+        sidecar = (
+            read_file(f"sidecar {sidecar_path}", sidecar_path, LARGEST_PACK) if sidecar_path.exists() else b""
+        )
     if len(pack) + len(sidecar) > LARGEST_PACK:
         size = (len(pack) + len(sidecar)) / 2**20
         raise UserError(
@@ -126,7 +129,7 @@ def read_preset(given: str) -> tuple[str, str, bytes]:
     path = Path(given).expanduser().absolute()
     if not path.exists():
         raise UserError(_missing("preset", given, path, (".json",)))
-    return "", path.name, _read("preset", given, path)
+    return "", path.name, read_file(f"preset {given}", path, LARGEST_PACK)
 
 
 def read_wildcards(pack: Path, folders: Sequence[str], room: int) -> dict[str, bytes]:
@@ -158,21 +161,6 @@ def read_wildcards(pack: Path, folders: Sequence[str], room: int) -> dict[str, b
                     "folder wildcards of the data folder, where the kernel reads them itself"
                 )
     return found
-
-
-def _read(kind: str, given: str, path: Path) -> bytes:
-    try:
-        if path.is_dir():
-            raise UserError(f"{kind} {given}: this is a folder; give a file in it")
-        with path.open("rb") as file:
-            data = file.read(LARGEST_PACK + 1)
-    except OSError as error:
-        raise UserError(
-            f"{kind} {given}: cannot be read ({error.strerror}); check the file and its rights"
-        ) from error
-    if len(data) > LARGEST_PACK:
-        raise UserError(f"{kind} {given}: larger than {LARGEST_PACK >> 20} MiB; is this the right file?")
-    return data
 
 
 def _missing(kind: str, given: str, path: Path, endings: tuple[str, ...]) -> str:

@@ -13,7 +13,8 @@ from datetime import datetime
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JobSpec
-from stablenew_kernel.domain.pipeline import near
+from stablenew_api.models import model_name
+from stablenew_kernel.domain.words import near
 
 DEFAULT_PATTERN = "{index:05}_{row:03}_{seed}"
 
@@ -110,7 +111,7 @@ def _values(spec: JobSpec, index: int, started: datetime) -> dict[str, str | int
         "preset": _stem(provenance.get("preset")),
         "date": started.strftime("%Y-%m-%d"),
         "time": started.strftime("%H%M%S"),
-        "model": _stem(first.config.get("model")),
+        "model": model_name(first.config.get("model") or ""),
         "sampler": str(first.config.get("sampler_name", "")),
         "steps": number(first.config.get("steps")),
         "cfg": f"{first.config.get('cfg_scale', '')}",
@@ -120,13 +121,11 @@ def _values(spec: JobSpec, index: int, started: datetime) -> dict[str, str | int
     }
 
 
-_ENDING = re.compile(
-    r"\.(?:txt|tsv|json|safetensors|ckpt|pt|pth|bin|gguf)(?:\s*\[[0-9a-f]+\])?$", re.IGNORECASE
-)
+_ENDING = re.compile(r"\.(?:txt|tsv|json)$", re.IGNORECASE)
 
 
 def _stem(value: object) -> str:
-    """``SDXL\\juggernaut.safetensors [dd08fa32f9]`` as ``juggernaut``."""
+    """``packs/demo.txt`` as ``demo``."""
     name = re.split(r"[/\\]", str(value or ""))[-1]
     return _ENDING.sub("", name)
 

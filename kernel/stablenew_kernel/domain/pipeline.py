@@ -41,8 +41,6 @@ from stablenew_kernel.domain.layers import (
 )
 from stablenew_kernel.domain.presets import AXIS, SET, Assignment, Layer, overlay, parse_set
 from stablenew_kernel.domain.profiles import NO_PROFILES, Profile, Profiles
-from stablenew_kernel.domain.words import explain as explain
-from stablenew_kernel.domain.words import near as near
 
 
 class PipelineSettings(BaseModel):

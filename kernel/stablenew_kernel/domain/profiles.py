@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
+from stablenew_api.models import model_hash, model_name
 from stablenew_kernel.domain.jsontext import parse_object
 from stablenew_kernel.domain.presets import Layer, Sections
 from stablenew_kernel.domain.words import explain
@@ -113,19 +114,9 @@ def parse_profile(file_name: str, data: bytes) -> Profile:
     return Profile(file_name[: -len(ENDING)], settings, layer, tuple(warnings))
 
 
-_ENDING = re.compile(r"\.(?:safetensors|ckpt|pt|pth|bin|gguf|sft)$", re.IGNORECASE)
-_HASH = re.compile(r"\s*\[([0-9a-f]{8,64})\]$", re.IGNORECASE)
-
-
 def key_of(name: str) -> str:
     """What a model is known by: ``SDXL\\Juggernaut.safetensors [dd08fa32f9]`` is ``juggernaut``."""
-    return _ENDING.sub("", _HASH.sub("", re.split(r"[/\\]", name.strip())[-1])).casefold()
-
-
-def _hash_of(name: str) -> str:
-    """The hash that a model's name carries, or is; empty if none."""
-    found = _HASH.search(name) or re.fullmatch(r"([0-9a-f]{10}|[0-9a-f]{64})", name.strip(), re.IGNORECASE)
-    return found[1].casefold() if found else ""
+    return model_name(name).casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +161,7 @@ class Profiles:
     def model(self, name: str) -> Profile | None:
         """The profile of the model ``name``: by the hash that the name carries, else by the name, without
         folder and ending, in any case. Raises UserError for a profile that cannot be read, or two that fit."""
-        digest = _hash_of(name)
+        digest = model_hash(name)
         models = [profile for profile in self.known if not profile.is_lora]
         fits = [profile for profile in models if digest and _has_hash(profile.settings, digest)]
         return self._one(name, fits or [profile for profile in models if key_of(profile.name) == key_of(name)])

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JobSpec, canonical_json
 from stablenew_api.stage import Stage
-from stablenew_kernel.domain.pipeline import near
 from stablenew_kernel.domain.plan import Plan
 from stablenew_kernel.domain.planned import PlannedJob, row_of
 from stablenew_kernel.domain.summary import count
+from stablenew_kernel.domain.words import near
 
 
 def replay_plan(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from stablenew_api.errors import UserError
 from stablenew_kernel.domain.naming import DEFAULT_PATTERN, parse_pattern
-from stablenew_kernel.domain.pipeline import explain, near
+from stablenew_kernel.domain.words import explain, near
 
 _BOM = b"\xef\xbb\xbf"
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from stablenew_api.errors import UserError
 from stablenew_api.importer import Imported
+from stablenew_api.models import model_name
 from stablenew_plugins.importers.common import (
     Flat,
     Notes,
-    file_stem,
     lora_tag,
     parse_json,
     put_number,
@@ -354,7 +354,7 @@ class _Walk:
             inputs = self._inputs(node)
             if "upscale_model" in inputs:
                 link = self._link(inputs["upscale_model"])
-                upscaler = file_stem(self._scalar(link[0], "model_name") or "") if link else ""
+                upscaler = model_name(self._scalar(link[0], "model_name") or "") if link else ""
                 factor = _FACTOR.search(upscaler)
                 unknown = factor is None
                 scale *= float(factor[1] or factor[2]) if factor else 1.0
@@ -389,7 +389,7 @@ class _Walk:
                     loras.append(lora_tag(each["lora"], each.get("strength")))
             for key in ("ckpt_name", "unet_name"):
                 if key in inputs:
-                    return file_stem(self._scalar(link[0], key) or ""), loras[::-1]
+                    return model_name(self._scalar(link[0], key) or ""), loras[::-1]
             if not lora and kind not in _PATCHES and "LoraLoader" not in kind and "Lora Loader" not in kind:
                 self._notes.add(f"a node {kind!r} on the way to the model is not taken over")
             elif kind in _PATCHES and kind != "Reroute":
@@ -452,9 +452,9 @@ class _Walk:
             if link is not None and "samples" in self._inputs(node):
                 name = self._scalar(link[0], "vae_name")
                 if name and str(name) != "Baked VAE":
-                    settings["txt2img.vae"] = file_stem(name)
+                    settings["txt2img.vae"] = model_name(name)
                 return
 
 
 def _embedding(found: re.Match[str]) -> str:
-    return f"<embedding:{file_stem(found[1])}>"
+    return f"<embedding:{model_name(found[1])}>"

@@ -10,6 +10,7 @@ from typing import Any
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
+from stablenew_api.models import model_name
 
 MAX_TEXT = 4 * 2**20
 """Bytes of a text file. A pack of more than 3 MiB cannot be run."""
@@ -192,19 +193,10 @@ def put_number(settings: Flat, key: str, value: object, notes: Notes, label: str
         settings[key] = number
 
 
-def file_stem(path: object) -> str:
-    """The name of a model as a WebUI shows it: without folders and the ending of its file."""
-    base = str(path).replace("\\", "/").rstrip("/").rpartition("/")[2]
-    for ending in (".safetensors", ".sft", ".ckpt", ".gguf", ".pth", ".pt", ".bin", ".onnx"):
-        if base.lower().endswith(ending) and len(base) > len(ending):
-            return base[: -len(ending)]
-    return base
-
-
 def lora_tag(name: object, weight: object) -> str:
     """``<lora:NAME:WEIGHT>``; the weight is left out if it is 1 or no number."""
     number = real(weight)
-    stem = file_stem(name).replace("<", "").replace(">", "").replace(":", "_").strip()
+    stem = model_name(name).replace("<", "").replace(">", "").replace(":", "_").strip()
     return f"<lora:{stem}>" if number is None or number == 1 else f"<lora:{stem}:{number:g}>"
 
 

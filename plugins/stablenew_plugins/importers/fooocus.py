@@ -10,8 +10,9 @@ from typing import Any
 
 from stablenew_api.errors import UserError
 from stablenew_api.importer import Imported
+from stablenew_api.models import model_name
 from stablenew_api.png import PARAMETERS
-from stablenew_plugins.importers.common import Flat, Notes, file_stem, lora_tag, parse_json, put_number, short
+from stablenew_plugins.importers.common import Flat, Notes, lora_tag, parse_json, put_number, short
 from stablenew_plugins.importers.dialects import add_loras
 from stablenew_plugins.importers.images import IMAGES, ImageImporter, imported_image
 from stablenew_plugins.importers.names import put_sampler
@@ -111,12 +112,12 @@ def _settings(values: dict[str, Any], notes: Notes) -> Flat:
     if len(size) == 2:
         settings["txt2img.width"], settings["txt2img.height"] = int(size[0]), int(size[1])
     if model := values.get("base_model"):
-        settings["txt2img.model"] = file_stem(model)
+        settings["txt2img.model"] = model_name(model)
     if (vae := str(values.get("vae") or "")) and not vae.lower().startswith(("default", "none")):
-        settings["txt2img.vae"] = file_stem(vae)
+        settings["txt2img.vae"] = model_name(vae)
     refiner = str(values.get("refiner_model") or "None")
     if refiner != "None":
-        settings["txt2img.refiner_checkpoint"] = file_stem(refiner)
+        settings["txt2img.refiner_checkpoint"] = model_name(refiner)
         put_number(
             settings,
             "txt2img.refiner_switch_at",

@@ -10,10 +10,10 @@ from typing import Any
 
 from stablenew_api.errors import UserError
 from stablenew_api.importer import Imported
+from stablenew_api.models import model_name
 from stablenew_plugins.importers.common import (
     Flat,
     Notes,
-    file_stem,
     lora_tag,
     parse_json,
     put_number,
@@ -143,7 +143,7 @@ def _model(value: Any, notes: Notes, what: str) -> str:
     if not isinstance(value, str) or not value:
         notes.add(f"{what} is known by its key alone, not by name; left out")
         return ""
-    return file_stem(value)
+    return model_name(value)
 
 
 def _second(name: str, values: dict[str, Any]) -> Imported:
@@ -154,7 +154,7 @@ def _second(name: str, values: dict[str, Any]) -> Imported:
     settings = _numbers(image, notes)
     put_sampler(settings, str(image.get("sampler") or ""), "", notes)
     if model := values.get("model_weights"):
-        settings["txt2img.model"] = file_stem(model)
+        settings["txt2img.model"] = model_name(model)
     if image.get("type") not in (None, "txt2img"):
         notes.add(f"made by {short(image['type'])}: the picture that it was drawn over is not in the file")
     told = [

@@ -10,11 +10,11 @@ from typing import Any
 
 from stablenew_api.errors import UserError
 from stablenew_api.importer import Imported
+from stablenew_api.models import model_name
 from stablenew_api.png import PARAMETERS
 from stablenew_plugins.importers.common import (
     Flat,
     Notes,
-    file_stem,
     lora_tag,
     parse_json,
     put_number,
@@ -99,7 +99,7 @@ class SwarmUI(ImageImporter):
             put_number(settings, f"txt2img.{field}", params.get(key), notes, key, integer=False)
         for key in ("model", "vae"):
             if (value := params.get(key)) and str(value).lower() not in ("none", "automatic"):
-                settings[f"txt2img.{key}"] = file_stem(value)
+                settings[f"txt2img.{key}"] = model_name(value)
         sampler = params.get("sampler") or params.get("comfyuisampler") or params.get("autowebuisampler") or ""
         scheduler = params.get("scheduler") or params.get("comfyuischeduler") or ""
         put_sampler(settings, str(sampler), str(scheduler), notes)
@@ -132,7 +132,7 @@ def _refiner(settings: Flat, params: dict[str, Any], notes: Notes) -> None:
     scale = real(params.get("refinerupscale"))
     method = str(params.get("refinermethod") or "PostApply")
     model = params.get("refinermodel")
-    model = file_stem(model) if model and "use base" not in str(model).lower() else ""
+    model = model_name(model) if model and "use base" not in str(model).lower() else ""
     if control is None and not model:
         return
     if method.lower().startswith("stepswap") and (scale is None or scale == 1):
@@ -145,7 +145,7 @@ def _refiner(settings: Flat, params: dict[str, Any], notes: Notes) -> None:
     if control is not None:
         settings["txt2img.denoising_strength"] = control
     if upscaler := params.get("refinerupscalemethod"):
-        settings["txt2img.hr_upscaler"] = file_stem(str(upscaler).removeprefix("model-"))
+        settings["txt2img.hr_upscaler"] = model_name(str(upscaler).removeprefix("model-"))
     if model:
         settings["txt2img.hr_checkpoint_name"] = model
     put_number(

@@ -12,8 +12,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 from planning_stages import STAGES
 
 from stablenew_api.errors import PluginError, UserError
@@ -575,7 +576,7 @@ sections = st.fixed_dictionaries(
     seed_mode=st.sampled_from(["per_image", "per_variant", "fixed"]),
     seed=st.integers(-1, 9),
 )
-@settings(deadline=None)
+@A_THIRD
 def test_count_preview_and_queue_are_one_run_after_run(
     pack: str, section: dict[str, Any], count: int, part: dict[str, int], seed_mode: str, seed: int
 ) -> None:

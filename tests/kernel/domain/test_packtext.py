@@ -93,6 +93,6 @@ def test_half_a_surrogate_pair_is_no_reason_to_fail() -> None:
 
 @pytest.mark.parametrize("text", ["[[a " * 30_000, "[[a" + " " * 200_000, "{" * 60_000, "<a:" * 30_000])
 def test_long_texts_take_no_long_time(text: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     literal(text), as_template(text)
-    assert time.perf_counter() - begin < 6
+    assert time.process_time() - begin < 6

@@ -195,7 +195,7 @@ def seeds_are_drawn_one_after_the_other(patch: pytest.MonkeyPatch) -> None:
 
 settings.register_profile(
     "mutants",
-    max_examples=200,
+    max_examples=100,
     phases=[Phase.generate],
     database=None,
     derandomize=True,

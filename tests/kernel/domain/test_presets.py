@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 from planning_stages import STAGES
 
 from stablenew_api.errors import UserError
@@ -38,7 +39,7 @@ def _spoil(value: Any) -> None:
 
 
 @given(sections, st.lists(sections, max_size=3))
-@settings(max_examples=200, deadline=None)
+@A_THIRD
 def test_overlay_changes_nothing_and_shares_nothing(base: dict[str, Any], layers: list[dict[str, Any]]) -> None:
     before = copy.deepcopy((base, layers))
     result = overlay(base, *layers)
@@ -48,7 +49,7 @@ def test_overlay_changes_nothing_and_shares_nothing(base: dict[str, Any], layers
 
 
 @given(sections, sections)
-@settings(max_examples=200, deadline=None)
+@A_THIRD
 def test_overlay_is_key_by_key(base: dict[str, Any], layer: dict[str, Any]) -> None:
     result = overlay(base, layer)
     assert set(result) == set(base) | set(layer)

@@ -13,12 +13,11 @@ from stablenew_api.errors import UserError
 from stablenew_kernel.cli.context import App, json_option, pass_app
 from stablenew_kernel.cli.host import load_host
 from stablenew_kernel.cli.output import plural, say, say_json, warn
+from stablenew_kernel.cli.reading import LARGEST_IMAGE, read_file
 
 if TYPE_CHECKING:
     from stablenew_api.importer import Imported, Importer
 
-LARGEST = 256 * 2**20
-"""Bytes of a file that is read at all: room for any image."""
 _SHOWN_FILES, _SHOWN_LINES = 6, 30
 """A dry run shows so many lines of each file, unless there are more files than that."""
 MOST_FILES = 20_000
@@ -143,7 +142,7 @@ def _read_all(
 def _read(source: Source, importers: Mapping[str, type[Importer]], chosen: bool) -> Taken:
     from stablenew_api.importer import import_file, recognise
 
-    data = _bytes(source)
+    data = read_file(str(source.path), source.path, LARGEST_IMAGE)
     if chosen:
         (kind,) = importers.values()
         if source.in_folder and kind.endings and not source.name.lower().endswith(kind.endings):
@@ -156,19 +155,6 @@ def _read(source: Source, importers: Mapping[str, type[Importer]], chosen: bool)
         (importer,) = found
     imported = import_file(importer, source.name, data)
     return Taken(source, importer, imported, [*imported.notes, *_problems(imported)])
-
-
-def _bytes(source: Source) -> bytes:
-    try:
-        with source.path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except FileNotFoundError as error:
-        raise UserError(f"{source.path}: no such file") from error
-    except OSError as error:
-        raise UserError(f"{source.path}: cannot be read ({error.strerror}); check its rights") from error
-    if len(data) > LARGEST:
-        raise UserError(f"{source.path}: larger than {LARGEST >> 20} MiB; is this the right file?")
-    return data
 
 
 def _which(source: Source, importers: Mapping[str, type[Importer]], found: list[str]) -> str:

@@ -10,9 +10,9 @@ from stablenew_api.errors import UserError
 from stablenew_api.files import write_atomic, write_new
 from stablenew_kernel.cli.context import App, DefaultGroup, find_run, json_option, pass_app
 from stablenew_kernel.cli.library import (
+    add_shelf_commands,
     change_entry,
     description_option,
-    list_entries,
     replace_option,
     say_explanation,
     say_saved,
@@ -34,13 +34,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
-@click.option("--trash", is_flag=True, help="Those in the trash instead.")
-@json_option
-@pass_app
-def list_(app: App, trash: bool, as_json: bool) -> int:
-    """List presets, and files that cannot be read, with the reason."""
-    return list_entries(app, "preset", trash, as_json)
+add_shelf_commands(command, "preset")
 
 
 @command.command()
@@ -180,26 +174,6 @@ def copy(app: App, name: str, new_name: str, replace: bool, as_json: bool) -> No
 def rename(app: App, name: str, new_name: str, replace: bool, as_json: bool) -> None:
     """Call the preset NAME NEW_NAME."""
     change_entry(app, "preset", "rename", name, new_name, replace=replace, as_json=as_json)
-
-
-@command.command()
-@click.argument("name")
-@json_option
-@pass_app
-def delete(app: App, name: str, as_json: bool) -> None:
-    """Put the preset NAME into the trash."""
-    change_entry(app, "preset", "delete", name, as_json=as_json)
-
-
-@command.command()
-@click.argument("name")
-@click.option("--as", "new_name", default="", metavar="NAME", help="Under another name.")
-@replace_option
-@json_option
-@pass_app
-def restore(app: App, name: str, new_name: str, replace: bool, as_json: bool) -> None:
-    """Take the preset NAME out of the trash: the one that was put there last."""
-    change_entry(app, "preset", "restore", name, new_name, replace=replace, as_json=as_json)
 
 
 @command.command()

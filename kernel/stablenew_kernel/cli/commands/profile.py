@@ -8,9 +8,8 @@ import click
 
 from stablenew_kernel.cli.context import App, DefaultGroup, json_option, pass_app
 from stablenew_kernel.cli.library import (
-    change_entry,
+    add_shelf_commands,
     description_option,
-    list_entries,
     replace_option,
     say_saved,
     say_settings,
@@ -28,13 +27,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
-@click.option("--trash", is_flag=True, help="Those in the trash instead.")
-@json_option
-@pass_app
-def list_(app: App, trash: bool, as_json: bool) -> int:
-    """List profiles, and files that cannot be read, with the reason."""
-    return list_entries(app, "profile", trash, as_json)
+add_shelf_commands(command, "profile")
 
 
 @command.command()
@@ -121,23 +114,3 @@ def set_(
             replace=True,
         )
     say_saved("profile", answer, as_json)
-
-
-@command.command()
-@click.argument("name")
-@json_option
-@pass_app
-def delete(app: App, name: str, as_json: bool) -> None:
-    """Put the profile NAME into the trash."""
-    change_entry(app, "profile", "delete", name, as_json=as_json)
-
-
-@command.command()
-@click.argument("name")
-@click.option("--as", "new_name", default="", metavar="NAME", help="Under another name.")
-@replace_option
-@json_option
-@pass_app
-def restore(app: App, name: str, new_name: str, replace: bool, as_json: bool) -> None:
-    """Take the profile NAME out of the trash: the one that was put there last."""
-    change_entry(app, "profile", "restore", name, new_name, replace=replace, as_json=as_json)

@@ -15,9 +15,10 @@ from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
 from stablenew_api.stage import Stage
 from stablenew_kernel.domain.layers import find_field
-from stablenew_kernel.domain.pipeline import PipelineSettings, near
+from stablenew_kernel.domain.pipeline import PipelineSettings
 from stablenew_kernel.domain.randomizer.grammar import normalize
 from stablenew_kernel.domain.randomizer.settings import AxisSettings, Randomization
+from stablenew_kernel.domain.words import near
 
 MAX_VALUES = 1_000
 """Values of an axis: each is checked against its stage before anything runs."""

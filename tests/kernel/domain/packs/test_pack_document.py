@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 
 from stablenew_api.errors import UserError
 from stablenew_kernel.domain.packs import parse_pack
@@ -122,6 +123,7 @@ def test_any_bytes_are_kept_or_refused(name: str, data: bytes) -> None:
 
 
 @given(PACKS, st.integers(0, 20), st.sampled_from(["positive", "negative"]), TEXTS)
+@A_THIRD
 def test_setting_a_text_changes_that_text_alone(
     pack: tuple[str, bytes], number: int, kind: str, text: str
 ) -> None:
@@ -154,6 +156,7 @@ def test_setting_a_text_changes_that_text_alone(
 
 
 @given(PACKS, st.integers(0, 20))
+@A_THIRD
 def test_setting_what_is_there_changes_nothing(pack: tuple[str, bytes], number: int) -> None:
     document = open_document(*pack)
     row = document.rows[some_row(document, number) - 1]
@@ -162,6 +165,7 @@ def test_setting_what_is_there_changes_nothing(pack: tuple[str, bytes], number: 
 
 
 @given(PACKS, st.integers(0, 20), TEXTS, TEXTS)
+@A_THIRD
 def test_a_row_that_is_added_is_read_and_the_others_stay(
     pack: tuple[str, bytes], at: int, positive: str, negative: str
 ) -> None:
@@ -183,6 +187,7 @@ def test_a_row_that_is_added_is_read_and_the_others_stay(
 
 
 @given(PACKS, st.integers(0, 20))
+@A_THIRD
 def test_a_plain_row_can_always_be_added(pack: tuple[str, bytes], at: int) -> None:
     document = open_document(*pack)
     changed = document.add_row("new one", "fog", at % (len(document.rows) + 1) + 1)
@@ -190,6 +195,7 @@ def test_a_plain_row_can_always_be_added(pack: tuple[str, bytes], at: int) -> No
 
 
 @given(PACKS, st.integers(0, 20))
+@A_THIRD
 def test_a_row_that_is_removed_is_gone_and_comments_stay(pack: tuple[str, bytes], number: int) -> None:
     document = open_document(*pack)
     number = some_row(document, number)
@@ -201,6 +207,7 @@ def test_a_row_that_is_removed_is_gone_and_comments_stay(pack: tuple[str, bytes]
 
 
 @given(PACKS, st.integers(0, 20), st.integers(0, 20))
+@A_THIRD
 def test_a_row_that_is_moved_keeps_its_lines(pack: tuple[str, bytes], number: int, to: int) -> None:
     document = open_document(*pack)
     number, to = some_row(document, number), some_row(document, to)
@@ -425,6 +432,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
     st.tuples(st.integers(0, 9), st.integers(0, 9)),
     st.tuples(TEXT, TEXT),
 )
+@A_THIRD
 def test_edits_of_a_sidecar_change_nothing_else(
     extra: dict[str, object],
     slots: list[dict[str, object]],

@@ -1,0 +1,21 @@
+"""Names of models: a file in a folder, or as a WebUI shows it, with a hash behind."""
+
+from __future__ import annotations
+
+import re
+
+_ENDING = re.compile(r"(?<=.)\.(?:safetensors|sft|ckpt|gguf|pth|pt|bin|onnx)$", re.IGNORECASE)
+_HASH = re.compile(r"\[([0-9a-f]{8,64})\]$", re.IGNORECASE)
+
+
+def model_name(name: object) -> str:
+    """``SDXL\\juggernaut.safetensors [dd08fa32f9]`` as ``juggernaut``: without folder, ending and hash."""
+    base = re.split(r"[/\\]", str(name).strip().rstrip("/\\"))[-1]
+    return _ENDING.sub("", _HASH.sub("", base).rstrip())
+
+
+def model_hash(name: str) -> str:
+    """The hash that a model's name carries, or is, in small letters: 10 or 64 hexadecimal digits where it
+    stands alone. Empty if none."""
+    found = _HASH.search(name) or re.fullmatch(r"([0-9a-f]{10}|[0-9a-f]{64})", name.strip(), re.IGNORECASE)
+    return found[1].lower() if found else ""

@@ -1,0 +1,35 @@
+"""What a model is called, whoever wrote its name."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from stablenew_api.models import model_hash, model_name
+
+HASH = "dd08fa32f9"
+
+
+@pytest.mark.parametrize(
+    ("written", "name", "digest"),
+    [
+        (f"SDXL\\Juggernaut.safetensors [{HASH}]", "Juggernaut", HASH),
+        (f"sd/juggernaut [{HASH.upper()}]", "juggernaut", HASH),
+        ("a/b/flux.1-dev.GGUF", "flux.1-dev", ""),
+        ("v1.5 [pruned]", "v1.5 [pruned]", ""),
+        (".ckpt", ".ckpt", ""),
+        (HASH, HASH, HASH),
+        ("", "", ""),
+    ],
+)
+def test_names_and_hashes(written, name, digest):
+    assert model_name(written) == name
+    assert model_hash(written) == digest
+
+
+@pytest.mark.parametrize("sign", [" ", "[", "/", ".", "a"])
+def test_a_name_of_any_length_takes_no_time(sign):
+    begun = time.process_time()
+    model_name(sign * 200_000 + "x")
+    assert time.process_time() - begun < 1
