@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.common import at_most, describe_machine, emit_median, options, parser
 from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.packs.check import check_pack
+from stablenew_plugins.stages.txt2img import Txt2Img
 
 ROW = (
     "a castle on a hill, (golden light:1.2), number {}, detailed,\n"
@@ -53,8 +54,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     size = len(large) / 2**20
     reading = _rounds(chosen.rounds, lambda: parse_pack("pack.txt", large))
     emit_median("packs.parse_large", reading, "s", rows=chosen.large, mebibytes=size)
-    checking = _rounds(chosen.rounds, lambda: check_pack("pack.txt", large))
-    emit_median("packs.check_large", checking, "s", rows=chosen.large, mebibytes=size)
+    checking = _rounds(chosen.rounds, lambda: check_pack("pack.txt", large, {"txt2img": Txt2Img}))
+    emit_median(
+        "packs.check_large",
+        checking,
+        "s",
+        rows=chosen.large,
+        mebibytes=size,
+        **at_most(statistics.median(checking), 1),
+    )
     return 0
 
 

@@ -201,17 +201,45 @@ def test_check_asks_the_nodes_of_a_kernel_that_runs(call, sea, kernel):
     assert "no node has the LoRA 'water'" in call("packs", "check", sea).out
 
 
-def test_wildcards_in_files_count(call, sea):
+def test_wildcards_in_files_count(call, sea, data):
     sea.write_bytes(b"__hair/colour__")
     assert call("packs", "check", sea).code == 1
     folder = sea.parent / "wildcards" / "hair"
     folder.mkdir(parents=True)
     (folder / "colour.txt").touch()
+    assert "__hair/colour__ has no values" in call("packs", "check", sea).out
+    (folder / "colour.txt").write_text("red\n", encoding="utf-8")
     assert call("packs", "check", sea).code == 0
     sea.write_bytes(b"__other__")
+    (folder / "more.yaml").write_text("some: [a]\n", encoding="utf-8")
     assert call("packs", "check", sea).code == 1
-    (folder / "more.yaml").touch()
-    assert call("packs", "check", sea).code == 0, "it may be in there"
+    (folder / "more.yaml").write_text("other: [a]\n", encoding="utf-8")
+    assert call("packs", "check", sea).code == 0
+    data.wildcards.mkdir()
+    (data.wildcards / "own.json").write_text('{"mine": ["a", "b"]}', encoding="utf-8")
+    sea.write_bytes(b"__mine__")
+    assert call("packs", "check", sea).code == 0
+
+
+def test_images_are_those_of_a_plain_run(call, sea, data):
+    sea.with_suffix(".json").write_text(
+        json.dumps(
+            {
+                "randomization": {
+                    "wildcards": {"mode": "fanout"},
+                    "matrix": {"slots": [{"name": "steps", "values": ["10", "20"]}]},
+                }
+            }
+        ),
+        encoding="utf-8",
+    )
+    sea.write_bytes(b"a __hair__\n\nb\n")
+    assert call("packs", "show", sea, "--json").json["images"] is None
+    data.wildcards.mkdir()
+    (data.wildcards / "hair.txt").write_text("red\nblond\nblack\n", encoding="utf-8")
+    shown = call("packs", "show", sea, "--json").json
+    assert (shown["images"], shown["problems"]) == (8, [])
+    assert call("packs", "list", "--json").json["packs"][0]["images"] == 8
 
 
 # --- new, edit, export ----------------------------------------------------------------------------------------

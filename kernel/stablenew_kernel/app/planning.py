@@ -122,6 +122,10 @@ class Planner:
         pack = Pack(run.pack_name, "", ())
         return resolver_of(self._request(run, last_run, pack), self._host.stages)
 
+    def request(self, run: pb.RunRequest) -> PlanRequest:
+        """What ``run`` asks for, without its pack, which is not looked at. Raises UserError."""
+        return self._request(run, None, Pack(run.pack_name, "", ()))
+
     def _request(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None, pack: Pack) -> PlanRequest:
         preset_name, preset_json = self._preset(run)
         sidecar_name = run.sidecar_name or f"{Path(run.pack_name).stem}.json"

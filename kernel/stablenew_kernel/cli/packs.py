@@ -8,11 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stablenew_api.errors import UserError
 from stablenew_api.files import write_atomic
 from stablenew_kernel.cli.reading import read_file
 from stablenew_proto.options import LARGEST_PACK
+
+if TYPE_CHECKING:
+    from stablenew_proto.v1 import kernel_pb2 as pb
 
 LARGEST_RUN = 2 * LARGEST_PACK
 """Bytes of all files that one run may bring along."""
@@ -161,6 +165,26 @@ def read_wildcards(pack: Path, folders: Sequence[str], room: int) -> dict[str, b
                     "folder wildcards of the data folder, where the kernel reads them itself"
                 )
     return found
+
+
+def request_of(files: PackFiles, preset: str = "", wildcards: Sequence[str] = ()) -> pb.RunRequest:
+    """What a run of this pack asks for, without any further option, with all files that it takes along. Raises
+    UserError for one that cannot be read."""
+    from stablenew_proto.v1 import kernel_pb2 as pb
+
+    preset_name, preset_file, preset_json = read_preset(preset) if preset else ("", "", b"")
+    room = LARGEST_RUN - len(files.pack) - len(files.sidecar) - len(preset_json)
+    wildcard_files = read_wildcards(files.path, wildcards, room)
+    return pb.RunRequest(
+        pack_name=files.path.name,
+        pack=files.pack,
+        sidecar=files.sidecar,
+        sidecar_name=files.sidecar_path.name if files.sidecar else "",
+        preset=preset_name,
+        preset_json=preset_json,
+        preset_name=preset_file,
+        wildcards=[pb.NamedFile(name=name, content=content) for name, content in wildcard_files.items()],
+    )
 
 
 def _missing(kind: str, given: str, path: Path, endings: tuple[str, ...]) -> str:

@@ -21,13 +21,14 @@ from stablenew_kernel.domain.packs import Pack, Problem, Row
 from stablenew_kernel.domain.pipeline import (
     NO_GLOBAL_NEGATIVE,
     GlobalNegative,
+    Pipeline,
     Resolver,
     used_settings,
 )
 from stablenew_kernel.domain.planned import Count, JobMaker, Jobs, PlannedJob, row_of
 from stablenew_kernel.domain.presets import Layer
 from stablenew_kernel.domain.profiles import NO_PROFILES, Added, Profiles
-from stablenew_kernel.domain.randomizer.axes import plan_axes
+from stablenew_kernel.domain.randomizer.axes import Axes, plan_axes
 from stablenew_kernel.domain.randomizer.settings import parse_axis, parse_randomization
 from stablenew_kernel.domain.randomizer.variants import Place, Variants
 from stablenew_kernel.domain.rows import parse_rows
@@ -43,10 +44,12 @@ __all__ = [
     "PlanMemory",
     "PlanRequest",
     "PlannedJob",
+    "Prepared",
     "Remembered",
     "advance_seed",
     "draw_seed",
     "plan_run",
+    "prepare",
     "refuse_problems",
     "refuse_too_many",
     "too_many",
@@ -164,27 +167,32 @@ def resolver_of(request: PlanRequest, stages: Mapping[str, type[Stage]]) -> Reso
     )
 
 
-def plan_run(
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All of a plan but its rows."""
+
+    pipeline: Pipeline
+    axes: Axes
+    setups: Setups
+    variants: Variants
+    maker: JobMaker
+    plan_seed: int
+    """0: nothing is drawn."""
+    picks_seed: int
+
+
+def prepare(
     request: PlanRequest,
     stages: Mapping[str, type[Stage]],
     *,
     rng: Random,
     randomizers: Mapping[str, type[Randomizer]] | None = None,
-    filter_jobs: FilterJobs | None = None,
     memory: Mapping[Place, JsonValue] | None = None,
-) -> Plan:
-    """Plan a run. Depends on its arguments alone; ``rng`` gives one number, the plan seed. ``memory`` is what
-    randomizer strategies kept of earlier runs of this pack.
-
-    With ``filter_jobs`` the jobs are made at once and handed over; without, they are made when asked for.
-    Raises UserError for anything in the request that is wrong, PluginError when a stage plugin or a filter
-    breaks its contract.
-    """
+) -> Prepared:
+    """Everything of :func:`plan_run` that is one for all rows; no row is compiled. Raises as that does."""
     pack = request.pack
     resolver = resolver_of(request, stages)
     pipeline = resolver.resolve()
-    numbers = parse_rows(request.rows, len(pack.rows), pack.name)
-    refuse_problems(pack, numbers)
     images = pipeline.images_per_row if request.count is None else request.count
     if images < 1:
         raise UserError(f"--count {images}: must be 1 or more")
@@ -206,8 +214,7 @@ def plan_run(
         stages,
         (text for row in pack.rows for text in (row.positive, row.negative)),
     )
-    before = {} if memory is None else memory
-    variants = Variants(axes, modes, picks_seed, before)
+    variants = Variants(axes, modes, picks_seed, {} if memory is None else memory)
     setups = Setups(resolver.resolve, pipeline, variants.axes, request.sets, request.profiles)
     drawn_by = f"{pipeline.stages[0].stage.name}.seed"
     for axis in variants.axes:
@@ -231,6 +238,30 @@ def plan_run(
             "plan_seed": plan_seed,
         },
     )
+    return Prepared(pipeline, axes, setups, variants, maker, plan_seed, picks_seed)
+
+
+def plan_run(
+    request: PlanRequest,
+    stages: Mapping[str, type[Stage]],
+    *,
+    rng: Random,
+    randomizers: Mapping[str, type[Randomizer]] | None = None,
+    filter_jobs: FilterJobs | None = None,
+    memory: Mapping[Place, JsonValue] | None = None,
+) -> Plan:
+    """Plan a run. Depends on its arguments alone; ``rng`` gives one number, the plan seed. ``memory`` is what
+    randomizer strategies kept of earlier runs of this pack.
+
+    With ``filter_jobs`` the jobs are made at once and handed over; without, they are made when asked for.
+    Raises UserError for anything in the request that is wrong, PluginError when a stage plugin or a filter
+    breaks its contract.
+    """
+    pack = request.pack
+    prepared = prepare(request, stages, rng=rng, randomizers=randomizers, memory=memory)
+    pipeline, setups, maker = prepared.pipeline, prepared.setups, prepared.maker
+    numbers = parse_rows(request.rows, len(pack.rows), pack.name)
+    refuse_problems(pack, numbers)
     count = Count(maker, tuple(number - 1 for number in numbers))
     total = min(request.limit or count.total, count.total)
     limit = total if total < count.total else 0
@@ -238,15 +269,16 @@ def plan_run(
     chosen: Sequence[int] | None = None
     if sample:
         refuse_too_many(sample)
-        key = key_of("sample", picks_seed)
+        key = key_of("sample", prepared.picks_seed)
         chosen = sorted(permute(index, total, key) for index in range(sample))
         total = sample
     all_jobs = Jobs(maker, count, total, chosen)
     line = count.line() + what_part(limit, sample)
     kept = PlanMemory()
     if not too_many(total):
+        before = {} if memory is None else memory
         moved = (
-            Remembered(*place, before.get(place), variants.remember(place, count.slots[place], used))
+            Remembered(*place, before.get(place), prepared.variants.remember(place, count.slots[place], used))
             for place, used in all_jobs.used.items()
         )
         kept = PlanMemory(pack.title, tuple(moved))
@@ -254,8 +286,8 @@ def plan_run(
     warnings = (*pipeline.warnings, *_notes(request.profiles, setups, pipeline.randomization, rows))
     if pipeline.settings.seed_mode == "fixed" and count.sames:
         warnings += (
-            f"pipeline.seed_mode is fixed: the {images:,} images of a combination will be one picture; use "
-            "--count 1, or seed_mode per_image",
+            f"pipeline.seed_mode is fixed: the {maker.images:,} images of a combination will be one picture; "
+            "use --count 1, or seed_mode per_image",
         )
     jobs: Sequence[PlannedJob] = all_jobs
     if filter_jobs is not None:
@@ -264,7 +296,7 @@ def plan_run(
         if len(jobs) != total:
             line += f"; plugins made it {count_of(len(jobs), 'image')}"
     settings = used_settings(pipeline, stages, count=request.count, seed=request.seed)
-    return Plan(pack.title, jobs, line, warnings, plan_seed, pipeline.filename_pattern, settings, kept)
+    return Plan(pack.title, jobs, line, warnings, prepared.plan_seed, pipeline.filename_pattern, settings, kept)
 
 
 def _notes(

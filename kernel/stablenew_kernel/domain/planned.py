@@ -11,7 +11,8 @@ from typing import overload
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JobSpec, JsonValue
 from stablenew_api.randomizer import Slot, Use
-from stablenew_kernel.domain.packs import Pack, Row, located
+from stablenew_kernel.domain.packs import Pack, Problem, Row, located
+from stablenew_kernel.domain.randomizer.grammar import has_grammar
 from stablenew_kernel.domain.randomizer.space import Space, SpaceError
 from stablenew_kernel.domain.randomizer.variants import Place, RowVariants, Uses, Variant, Variants
 from stablenew_kernel.domain.seeds import SeedMode, advance_seed, draw_seed, seed_offset
@@ -27,6 +28,14 @@ AT_ONCE = 256
 """Images of a row whose texts are put together at once."""
 
 _NO_USES = Uses()
+
+
+class RowError(UserError):
+    """A row that cannot be run."""
+
+    def __init__(self, pack: str, problem: Problem) -> None:
+        super().__init__(f"pack {pack}, {problem}")
+        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +95,8 @@ class JobMaker:
         self._rows: dict[int, PlannedRow] = {}
 
     def row(self, place: int) -> PlannedRow:
-        """The row of this place in the pack, from 0. Raises UserError, with row, line and column, for what
-        cannot be resolved."""
+        """The row of this place in the pack, from 0. Raises RowError for what cannot be resolved, another
+        UserError for what no row could have."""
         planned = self._rows.get(place)
         if planned is None:
             planned = self._compile(place)
@@ -95,13 +104,24 @@ class JobMaker:
                 self._rows[place] = planned
         return planned
 
+    def varies(self, place: int) -> bool:
+        """Whether anything in the row of this place has to be resolved. If not, nothing in it can be wrong."""
+        return bool(self._variants.axes) or _any_grammar(self._prompts(self._pack.rows[place])[1])
+
+    def prompt(self, row: Row) -> str:
+        """The row's positive prompt as stages get it, before anything in it is resolved."""
+        return self._variants.prepare(row.positive, row.negative)[0]
+
+    def _prompts(self, row: Row) -> tuple[tuple[str, str], list[tuple[str, str]]]:
+        """The row's texts, and what the stages of the first setup make of them."""
+        texts = self._variants.prepare(row.positive, row.negative)
+        return texts, self._setups.base.prompts(*texts)
+
     def _compile(self, place: int) -> PlannedRow:
         row = self._pack.rows[place]
         setup = self._setups.base
-        texts = self._variants.prepare(row.positive, row.negative)
-        prompts = setup.prompts(*texts)
-        varies = any(sign in text for pair in prompts for text in pair for sign in ("{", "__", "[["))
-        if not varies and not self._variants.axes:
+        texts, prompts = self._prompts(row)
+        if not self._variants.axes and not _any_grammar(prompts):
             final = [(resolve(positive), resolve(negative)) for positive, negative in prompts]
             return PlannedRow(row, texts, final, None)
         space = self._space(row, setup, prompts)
@@ -114,7 +134,7 @@ class JobMaker:
         try:
             return self._variants.space(prompts)
         except SpaceError as error:
-            raise UserError(f"pack {self._pack.name}, {_where(row, setup, prompts, error)}") from error
+            raise RowError(self._pack.name, _problem(row, setup, prompts, error)) from error
 
     def _space_of(self, planned: PlannedRow, setup: Setup) -> Space:
         """The space of the row's prompts in ``setup``: the one of the first setup, unless an axis changes what
@@ -206,18 +226,20 @@ def _sizes(space: Space) -> dict[str, int]:
     return {slot.id: slot.part.size for slot in space.slots}
 
 
-def _where(row: Row, setup: Setup, prompts: Sequence[tuple[str, str]], error: SpaceError) -> str:
+def _any_grammar(prompts: Iterable[tuple[str, str]]) -> bool:
+    return any(has_grammar(positive) or has_grammar(negative) for positive, negative in prompts)
+
+
+def _problem(row: Row, setup: Setup, prompts: Sequence[tuple[str, str]], error: SpaceError) -> Problem:
     """What is wrong, with its place in the file, or else with the stage whose prompt it is."""
     at, which = divmod(error.text, 2)
     finding, text = error.finding, prompts[at][which]
     own = (row.positive, row.negative)[which]
     if text.startswith(own) and finding.at < len(own):
-        return str(located(row.number, finding, row.places[which]))
+        return located(row.number, finding, row.places[which])
     name = setup.stages[at].planned.stage.name
-    return (
-        f"row {row.number}, line {row.line}, prompt of {name}, character {finding.at + 1}: "
-        f"{finding.reason}; {finding.fix}"
-    )
+    reason = f"prompt of {name}, character {finding.at + 1}: {finding.reason}"
+    return Problem(row.line, 1, reason, finding.fix, row.number)
 
 
 class Count:

@@ -69,7 +69,7 @@ def test_the_row_of_the_example_sidecar_is_the_one_described() -> None:
 
 
 def test_the_example_of_a_check_is_a_real_one() -> None:
-    report = check_pack("mine.txt", b"fox, (cat:12)\n\na cat\n\nneg: fog\n")
+    report = check_pack("mine.txt", b"fox, (cat:12)\n\na cat\n\nneg: fog\n", STAGES)
     text = page("packs-and-presets.md")
     for problem in report.problems:
         assert f"  {problem.severity + ':':<8} {problem}" in text

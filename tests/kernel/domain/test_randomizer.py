@@ -259,7 +259,7 @@ def test_later_stages_take_the_same_picks() -> None:
 def test_problems_name_their_place() -> None:
     with pytest.raises(UserError, match=r"pack p\.txt, row 2, line 4, column 3: there is no wildcard __w__"):
         plan("fine\n\ntwo\n  __w__")
-    with pytest.raises(UserError, match="row 1, line 1, prompt of img2img, character 3: nobody defines"):
+    with pytest.raises(UserError, match="line 1, column 1: prompt of img2img, character 3: nobody defines"):
         plan("a", sets=["img2img.enabled=1", "img2img.prompt_adjust=[[s]]"])
     with pytest.raises(UserError, match=r"no plugin provides the randomizer mode 'rotate'; known: fanout, off"):
         plan("{@a|b}")

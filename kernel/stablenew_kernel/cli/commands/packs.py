@@ -17,13 +17,12 @@ from stablenew_api.errors import KernelUnavailable, PluginError, UserError
 from stablenew_api.files import write_new
 from stablenew_kernel.cli.context import App, DefaultGroup, json_option, pass_app
 from stablenew_kernel.cli.exits import ExitCode
-from stablenew_kernel.cli.host import load_host
+from stablenew_kernel.cli.host import load_host, read_settings
 from stablenew_kernel.cli.lists import PackLists, packs_of
 from stablenew_kernel.cli.output import plural, say, say_json, say_table, tell, warn
-from stablenew_kernel.cli.packs import PackFiles, find_packs, read_pack, read_preset, replace_file
+from stablenew_kernel.cli.packs import PackFiles, find_packs, read_pack, replace_file, request_of
 
 if TYPE_CHECKING:
-    from stablenew_api.host import PluginHost
     from stablenew_kernel.domain.packs.check import Inventory, Report
     from stablenew_kernel.domain.packs.model import Pack, Problem, Row
 
@@ -73,8 +72,8 @@ def list_packs(app: App, folders: tuple[str, ...], search: str, lists: bool, as_
         return
     places = _folders(app, folders)
     words = search.casefold().split()
-    host = load_host(app.data)
-    packs = [_summary(app, host, path, words) for folder in places for path in find_packs(folder)]
+    desk = _Desk(app)
+    packs = [_summary(desk, path, words) for folder in places for path in find_packs(folder)]
     if words:
         packs = [pack for pack in packs if pack["matches"] or _has(pack["path"], words)]
     if as_json:
@@ -105,13 +104,13 @@ def _folders(app: App, given: Sequence[str]) -> list[Path]:
     return [folder for folder in (Path("packs").absolute(), app.data.packs) if folder.is_dir()]
 
 
-def _summary(app: App, host: PluginHost, path: Path, words: Sequence[str]) -> dict[str, Any]:
+def _summary(desk: _Desk, path: Path, words: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"path": str(path), "name": path.name, "rows": None, "images": None}
     try:
         files = read_pack(str(path))
+        report = desk.check(files)
     except UserError as error:
         return {**found, "errors": 1, "warnings": 0, "reason": str(error), "matches": []}
-    report = _check(app, files)
     found |= {"errors": report.errors, "warnings": report.warnings, "reason": "", "matches": []}
     if report.pack is None:
         return {**found, "reason": str(report.problems[0])}
@@ -119,29 +118,10 @@ def _summary(app: App, host: PluginHost, path: Path, words: Sequence[str]) -> di
     return {
         **found,
         "rows": len(rows),
-        "images": _images(host, files, report.pack) if not report.errors else None,
+        "images": desk.images(files) if not report.errors else None,
         "sha256": report.pack.sha256,
         "matches": [_plain_row(row) for row in rows if words and _has(f"{row.positive} {row.negative}", words)],
     }
-
-
-def _images(host: PluginHost, files: PackFiles, pack: Pack) -> int | None:
-    """How many images a run without any option makes; None: such a run would be refused.
-
-    The plan that is counted is the one that a run queues."""
-    from random import Random
-
-    from stablenew_kernel.domain.plan import PlanRequest, plan_run
-    from stablenew_kernel.domain.presets import parse_settings
-
-    rng = Random(0)  # noqa: S311  it gives a seed, and no seed changes how many there are
-    try:
-        sidecar = parse_settings(files.sidecar_path.name, files.sidecar) if files.sidecar else None
-        request = PlanRequest(pack, sidecar=sidecar, sidecar_name=files.sidecar_path.name if sidecar else "")
-        plan = plan_run(request, host.stages, rng=rng, randomizers=host.randomizers)
-    except (UserError, PluginError):
-        return None
-    return plan.count
 
 
 def _has(text: str, words: Sequence[str]) -> bool:
@@ -181,9 +161,10 @@ def _plain_row(row: Row) -> dict[str, Any]:
 def show(app: App, file: str, as_json: bool) -> None:
     """Show the rows of the pack FILE as it has them, and what is wrong with them."""
     files = read_pack(file)
-    report = _check(app, files)
+    desk = _Desk(app)
+    report = desk.check(files)
     pack = _readable(files, report)
-    images = _images(load_host(app.data), files, pack) if not report.errors else None
+    images = desk.images(files) if not report.errors else None
     if as_json:
         say_json(
             {
@@ -264,12 +245,12 @@ def check(app: App, files: tuple[str, ...], preset: str, inventory: str, as_json
     An error keeps its row from running, a warning does not; with errors it ends with 1. LoRAs and embeddings
     are compared with --inventory, and with what the nodes report if a kernel runs.
     """
-    settings = _preset(app, preset) if preset else None
+    desk = _Desk(app, preset)
     known = _inventory(app, inventory)
     reports = []
     for path in packs_of(files):
         found = read_pack(path)
-        reports.append((found, _check(app, found, settings, known)))
+        reports.append((found, desk.check(found, known)))
     if as_json:
         checked = [
             {
@@ -298,44 +279,42 @@ def _counts(report: Report) -> str:
     return ", ".join(plural(count, word) for count, word in counts if count) or "no problems"
 
 
-def _check(
-    app: App, files: PackFiles, preset: dict[str, Any] | None = None, inventory: Inventory | None = None
-) -> Report:
-    from stablenew_kernel.domain.packs.check import check_pack
+class _Desk:
+    """Looks at packs as ``stablenew run PACK``, or with ``--preset``, would: the same files, the same plan."""
 
-    return check_pack(
-        files.path.name,
-        files.pack,
-        sidecar_name=files.sidecar_path.name,
-        sidecar=files.sidecar,
-        preset=preset,
-        wildcards=_wildcards(app, files.path),
-        inventory=inventory,
-    )
+    def __init__(self, app: App, preset: str = "") -> None:
+        from random import Random
 
+        from stablenew_kernel.app.planning import Planner
 
-def _wildcards(app: App, pack: Path) -> list[str] | None:
-    """Names of wildcards that files beside the pack, here or in the data folder define; None: not to be known
-    without reading them (.yaml, .json)."""
-    names: list[str] = []
-    folders = (pack.parent / "wildcards", Path("wildcards").absolute(), app.data.root / "wildcards")
-    for folder in dict.fromkeys(folders):
-        for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-            if path.suffix.lower() in (".yaml", ".yml", ".json"):
-                return None
-            if path.suffix.lower() == ".txt":
-                names.append(path.relative_to(folder).with_suffix("").as_posix())
-    return names
+        self._host = load_host(app.data)
+        # No number it draws changes how many images there are, or what is wrong with them.
+        self._planner = Planner(self._host, app.data, read_settings(app.data), Random(0))  # noqa: S311
+        self._preset = preset
 
+    def check(self, files: PackFiles, inventory: Inventory | None = None) -> Report:
+        """What is wrong. Raises UserError for what else it would be run with: preset, wildcards, profiles."""
+        from stablenew_kernel.domain.packs.check import check_pack
 
-def _preset(app: App, given: str) -> dict[str, Any]:
-    from stablenew_kernel.domain.presets import parse_settings
+        run = request_of(files, self._preset)
+        run.sidecar = b""  # the check reads it itself, and says where it is wrong
+        return check_pack(
+            files.path.name,
+            files.pack,
+            self._host.stages,
+            self._host.randomizers,
+            sidecar_name=files.sidecar_path.name,
+            sidecar=files.sidecar,
+            like=self._planner.request(run),
+            inventory=inventory,
+        )
 
-    name, file_name, content = read_preset(given)
-    if name:
-        path = app.data.presets / f"{name}.json"
-        _, file_name, content = read_preset(str(path))
-    return parse_settings(file_name, content)
+    def images(self, files: PackFiles) -> int | None:
+        """How many images a run makes; None: it would be refused."""
+        try:
+            return self._planner.plan(request_of(files, self._preset)).count
+        except (UserError, PluginError):
+            return None
 
 
 def _inventory(app: App, given: str) -> Inventory | None:
@@ -473,7 +452,10 @@ def edit(
         tell(as_json, {"path": str(files.path), "changed": False}, f"{file}: nothing changed")
         return
     replace_file(files.path, files.pack, changed)
-    report = _check(app, read_pack(str(files.path)))
+    try:
+        report = _Desk(app).check(read_pack(str(files.path)))
+    except UserError as error:
+        raise UserError(f"{file}: {done}; it cannot be checked: {error}") from error
     if as_json:
         problems = [_plain_problem(problem) for problem in report.problems]
         say_json({"path": str(files.path), "changed": True, "problems": problems}, indent=1)

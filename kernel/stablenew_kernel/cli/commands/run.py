@@ -17,7 +17,7 @@ from stablenew_kernel.cli.context import App, json_option, pass_app
 from stablenew_kernel.cli.exits import ExitCode
 from stablenew_kernel.cli.lists import PackLists, packs_of
 from stablenew_kernel.cli.output import plain, say, say_json, say_table
-from stablenew_kernel.cli.packs import LARGEST_RUN, read_pack, read_preset, read_wildcards
+from stablenew_kernel.cli.packs import read_pack, request_of
 
 if TYPE_CHECKING:
     from stablenew_client import KernelClient
@@ -171,34 +171,22 @@ def make_request(
     reports: tuple[str, ...],
 ) -> pb.RunRequest:
     """What the options ask for. Raises UserError for a file that cannot be read."""
-    files = read_pack(pack)
-    preset_name, preset_file, preset_json = read_preset(preset) if preset else ("", "", b"")
-    room = LARGEST_RUN - len(files.pack) - len(files.sidecar) - len(preset_json)
-    wildcard_files = read_wildcards(files.path, wildcards, room)
-    from stablenew_proto.v1 import kernel_pb2 as pb
-
-    return pb.RunRequest(
-        pack_name=files.path.name,
-        pack=files.pack,
-        sidecar=files.sidecar,
-        sidecar_name=files.sidecar_path.name if files.sidecar else "",
-        preset=preset_name,
-        preset_json=preset_json,
-        preset_name=preset_file,
-        rows=rows,
-        sets=sets,
-        like_last=like_last,
-        axes=axes,
-        count=count,
-        seed=seed,
-        limit=limit or 0,
-        sample=sample or 0,
-        out_dir=absolute(out),
-        priority=priority,
-        reports=reports,
-        pack_path=pack,
-        wildcards=[pb.NamedFile(name=name, content=content) for name, content in wildcard_files.items()],
-    )
+    request = request_of(read_pack(pack), preset, wildcards)
+    request.rows = rows
+    request.sets.extend(sets)
+    request.like_last = like_last
+    request.axes.extend(axes)
+    if count is not None:
+        request.count = count
+    if seed is not None:
+        request.seed = seed
+    request.limit = limit or 0
+    request.sample = sample or 0
+    request.out_dir = absolute(out)
+    request.priority = priority
+    request.reports.extend(reports)
+    request.pack_path = pack
+    return request
 
 
 def absolute(folder: str) -> str:

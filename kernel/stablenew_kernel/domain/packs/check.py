@@ -7,29 +7,32 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from random import Random
 
-from stablenew_api.errors import UserError
-from stablenew_api.jobs import JsonValue
+from stablenew_api.errors import PluginError, UserError
+from stablenew_api.randomizer import Randomizer
+from stablenew_api.stage import Stage
 from stablenew_kernel.domain.packs.jsontext import JsonText
-from stablenew_kernel.domain.packs.model import LONGEST_PROMPT, Pack, PackError, Piece, Problem, Row, located
+from stablenew_kernel.domain.packs.model import LONGEST_PROMPT, Pack, PackError, Problem, Row, located
 from stablenew_kernel.domain.packs.read import ending_of, parse_pack
 from stablenew_kernel.domain.packs.slots import has_slots, read_slots
 from stablenew_kernel.domain.packs.text import decode
-from stablenew_kernel.domain.presets import overlay, parse_settings
+from stablenew_kernel.domain.plan import PlanRequest, Prepared, prepare
+from stablenew_kernel.domain.planned import JobMaker, RowError
+from stablenew_kernel.domain.presets import parse_settings
+from stablenew_kernel.domain.randomizer.axes import named_slots
 from stablenew_kernel.domain.randomizer.grammar import (
     Finding,
     SlotRef,
-    Wildcard,
+    has_grammar,
     normalize,
     parse,
     references,
     shorten,
 )
-from stablenew_kernel.domain.randomizer.settings import Randomization, parse_randomization
-from stablenew_kernel.domain.randomizer.space import Compiler, Definitions, SpaceError
 
 LONG_PROMPT = 5_000
 """Characters of a prompt that are worth a word: dozens of times what a model reads at once (75 tokens)."""
@@ -57,6 +60,16 @@ _INVISIBLE = re.compile(
     "[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00a0\u00ad\u034f\u061c\u180e\u2000-\u200b\u200e\u200f\u2028-\u202f"
     "\u205f-\u2064\u2066-\u206f\u3000\ufeff\ufff9-\ufffd]|[\u200c\u200d](?![^\x00-\x7f])"
 )
+_PLACE = re.compile(r"line (\d+), column (\d+):? ")
+_NUM = r"(?:[0-2](?:\.\d+)?)"
+_FINE_WITHOUT_LORA = re.compile(
+    rf"(?:[ !-'*-;=?-Z^-z|~]++|\([ !-'*-9;=?-Z^-z|~]*+(?::{_NUM})?\)|\[[ !-'*-;=?-Z^-z|~]*+\])*+"
+)
+"""What most texts are: letters, simple brackets with sensible weights. There is nothing to say about them."""
+_FINE = re.compile(
+    _FINE_WITHOUT_LORA.pattern.removesuffix(")*+") + r"|<lora:[\w./-]++(?::[0-4](?:\.\d+)?)?>)*+"
+)
+"""The same, and LoRAs."""
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _CLOSING = {closing: opening for opening, closing in _PAIRS.items()}
 _MODEL_ENDING = re.compile(r"\.(?:safetensors|ckpt|pt|pth|bin|gguf)$", re.IGNORECASE)
@@ -96,33 +109,38 @@ class Report:
 def check_pack(
     name: str,
     data: bytes,
+    stages: Mapping[str, type[Stage]],
+    randomizers: Mapping[str, type[Randomizer]] | None = None,
     *,
     sidecar_name: str = "",
     sidecar: bytes = b"",
-    preset: JsonValue = None,
-    wildcards: Collection[str] | None = (),
+    like: PlanRequest | None = None,
     inventory: Inventory | None = None,
 ) -> Report:
     """Look at the pack ``name`` with content ``data``. Never raises for what is wrong in the files.
 
-    ``sidecar`` is the content of the ``.json`` beside it (empty: none), ``preset`` the sections of the preset
-    it will be run with. ``wildcards`` are names that files define; None: they cannot be known. ``inventory``:
-    what nodes have; None: nobody knows.
+    Its errors are what its plan refuses: they come from the plan's own compiling of each row. ``stages`` and
+    ``randomizers`` are those of the plan; ``sidecar`` is the content of the ``.json`` beside the pack (empty:
+    none). ``like`` has the rest of what it will be run with: preset, wildcards, profiles. ``inventory``: what
+    nodes have; None: nobody knows.
     """
     try:
         pack = parse_pack(name, data)
     except PackError as error:
         return Report(None, (error.problem,))
     beside = _Sidecar(sidecar_name, sidecar if sidecar_name != name else data)
-    randomization = beside.randomization(preset)
-    looked = _Rows(pack, randomization, wildcards, inventory or Inventory())
+    request = replace(like, pack=pack) if like is not None else PlanRequest(pack)
+    prepared = beside.prepare(request, stages, randomizers)
+    looked = _Rows(pack, prepared, inventory or Inventory())
     found = [*pack.problems, *looked.problems()]
     found.sort(key=lambda problem: (problem.line, problem.column))
     if ending_of(name) != ".json":
         found.extend(beside.differences(pack))
     found.extend(beside.problems)
-    if randomization is not None:
-        found.extend(beside.unused(randomization, looked.used))
+    if prepared is not None:
+        # What rows that cannot run would use is not known: whatever somebody names may be.
+        named = named_slots(looked.refused, prepared.axes.randomization) if looked.refused else set()
+        found.extend(beside.unused(looked.used | named | prepared.axes.of_matrix))
     return Report(pack, tuple(found), tuple(looked.slots), tuple(looked.wildcards))
 
 
@@ -144,29 +162,26 @@ class _Sidecar:
         except PackError as error:
             self._say(error.problem)
 
-    def randomization(self, preset: JsonValue) -> Randomization | None:
-        """The definitions of sidecar and preset together; None: they cannot be read."""
-        layers = [preset] if isinstance(preset, dict) else []
-        if self._data:
-            if self._doc is None:
-                return None
-            try:
-                layers.append(parse_settings(self.name, self._data))
-            except UserError as error:
-                self._wrong(("preset_data",), error)
-                return None
-        section = overlay({}, *layers).get("randomization")
-        if section is None:
-            section = {}
+    def prepare(
+        self,
+        request: PlanRequest,
+        stages: Mapping[str, type[Stage]],
+        randomizers: Mapping[str, type[Randomizer]] | None,
+    ) -> Prepared | None:
+        """All of the plan but its rows; None: it is refused, whatever the rows are."""
+        if self._data and self._doc is None:
+            return None
         clashes = list(self._clashes())
         self.problems.extend(clashes)
         try:
-            if not isinstance(section, dict):
-                raise UserError(f"{self.name}: randomization is no object of settings")
-            return parse_randomization(section, self.name)
-        except UserError as error:
+            if self._data:
+                values = parse_settings(self.name, self._data)
+                request = replace(request, sidecar=values, sidecar_name=self.name)
+            # No seed changes what is refused.
+            return prepare(request, stages, rng=Random(0), randomizers=randomizers)  # noqa: S311
+        except (UserError, PluginError) as error:
             if not clashes:
-                self._wrong(self._section(), error)
+                self.problems.append(self._refused(str(error), request.preset_name))
             return None
 
     def _section(self) -> tuple[str, ...]:
@@ -201,19 +216,10 @@ class _Sidecar:
                 )
                 yield Problem(*self._doc.place(at), reason, "rename one", file=self.name)
 
-    def unused(self, randomization: Randomization, used: Collection[str]) -> Iterator[Problem]:
+    def unused(self, used: Collection[str]) -> Iterator[Problem]:
         """Slots that the sidecar defines and nothing names."""
-        if self._doc is None:
-            return
-        wanted = set(used) | _named(randomization, [randomization.base_prompt])
-        waiting = list(wanted)
-        while waiting:  # a slot that is used may have values that name others
-            for name in _named(randomization, randomization.definitions.slots.get(waiting.pop(), ())):
-                if name not in wanted:
-                    wanted.add(name)
-                    waiting.append(name)
         for name, at in self._names():
-            if normalize(name) not in wanted:
+            if self._doc is not None and normalize(name) not in used:
                 yield Problem(
                     *self._doc.place(at),
                     f"no row uses the matrix slot {shorten(name)!r}",
@@ -239,30 +245,29 @@ class _Sidecar:
             at = self._doc.where(("pack_data", "slots"))
             yield Problem(*self._doc.place(at), reason, f"the {what}", severity="warning", file=self.name)
 
-    def _wrong(self, path: Sequence[str], error: UserError) -> None:
-        """An error whose text says the field; the place is that of the section."""
-        text = str(error).removeprefix(f"{self.name}: ")
-        reason, _, fix = text.rpartition("; ")
-        place = (1, 1) if self._doc is None else self._doc.place(self._doc.where(path))
-        self._say(Problem(*place, reason or text, fix if reason else "correct it"))
+    def _refused(self, text: str, preset: str) -> Problem:
+        """What the plan says about settings: with the place that it names, else that of the section."""
+        file, place = self.name, (1, 1)
+        for kind, name in (("preset", preset), ("sidecar", self.name), ("", self.name)):
+            start = f"{kind} {name}".strip()
+            if name and text.startswith((f"{start}, ", f"{start}: ")):
+                file, text = name, text[len(start) + 2 :]
+                break
+        if found := _PLACE.match(text):
+            place, text = (int(found[1]), int(found[2])), text[found.end() :]
+        elif self._doc is not None and file == self.name:
+            named = text.partition(":")[0].split(".")[0]
+            place = self._doc.place(self._doc.where(self._section() if named == "randomization" else (named,)))
+        return Problem(*place, *_halves(text), file=file)
 
     def _say(self, problem: Problem) -> None:
         self.problems.append(Problem(problem.line, problem.column, problem.reason, problem.fix, file=self.name))
 
 
-def _named(randomization: Randomization, texts: Sequence[str]) -> set[str]:
-    """The matrix slots that ``texts`` name, also by way of wildcards that the settings define."""
-    found: set[str] = set()
-    seen: set[str] = set()
-    waiting = list(texts)
-    while waiting:
-        for reference in references(parse(waiting.pop()).nodes):
-            if isinstance(reference, SlotRef):
-                found.add(normalize(reference.name))
-            elif reference.path not in seen:
-                seen.add(reference.path)
-                waiting.extend(randomization.definitions.wildcards.get(reference.path, ()))
-    return found
+def _halves(text: str) -> tuple[str, str]:
+    """What is wrong, and what to do: the halves of an error of the plan."""
+    reason, _, fix = text.rpartition("; ")
+    return (reason, fix) if reason else (text, "correct it")
 
 
 def _without_prompt(row: Row) -> Problem:
@@ -281,51 +286,74 @@ def _without_prompt(row: Row) -> Problem:
 class _Rows:
     """Looks at each row."""
 
-    def __init__(
-        self,
-        pack: Pack,
-        randomization: Randomization | None,
-        wildcards: Collection[str] | None,
-        inventory: Inventory,
-    ) -> None:
+    def __init__(self, pack: Pack, prepared: Prepared | None, inventory: Inventory) -> None:
         self._pack = pack
-        self._randomization = randomization
-        self._files = wildcards
+        self._prepared = prepared
         self._known = {
             kind: None if names is None else {plain_name(name): name for name in names}
             for kind, names in (("lora", inventory.loras), ("embedding", inventory.embeddings))
         }
-        definitions = randomization.definitions if randomization is not None else Definitions({}, {})
-        # What files define is not looked into here: a stand-in text for each takes its place.
-        files = dict.fromkeys(wildcards or (), ("x",))
-        self._definitions = Definitions(definitions.slots, {**files, **definitions.wildcards})
-        self._compiler = Compiler(self._definitions)
+        self._fine = (_FINE if inventory.loras is None else _FINE_WITHOUT_LORA).fullmatch
         self.used: set[str] = set()
-        """Normalized names of matrix slots that the rows name."""
+        """Normalized names of matrix slots that the rows use, by way of others and of wildcards, too."""
+        self.refused: list[str] = []
+        """Texts of rows that cannot run."""
         self.slots: dict[str, None] = {}
         self.wildcards: dict[str, None] = {}
 
     def problems(self) -> Iterator[Problem]:
         """All of them, row by row."""
-        first: dict[tuple[str, str], int] = {}
-        for row in self._pack.rows:
-            for text, pieces in zip((row.positive, row.negative), row.places, strict=True):
-                if text and len(text) <= LONGEST_PROMPT:
-                    yield from self._text(row, text, pieces)
-            if not row.positive:
+        maker = self._prepared.maker if self._prepared is not None else None
+        broken = {problem.row for problem in self._pack.problems}
+        first: dict[str, int] = {}
+        for place, row in enumerate(self._pack.rows):
+            positive, negative = row.positive, row.negative
+            if row.number in broken:
+                self.refused += (positive, negative)
+            elif maker is not None and maker.varies(place):
+                yield from self._planned(maker, place, row)
+            for which, text in enumerate((positive, negative)):
+                if has_grammar(text):
+                    self._name(text)
+                if not (len(text) <= LONG_PROMPT and self._fine(text)) and len(text) <= LONGEST_PROMPT:
+                    yield from self._doubts(row, which, text)
+            if not positive and not (maker is not None and maker.prompt(row).strip()):
                 yield _without_prompt(row)
-            other = first.setdefault((row.positive, row.negative), row.number)
+            # Neither text has a line break in it.
+            other = first.setdefault(f"{positive}\n{negative}", row.number)
             if other != row.number:
                 reason = f"the same as row {other}"
                 yield Problem(row.line, 1, reason, "take one out, or change it", row.number, "warning")
 
-    def _text(self, row: Row, text: str, pieces: Sequence[Piece]) -> Iterator[Problem]:
-        if "{" in text or "__" in text or "[[" in text:
-            yield from self._randomized(row, text, pieces)
+    def _planned(self, maker: JobMaker, place: int, row: Row) -> Iterator[Problem]:
+        """Why the plan refuses the row, if it does."""
+        try:
+            planned = maker.row(place)
+        except RowError as error:
+            problem = error.problem
+        except (UserError, PluginError) as error:
+            reason, fix = _halves(str(error))
+            problem = Problem(row.line, 1, reason, fix, row.number)
+        else:
+            for space in planned.spaces.values():
+                self.used.update(slot.id for slot in space.slots if slot.kind == "slot")
+            return
+        self.refused += (row.positive, row.negative)
+        yield problem
+
+    def _name(self, text: str) -> None:
+        """Remember what the text names."""
+        for reference in references(parse(text).nodes):
+            if isinstance(reference, SlotRef):
+                self.slots.setdefault(reference.name)
+            else:
+                self.wildcards.setdefault(reference.path)
+
+    def _doubts(self, row: Row, which: int, text: str) -> Iterator[Problem]:
         for number, (at, reason, fix) in enumerate(self._looks(text)):
             if number == MOST:
                 reason, fix = f"more than {MOST} things to say about this row", "mend those above first"
-            yield located(row.number, Finding(at, reason, fix), pieces, "warning")
+            yield located(row.number, Finding(at, reason, fix), row.places[which], "warning")
             if number == MOST:
                 return
 
@@ -347,50 +375,6 @@ class _Rows:
         if ">" in text:
             for tag in _HALF_TAG.finditer(text):
                 yield tag.start(), f"{shorten(tag[0])} lacks its <", f"write <{shorten(tag[0])}"
-
-    def _randomized(self, row: Row, text: str, pieces: Sequence[Piece]) -> Iterator[Problem]:
-        template = parse(text)
-        if template.problems:
-            return  # among the pack's own
-        named = list(references(template.nodes))
-        unknown = list(self._unknown(named))
-        for finding, severity in unknown:
-            yield located(row.number, finding, pieces, "error" if severity else "warning")
-        if named and not unknown and self._randomization is not None:
-            try:
-                self._compiler.compile([(text, "")])
-            except SpaceError as error:  # in the values: a cycle, a brace that is never closed
-                yield located(row.number, error.finding, pieces)
-
-    def _unknown(self, named: Sequence[SlotRef | Wildcard]) -> Iterator[tuple[Finding, bool]]:
-        """Names that nobody defines, and whether that is sure."""
-        for reference in named:
-            if isinstance(reference, SlotRef):
-                name = normalize(reference.name)
-                self.used.add(name)
-                self.slots.setdefault(reference.name)
-                if self._randomization is not None and not self._definitions.slots.get(name):
-                    yield (
-                        Finding(
-                            reference.at,
-                            f"nobody defines the matrix slot [[{shorten(reference.name)}]]",
-                            _hint(name, self._definitions.slots, "define it in randomization.matrix.slots"),
-                        ),
-                        True,
-                    )
-                continue
-            self.wildcards.setdefault(reference.path)
-            if self._randomization is not None:
-                self.used |= _named(self._randomization, self._definitions.wildcards.get(reference.path, ()))
-            known = self._definitions.wildcards
-            if self._randomization is None or "*" in reference.path or known.get(reference.path):
-                continue
-            finding = Finding(
-                reference.at,
-                f"there is no wildcard __{shorten(reference.path)}__",
-                _hint(reference.path, known, "define it in randomization.wildcards.tokens"),
-            )
-            yield finding, self._files is not None
 
     def _tags(self, text: str) -> Iterator[tuple[int, str, str]]:
         for tag in _OPEN_TAG.finditer(text):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -58,6 +58,10 @@ class Piece(NamedTuple):
     column: int
 
 
+Places = tuple[Sequence[Piece], Sequence[Piece]]
+"""Where the text of positive and negative comes from."""
+
+
 class Row(NamedTuple):
     """One prompt of a pack, before any token rule."""
 
@@ -69,8 +73,25 @@ class Row(NamedTuple):
     negative: str
     template: str
     """The row's lines as the file has them, comments left out."""
-    places: tuple[Sequence[Piece], Sequence[Piece]] = ((), ())
-    """Where the text of positive and negative comes from."""
+    source: Callable[[int, int], Places] = lambda number, line: ((), ())
+    """Finds :attr:`places`: few rows are ever asked for them, and a pack may have very many rows."""
+
+    @property
+    def places(self) -> Places:
+        """Where the text of positive and negative comes from."""
+        return self.source(self.number, self.line)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same text, in the same place."""
+        return isinstance(other, Row) and self[:5] == other[:5]
+
+    def __ne__(self, other: object) -> bool:
+        """Whether it is another text, or in another place."""
+        return not self == other
+
+    def __hash__(self) -> int:
+        """Of what counts for equality."""
+        return hash(self[:5])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from stablenew_kernel.domain.packs.model import LONGEST_PROMPT, Pack, PackError, Problem, Row, located
 from stablenew_kernel.domain.packs.slots import slot_rows
 from stablenew_kernel.domain.packs.text import decode, tsv_rows, txt_rows
-from stablenew_kernel.domain.randomizer.grammar import Finding, parse
+from stablenew_kernel.domain.randomizer.grammar import Finding, has_grammar, parse
 from stablenew_kernel.domain.tokens import embedding_slips
 
 ENDINGS = (".txt", ".tsv", ".json")
@@ -51,23 +51,22 @@ def read_rows(name: str, text: str) -> tuple[tuple[Row, ...], tuple[Problem, ...
     else:
         rows = tuple((tsv_rows if ending == ".tsv" else txt_rows)(text))
     for row in rows:
-        problems.extend(_problems(row))
+        for which, text in enumerate((row.positive, row.negative)):
+            if "<" in text or has_grammar(text) or len(text) > LONGEST_PROMPT:
+                problems.extend(located(row.number, found, row.places[which]) for found in _findings(text))
     return rows, tuple(problems)
 
 
-def _problems(row: Row) -> Iterator[Problem]:
-    for text, pieces in zip((row.positive, row.negative), row.places, strict=True):
-        if len(text) > LONGEST_PROMPT:
-            finding = Finding(
-                0,
-                f"a prompt of {len(text):,} characters, all in one row",
-                f"at most {LONGEST_PROMPT:,} can be read; separate the prompts with blank lines",
-            )
-            yield located(row.number, finding, pieces)
-            continue
-        if "{" in text or "__" in text or "[[" in text:
-            for finding in parse(text).problems:
-                yield located(row.number, finding, pieces)
-        if "<" in text:
-            for at, reason, fix in embedding_slips(text):
-                yield located(row.number, Finding(at, reason, fix), pieces)
+def _findings(text: str) -> Iterator[Finding]:
+    if len(text) > LONGEST_PROMPT:
+        yield Finding(
+            0,
+            f"a prompt of {len(text):,} characters, all in one row",
+            f"at most {LONGEST_PROMPT:,} can be read; separate the prompts with blank lines",
+        )
+        return
+    if has_grammar(text):
+        yield from parse(text).problems
+    if "<" in text:
+        for slip in embedding_slips(text):
+            yield Finding(*slip)

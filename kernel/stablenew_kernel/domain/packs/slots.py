@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from stablenew_api.jobs import JsonValue
 from stablenew_kernel.domain.packs.jsontext import JsonText, Node
-from stablenew_kernel.domain.packs.model import LONGEST_PROMPT, Piece, Problem, Row
-from stablenew_kernel.domain.packs.text import make_row, split_lines
+from stablenew_kernel.domain.packs.model import LONGEST_PROMPT, Piece, Places, Problem, Row
+from stablenew_kernel.domain.packs.text import split_lines
 
 SLOTS = ("pack_data", "slots")
 FIELDS = ("positive_embeddings", "text", "loras", "negative_embeddings", "negative")
@@ -71,6 +71,7 @@ def read_slots(doc: JsonText, problems: list[Problem]) -> list[Slot]:
     if not isinstance(node.value, list):
         raise doc.wrong(node.start, "pack_data.slots is no list", "write [{...}, {...}]")
     slots: list[Slot] = []
+    places: dict[int, Places] = {}
     for element in doc.children(node.start):
         if element.value is None or element.value == {}:
             continue
@@ -91,11 +92,13 @@ def read_slots(doc: JsonText, problems: list[Problem]) -> list[Slot]:
             parts = {field: [] for field in FIELDS}
         positive = [piece for field in FIELDS[:3] for piece in parts[field]]
         negative = [piece for field in FIELDS[3:] for piece in parts[field]]
-        row = make_row(number, line, positive, negative, "")
-        template = row.positive + (f"\nneg: {row.negative}" if row.negative else "")
-        texts = {field: tuple(piece.text for piece in pieces) for field, pieces in parts.items()}
+        places[number] = positive, negative
+        texts = [" ".join([piece.text for piece in pieces]) for pieces in (positive, negative)]
+        template = texts[0] + (f"\nneg: {texts[1]}" if texts[1] else "")
+        row = Row(number, line, texts[0], texts[1], template, lambda number, line: places[number])
+        own = {field: tuple(piece.text for piece in pieces) for field, pieces in parts.items()}
         if positive or negative or (problems and problems[-1].row == number):
-            slots.append(Slot(element_index(element), texts, row._replace(template=template)))
+            slots.append(Slot(element_index(element), own, row))
     return slots
 
 

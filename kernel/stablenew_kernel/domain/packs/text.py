@@ -9,10 +9,12 @@ prompt. The text of a row is kept as the file has it; what the tokens in it turn
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import chain
 from typing import Literal
 
-from stablenew_kernel.domain.packs.model import PackError, Piece, Problem, Row
+from stablenew_kernel.domain.packs.model import PackError, Piece, Places, Problem, Row
 
 BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -97,44 +99,67 @@ def _field(line: str, start: int) -> Piece:
 
 def txt_rows(text: str) -> Iterator[Row]:
     """The rows of a ``.txt``."""
-    positive: list[Piece] = []
-    negative: list[Piece] = []
+    source = TxtPlaces(text).of
+    positive: list[str] = []
+    negative: list[str] = []
     whole: list[str] = []
-    first = count = 0
-    for number, line in enumerate([*split_lines(text), ""], start=1):
-        kind, words, column = read_line(line)
-        if kind == "blank":
+    first = count = number = 0
+    for line in chain(split_lines(text), ("",)):  # as read_line() has it, without its calls
+        number += 1
+        words = line.strip()
+        if not words:
             if whole:
                 count += 1
-                yield make_row(count, first, positive, negative, "\n".join(whole))
+                yield Row(count, first, " ".join(positive), " ".join(negative), "\n".join(whole), source)
                 positive, negative, whole = [], [], []
-        elif kind != "comment":
-            if not whole:
-                first = number
-            whole.append(line)
-            if words:
-                (positive if kind == "positive" else negative).append(Piece(words, number, column))
+            continue
+        sign = words[0]
+        if sign == "#":
+            continue
+        if not whole:
+            first = number
+        whole.append(line)
+        if sign not in "nN" or words[:4].lower() != "neg:":
+            positive.append(words)
+        elif rest := words[4:].lstrip():
+            negative.append(rest)
+
+
+class TxtPlaces:
+    """Finds where the texts of a ``.txt`` come from."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return split_lines(self._text)
+
+    def of(self, number: int, line: int) -> Places:
+        """The pieces of the row that begins in ``line``."""
+        found: tuple[list[Piece], list[Piece]] = [], []
+        for at in range(line, len(self._lines) + 1):
+            kind, words, column = read_line(self._lines[at - 1])
+            if kind == "blank":
+                break
+            if words and kind != "comment":
+                found[kind == "negative"].append(Piece(words, at, column))
+        return found
 
 
 def tsv_rows(text: str) -> Iterator[Row]:
     """The rows of a ``.tsv``."""
+    lines = split_lines(text)
     count = 0
-    for number, line in enumerate(split_lines(text), start=1):
+
+    def places(number: int, line: int) -> Places:
+        fields = read_fields(lines[line - 1]) or ()
+        positive, negative = ([field._replace(line=line)] if field and field.text else [] for field in fields)
+        return positive, negative
+
+    for number, line in enumerate(lines, start=1):
         fields = read_fields(line)
         if fields is not None:
             count += 1
-            positive, negative = (
-                [field._replace(line=number)] if field and field.text else [] for field in fields
-            )
-            yield make_row(count, number, positive, negative, line)
-
-
-def make_row(
-    number: int, line: int, positive: Sequence[Piece], negative: Sequence[Piece], template: str
-) -> Row:
-    """A row whose texts are the pieces joined with one space."""
-    return Row(number, line, _join(positive), _join(negative), template, (positive, negative))
-
-
-def _join(pieces: Sequence[Piece]) -> str:
-    return pieces[0].text if len(pieces) == 1 else " ".join([piece.text for piece in pieces])
+            positive, negative = fields
+            yield Row(count, number, positive.text, negative.text if negative else "", line, places)

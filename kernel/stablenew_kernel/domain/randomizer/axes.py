@@ -66,6 +66,8 @@ class Axes:
     """What these add to each row's positive and negative prompt."""
     joints: Mapping[str, str] = field(default_factory=dict)
     """Of these tags: which others each walks together with."""
+    of_matrix: frozenset[str] = frozenset()
+    """Normalized names of the matrix slots that are axes."""
 
 
 def plan_axes(
@@ -83,23 +85,9 @@ def plan_axes(
 
     Raises UserError for an axis that is no setting of a stage that runs, or whose values are none for it.
     """
-    named = _named(texts, randomization)
-    matrix = randomization.modes["slot"]
-    found = [
-        *_of_pipeline(pipeline, pipeline_source),
-        *randomization.axes,
-        *(
-            AxisSettings(
-                name,
-                tuple(values),
-                randomization.slot_modes.get(name, matrix),
-                f"{randomization.source}: randomization.matrix",
-                "" if name in randomization.slot_modes else "matrix",
-            )
-            for name, values in randomization.definitions.slots.items()
-            if matrix != "off" and name not in named and values and ("." in name or _is_setting(name, running))
-        ),
-    ]
+    named = named_slots(texts, randomization)
+    matrix = tuple(_of_matrix(randomization, running, named))
+    found = [*_of_pipeline(pipeline, pipeline_source), *randomization.axes, *matrix]
     settings: dict[str, Axis] = {}
     tags: dict[str, AxisSettings] = {}
     for axis in (*found, *asked):
@@ -118,13 +106,14 @@ def plan_axes(
         settings[made.id] = made
     left = tuple(axis for axis in settings.values() if axis.options and axis.mode != "off")
     _refuse_twice(left)
-    return _with_tags(
-        left, {tag: axis for tag, axis in tags.items() if axis.mode != "off"}, randomization, named
+    tags = {tag: axis for tag, axis in tags.items() if axis.mode != "off"}
+    return replace(
+        _with_tags(left, tags, randomization, named), of_matrix=frozenset(axis.field for axis in matrix)
     )
 
 
-def _named(texts: Iterable[str], randomization: Randomization) -> set[str]:
-    """Matrix slots that some text or definition names."""
+def named_slots(texts: Iterable[str], randomization: Randomization) -> set[str]:
+    """Matrix slots that one of ``texts`` or some definition names, normalized."""
     definitions = randomization.definitions
     every = (
         *texts,
@@ -158,6 +147,21 @@ def _of_pipeline(pipeline: PipelineSettings, source: Callable[[str], str]) -> It
                 raise UserError(f'{where}: {item!r} is not {{"name": NAME, "strength": NUMBER}}')
             values.append("" if (name or "").casefold() in _NONE else f"{name}:{strength:g}")
         yield AxisSettings("hypernetwork", tuple(values), mode, where, VARIANTS)
+
+
+def _of_matrix(
+    randomization: Randomization, running: Sequence[type[Stage]], named: set[str]
+) -> Iterable[AxisSettings]:
+    mode = randomization.modes["slot"]
+    for name, values in randomization.definitions.slots.items():
+        if mode != "off" and name not in named and values and ("." in name or _is_setting(name, running)):
+            yield AxisSettings(
+                name,
+                tuple(values),
+                randomization.slot_modes.get(name, mode),
+                f"{randomization.source}: randomization.matrix",
+                "" if name in randomization.slot_modes else "matrix",
+            )
 
 
 def _axis(axis: AxisSettings, running: Sequence[type[Stage]], stages: Mapping[str, type[Stage]]) -> Axis:

@@ -159,11 +159,16 @@ class Template:
     problems: tuple[Finding, ...]
 
 
+def has_grammar(text: str) -> bool:
+    """Whether ``text`` may be anything else than plain text."""
+    return "{" in text or "__" in text or "[[" in text
+
+
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Template:
     """Take ``text`` apart. Never raises: what is wrong is in :attr:`Template.problems`. Linear in the length of
     ``text``."""
-    if "{" not in text and "__" not in text and "[[" not in text:
+    if not has_grammar(text):
         return Template(text, (text,) if text else (), ())
     if len(text) > MAX_TEXT:
         found = Finding(

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import partial
 
 from stablenew_api.randomizer import Slot
@@ -436,10 +437,14 @@ class Compiler:
         name = normalize(node.name)
         values = self._definitions.slots.get(name)
         if not values:
-            known = ", ".join(sorted(self._definitions.slots)) or "none"
+            known = sorted(self._definitions.slots)
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean [[{close[0]}]]? Else " if close else ""
+            shown = ", ".join(known[:10]) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
             raise Wrong(
                 f"nobody defines the matrix slot [[{node.name}]]",
-                rf"define it in randomization.matrix.slots (defined: {known}), or write \[ for a bracket",
+                rf"{hint}define it in randomization.matrix.slots (defined: {shown or 'none'}), "
+                r"or write \[ for a bracket",
             )
         title = f"[[{name}]]"
         one = WildcardList(title, "", tuple(Value(value) for value in values))

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablenew_api.errors import UserError
-from stablenew_kernel.domain.packs import parse_pack
-from stablenew_kernel.domain.packs.check import Inventory, Report, check_pack
+from stablenew_kernel.domain.packs import Pack
+from stablenew_kernel.domain.packs.check import Inventory, Report, _Rows, check_pack
 from stablenew_kernel.domain.packs.inventory import parse_inventory
 from stablenew_kernel.domain.plan import PlanRequest, plan_run
 from stablenew_plugins.randomizers.random import RandomPicks
@@ -22,9 +22,18 @@ from stablenew_plugins.stages.txt2img import Txt2Img
 RANDOMIZERS = {"random": RandomPicks, "fanout": RandomPicks, "rotate": RandomPicks}
 
 
+STAGES = {"txt2img": Txt2Img}
+EMPTY = Pack("", "", ())
+
+
+def check_bytes(name: str, data: bytes, sidecar: bytes = b"", **more: Any) -> Report:
+    return check_pack(name, data, STAGES, RANDOMIZERS, sidecar_name="p.json", sidecar=sidecar, **more)
+
+
 def check(text: str, sidecar: object = None, name: str = "p.txt", **more: Any) -> Report:
     beside = b"" if sidecar is None else json.dumps(sidecar, indent=1).encode("utf-8")
-    return check_pack(name, text.encode("utf-8"), sidecar_name="p.json", sidecar=beside, **more)
+    inventory = more.pop("inventory", None)
+    return check_bytes(name, text.encode("utf-8"), beside, inventory=inventory, like=PlanRequest(EMPTY, **more))
 
 
 def said(report: Report) -> list[str]:
@@ -98,7 +107,9 @@ def test_slots_are_compared_with_their_definitions() -> None:
     sidecar = matrix(**{"Day-Time": ["dawn", "[[hue]] noon"], "hue": ["red"], "left over": ["x"]})
     report = check("a [[day_time]], [[DAY TIME]], [[huge]]", sidecar)
     assert said(report) == [
-        "error: row 1, line 1, column 31: nobody defines the matrix slot [[huge]]; did you mean hue ?",
+        "error: row 1, line 1, column 31: nobody defines the matrix slot [[huge]]; did you mean [[hue]]? "
+        "Else define it in randomization.matrix.slots (defined: day_time, hue, left_over), or write \\[ for a "
+        "bracket",
         "warning: p.json, line 18, column 5: no row uses the matrix slot 'left over'; write [[left over]] "
         "where it belongs, or take it out",
     ]
@@ -124,12 +135,64 @@ def test_what_the_definitions_hide_is_found() -> None:
 def test_wildcards_come_from_sidecar_and_files() -> None:
     sidecar = {"randomization": {"wildcards": {"tokens": [{"token": "__mood__", "values": ["x"]}]}}}
     text = "__mood__ __hair/colour__ __hat*__ __modd__"
-    report = check(text, sidecar, wildcards=["hair/colour", "hats"])
+    files = {"hair/colour.txt": b"red", "any.yaml": b"hats: [top]"}
+    report = check(text, sidecar, wildcards=[files])
     assert said(report) == [
-        "error: row 1, line 1, column 35: there is no wildcard __modd__; did you mean mood ?"
+        "error: row 1, line 1, column 35: there is no wildcard __modd__; did you mean __mood__? For "
+        "underscores: \\__"
     ]
     assert report.wildcards == ("mood", "hair/colour", "hat*", "modd")
-    assert [problem.severity for problem in check("__x__", wildcards=None).problems] == ["warning"]
+    assert said(check("__hats__", wildcards=[files])) == []
+
+
+def test_what_is_wrong_in_a_wildcard_file_is_said_with_its_place() -> None:
+    report = check("a\n\n__w__", wildcards=[{"w.txt": b"fine\n{x\n"}])
+    (problem,) = report.problems
+    assert (problem.severity, problem.row, problem.line) == ("error", 2, 3)
+    assert "wildcard file w.txt, line 2, column 1: this { is never closed" in problem.reason
+
+
+def test_a_slot_that_is_a_setting_is_an_axis() -> None:
+    sidecar = matrix(**{"steps": ["10", "20"], "txt2img.cfg_scale": ["5"], "lora": ["a:1"], "size": ["64x64"]})
+    assert said(check("a", sidecar)) == []
+    (problem,) = check("a", matrix(steps=["10", "many"])).problems
+    assert (problem.severity, problem.file, problem.row) == ("error", "p.json", 0)
+    assert "value 2" in problem.reason
+    assert "'many' is not a whole number" in problem.reason
+    assert (problem.line, problem.column) == (2, 19)
+    off = {"randomization": {"matrix": {"enabled": False, "slots": [{"name": "steps", "values": ["9"]}]}}}
+    assert "no row uses the matrix slot 'steps'" in said(check("a", off))[0]
+
+
+def test_a_base_prompt_takes_the_place_of_the_rows() -> None:
+    base = {"randomization": {"matrix": {"base_prompt": "a fox", "prompt_mode": "replace"}}}
+    assert said(check("neg: fog", base)) == []
+    assert said(check("a [[nobody]]", base)) == []
+    base = {"randomization": {"matrix": {"base_prompt": "a [[nobody]] fox"}}}
+    assert said(check("a\n\nb", base)) == [
+        f"error: row {row}, line {line}, column 1: prompt of txt2img, character 3: nobody defines the matrix "
+        "slot [[nobody]]; define it in randomization.matrix.slots (defined: none), or write \\[ for a bracket"
+        for row, line in ((1, 1), (2, 3))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "words"),
+    [
+        (
+            {"txt2img": {"steps": "many"}},
+            "p.json, line 3, column 3: txt2img.steps: 'many' is not a whole",
+        ),
+        ({"pipeline": {"adetailer_enabled": True}}, "enables stage 'adetailer', which no plugin provides"),
+        ({"randomization": {"matrix": {"mode": "none"}}}, "'none' is not one of"),
+        ({"randomization": {"axes": [{"field": "nothing", "values": [1]}]}}, "'nothing'"),
+    ],
+)
+def test_settings_that_the_plan_refuses_are_errors_of_the_sidecar(sidecar: object, words: str) -> None:
+    (problem,) = check("a", sidecar).problems
+    assert (problem.severity, problem.file) == ("error", "p.json")
+    assert words in str(problem)
+    assert (problem.line, problem.column) != (1, 1)
 
 
 def test_a_preset_may_define_what_the_sidecar_does_not() -> None:
@@ -170,7 +233,7 @@ def test_what_is_no_inventory_is_refused(data: bytes) -> None:
         (b'{"txt2img": {"steps": 30,}}', (1, 26), "Illegal trailing comma|Expecting property name"),
         (b"{\n 'a': 1}", (2, 2), "Expecting property name"),
         (b"[]", (1, 1), "no JSON object"),
-        (b'{"preset_data": 4}', (1, 17), "preset_data must be a JSON object"),
+        (b'{"preset_data": 4}', (1, 2), "preset_data must be a JSON object"),
         (b'{"x": 1,\n "randomization": {"matrix": {"limit": -1}}}', (2, 19), "limit"),
         (b'{"x": "\xe9"}', (1, 8), "not UTF-8"),
     ],
@@ -178,7 +241,7 @@ def test_what_is_no_inventory_is_refused(data: bytes) -> None:
 def test_a_broken_sidecar_is_reported_with_its_place(
     sidecar: bytes, place: tuple[int, int], words: str
 ) -> None:
-    report = check_pack("p.txt", b"a", sidecar_name="p.json", sidecar=sidecar)
+    report = check_bytes("p.txt", b"a", sidecar)
     (problem,) = report.problems
     assert problem.severity == "error"
     assert problem.file == "p.json"
@@ -234,7 +297,7 @@ BIG = 10 * 2**20
 def test_bad_input_is_answered_quickly_and_with_its_place(data: bytes, words: str) -> None:
     name = "p.json" if data[:1] in (b"[",) or data[:2] == b'{"' else "p.txt"
     begun = time.process_time()
-    report = check_pack(name, data, sidecar_name="p.json", sidecar=data)
+    report = check_bytes(name, data, data)
     spent = time.process_time() - begun
     assert words in "\n".join(said(report))
     assert report.errors + report.warnings == len(report.problems)
@@ -246,7 +309,7 @@ def test_a_large_pack_is_checked_in_linear_time() -> None:
         row = "a castle, (golden light:1.2), number {}, {{red|blue}}, [fog]\nneg: people, text\n"
         data = "\n".join(row.format(number) for number in range(rows)).encode("utf-8")
         begun = time.process_time()
-        report = check_pack("p.txt", data)
+        report = check_bytes("p.txt", data)
         assert report.problems == ()
         assert report.pack is not None
         assert len(report.pack.rows) == rows
@@ -277,7 +340,7 @@ SCRAPS = st.lists(
 def test_nothing_makes_the_check_stumble(pack: str | bytes, name: str, sidecar: str | bytes) -> None:
     data = pack.encode("utf-8") if isinstance(pack, str) else pack
     beside = sidecar.encode("utf-8") if isinstance(sidecar, str) else sidecar
-    report = check_pack(name, data, sidecar_name="p.json", sidecar=beside, inventory=Inventory([], []))
+    report = check_bytes(name, data, beside, inventory=Inventory([], []))
     for problem in report.problems:
         assert problem.line >= 1
         assert problem.column >= 1
@@ -299,16 +362,34 @@ def test_places_are_in_the_file(text: str) -> None:
 @given(SCRAPS, st.booleans())
 def test_an_error_keeps_its_row_from_running_and_a_warning_does_not(text: str, defined: bool) -> None:
     sidecar = matrix(a=["1", "2"]) if defined else None
-    report = check(text, sidecar)
+    wildcards = [{"a.txt": b"1\n2\n", "x.txt": b"{1\n", "y.yaml": "é: [1]".encode()}] if defined else []
+    report = check(text, sidecar, wildcards=wildcards)
     if report.pack is None:
         return
-    pack = parse_pack("p.txt", text.encode("utf-8"))
-    bad = {problem.row for problem in report.problems if problem.severity == "error"}
-    for row in pack.rows:
-        request = PlanRequest(pack, rows=str(row.number), sidecar=sidecar, seed=1)
+    errors = {problem.row: problem for problem in report.problems if problem.severity == "error"}
+    for row in report.pack.rows:
+        request = PlanRequest(
+            report.pack,
+            rows=str(row.number),
+            sidecar=sidecar,
+            sidecar_name="p.json",
+            seed=1,
+            wildcards=wildcards,
+        )
         try:
-            plan_run(request, {"txt2img": Txt2Img}, rng=Random(1), randomizers=RANDOMIZERS)
-        except UserError:
-            assert row.number in bad
+            plan_run(request, STAGES, rng=Random(1), randomizers=RANDOMIZERS)
+        except UserError as error:
+            assert str(error).startswith(f"pack p.txt, row {row.number}, ")
+            assert row.number in errors
+            assert errors[row.number].reason in str(error) or report.pack.problems
         else:
-            assert row.number not in bad
+            assert row.number not in errors
+
+
+@given(SCRAPS)
+def test_what_is_passed_by_as_plain_would_have_given_no_warning(text: str) -> None:
+    """The quick look finds nothing that the long one would."""
+    text = text.replace("\n", " ").replace("\t", " ")
+    rows = _Rows(EMPTY, None, Inventory())
+    if rows._fine(text):
+        assert list(rows._looks(text)) == []

@@ -14,7 +14,7 @@ from stablenew_api.errors import UserError
 from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.packs.document import Document, open_document
 from stablenew_kernel.domain.packs.read import read_rows
-from stablenew_kernel.domain.packs.text import keep_ends
+from stablenew_kernel.domain.packs.text import keep_ends, split_lines
 
 # --- strategies -----------------------------------------------------------------------------------------------
 
@@ -519,3 +519,15 @@ def test_what_is_no_pack_in_json_is_refused_with_its_place(text: str, words: str
 
 def test_read_rows_is_what_parse_pack_uses() -> None:
     assert read_rows("p.txt", "a\n\nb")[0] == parse_pack("p.txt", b"a\n\nb").rows
+
+
+@given(PACKS)
+def test_places_are_where_the_texts_of_a_row_come_from(pack: tuple[str, bytes]) -> None:
+    name, data = pack
+    text = data.decode("utf-8")
+    lines = split_lines(text)
+    for row in read_rows(name, text)[0]:
+        for whole, pieces in zip((row.positive, row.negative), row.places, strict=True):
+            assert " ".join(piece.text for piece in pieces) == whole
+            for piece in pieces:
+                assert lines[piece.line - 1][piece.column - 1 :].startswith(piece.text)
