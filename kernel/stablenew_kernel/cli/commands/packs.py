@@ -109,7 +109,7 @@ def _summary(desk: _Desk, path: Path, words: Sequence[str]) -> dict[str, Any]:
     try:
         files = read_pack(str(path))
         report = desk.check(files)
-    except UserError as error:
+    except (UserError, PluginError) as error:
         return {**found, "errors": 1, "warnings": 0, "reason": str(error), "matches": []}
     found |= {"errors": report.errors, "warnings": report.warnings, "reason": "", "matches": []}
     if report.pack is None:
