@@ -46,6 +46,8 @@ STAMP = VENV / "stablenew-dev.json"
 EXAMPLE = ROOT / "plugins" / "example"
 CLOSING_LINE = re.compile(r"=+ .*\bin \d+\.\d+s\b.* =+")
 """How pytest ends: ``==== 312 passed, 1 skipped in 80.12s (0:01:20) ====``."""
+SPREAD = ["-n", "3", "--dist", "worksteal"]
+"""Three at a time on the two cores of a small machine: tests with real processes mostly wait."""
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -231,7 +233,7 @@ def test(arguments: list) -> int:
         results.append(("pytest plugins/example", code, time.monotonic() - begun))
     begun = time.monotonic()
     say("pytest")
-    code, closing = run_pytest([*pytest, "-n", "2", *select, *chosen])
+    code, closing = run_pytest([*pytest, *SPREAD, *select, *chosen])
     results.append(("pytest", code, time.monotonic() - begun))
     print()
     for name, code, took in results:

@@ -139,7 +139,7 @@ def test_tests_run_every_check_and_sum_up_with_the_closing_line_last(dev, capsys
     assert dev.module.main(["test", "--fast"]) == 1
     assert runs == [
         (["--color=no", "-q", "-m", "not slow"], dev.module.EXAMPLE),
-        (["--color=no", "-n", "2", "-m", "not slow"], None),
+        (["--color=no", *dev.module.SPREAD, "-m", "not slow"], None),
     ]
     lines = capsys.readouterr().out.splitlines()
     summary = [line.split()[:2] for line in lines[-7:-1]]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis_kit import A_THIRD
 from parity_world import Case, EveryOther, World, cases, some_cases
 
 import stablenew_kernel.app.runs as runs_module
@@ -49,6 +50,7 @@ def test_counted_previewed_and_queued_are_one(world: World, case: Case) -> None:
 
 
 @given(case=cases())
+@A_THIRD
 def test_with_a_filter_plugin_too(filtered: World, case: Case) -> None:
     filtered.check(case)
 

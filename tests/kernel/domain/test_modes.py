@@ -610,6 +610,7 @@ def test_count_preview_and_queue_are_one_run_after_run(
     st.integers(0, 2**53),
     st.sampled_from(["random", "rotate", "sequential", "least_used"]),
 )
+@A_THIRD
 def test_a_slot_more_or_elsewhere_changes_no_other_pick(
     order: list[str], kept: int, seed: int, mode: str
 ) -> None:

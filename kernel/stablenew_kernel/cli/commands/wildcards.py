@@ -58,8 +58,9 @@ def list_(app: App, folders: tuple[str, ...], as_json: bool) -> None:
             indent=1,
         )
     else:
-        say_table(("wildcard", "values", "file"), rows, keep=("wildcard", "values"))
-        if not rows:
+        if rows:
+            say_table(("wildcard", "values", "file"), rows, keep=("wildcard", "values"))
+        else:
             say(f"no wildcards; put .txt, .yaml or .json files into {app.data.wildcards}")
         for item in problems:
             warn(str(item))
