@@ -18,9 +18,9 @@ from stablenew_api.jobs import Artifact, Failure
 MAX_PREFETCH = 64
 """Leases that an agent takes beyond its slots. The kernel offers one, and more only of jobs so short that the
 way there and back would otherwise take longer than the work: no more than 50 ms of work a slot. So many are
-only there for jobs of a few milliseconds and less, whose nodes would otherwise wait for frames and commits for
-a third of the time. Where long jobs follow short ones, a node may hold so many of these; what waits is taken
-back for nodes that are idle."""
+only there for jobs of a few milliseconds and less, whose nodes would otherwise wait for the next frame.
+
+Where long jobs follow short ones, a node may hold so many of these; what waits is taken back for idle nodes."""
 
 
 class LeaseState(StrEnum):
