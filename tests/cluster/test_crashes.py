@@ -19,13 +19,13 @@ def test_the_kernel_dies(house: House, undisturbed: dict[int, tuple[int, bytes]]
     try:
         run_id = client.submit(house.request()).run_id
     except StableNewError:
-        run_id = ""  # it died before it could answer; the run is there or it is not, never half
+        run_id = ""  # it died before its answer was here; the run is there or it is not, never half
     assert house.kernel is not None
     assert house.kernel.wait(45) == 137, f"{point} was not reached"
     client = house.start_kernel()
     if not run_id:
         runs = client.runs()
-        assert len(runs) == (point == "kernel.submit.after_commit")
+        assert len(runs) == (point != "kernel.submit.before_commit")
         run_id = runs[0].run_id if runs else client.submit(house.request()).run_id
     run = house.wait_run(run_id)
     assert (run.state, run.done, run.failed) == ("done", 3, 0)
