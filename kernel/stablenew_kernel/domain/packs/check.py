@@ -43,6 +43,9 @@ ATTENTION_RANGE = (0.0, 3.0)
 LORA_RANGE = (-5.0, 5.0)
 """Weights of a LoRA that make sense; sliders are used with negative ones."""
 
+ENOUGH = 200
+"""Rows that the plan refuses until no more are tried: what is wrong so often is wrong everywhere."""
+
 MOST = 20
 """Warnings about one text; more of them say nothing."""
 
@@ -306,14 +309,21 @@ class _Rows:
         maker = self._prepared.maker if self._prepared is not None else None
         broken = {problem.row for problem in self._pack.problems}
         first: dict[str, int] = {}
+        refused = 0
         for place, row in enumerate(self._pack.rows):
             positive, negative = row.positive, row.negative
-            if row.number in broken:
+            varies = maker is not None and maker.varies(place)
+            if row.number in broken or (varies and refused > ENOUGH):
                 self.refused += (positive, negative)
-            elif maker is not None and maker.varies(place):
-                yield from self._planned(maker, place, row)
+            elif maker is not None and varies:
+                for problem in self._planned(maker, place, row):
+                    refused += 1
+                    yield problem
+                if refused > ENOUGH:
+                    reason = f"more than {ENOUGH} rows are refused; those behind were not tried"
+                    yield Problem(row.line, 1, reason, "mend these first", row.number)
             for which, text in enumerate((positive, negative)):
-                if has_grammar(text):
+                if refused <= ENOUGH and has_grammar(text):
                     self._name(text)
                 if not (len(text) <= LONG_PROMPT and self._fine(text)) and len(text) <= LONGEST_PROMPT:
                     yield from self._doubts(row, which, text)

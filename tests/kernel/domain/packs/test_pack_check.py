@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stablenew_api.errors import UserError
 from stablenew_kernel.domain.packs import Pack
-from stablenew_kernel.domain.packs.check import Inventory, Report, _Rows, check_pack
+from stablenew_kernel.domain.packs.check import ENOUGH, Inventory, Report, _Rows, check_pack
 from stablenew_kernel.domain.packs.inventory import parse_inventory
 from stablenew_kernel.domain.plan import PlanRequest, plan_run
 from stablenew_plugins.randomizers.random import RandomPicks
@@ -302,6 +302,13 @@ def test_bad_input_is_answered_quickly_and_with_its_place(data: bytes, words: st
     assert words in "\n".join(said(report))
     assert report.errors + report.warnings == len(report.problems)
     assert spent < 2, "a second is promised; a busy machine is slow"
+
+
+def test_what_is_wrong_in_every_row_is_not_tried_for_ever() -> None:
+    data = "\n\n".join(f"{number} __nobody__" for number in range(ENOUGH + 100)).encode("ascii")
+    report = check_bytes("p.txt", data)
+    assert report.errors == ENOUGH + 2
+    assert "more than 200 rows are refused; those behind were not tried" in [p.reason for p in report.problems]
 
 
 def test_a_large_pack_is_checked_in_linear_time() -> None:
