@@ -192,8 +192,13 @@ class RunDesk:
             raise NotConfirmed(summary.question, summary.SerializeToString()) from None
         # Runs that move places go one by one from here to the commit; all others need not wait.
         async with self._places.moving if new.plan.memory.slots else nullcontext():
-            if not await self._places.hold(new.plan.memory):  # another run moved them: go on behind it
-                await core.in_thread(new.discard_folder)
+            holds = False
+            try:
+                holds = await self._places.hold(new.plan.memory)
+            finally:
+                if not holds:
+                    await core.in_thread(new.discard_folder)
+            if not holds:  # another run moved them: go on behind it
                 new = await prepare()
             await self._adder.add(new)
         return await self._answer(new, sampled=sampled)

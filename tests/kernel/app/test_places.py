@@ -11,6 +11,7 @@ from kernel_kit import FullDisk, House, held_commits, kernel_on, run
 
 from stablenew_api.datafolder import DataFolder
 from stablenew_kernel.store import places
+from stablenew_kernel.store.errors import StoreError
 from stablenew_plugins import randomizers
 from stablenew_proto.v1 import kernel_pb2 as pb
 
@@ -39,6 +40,24 @@ async def previewed(house: House, images: int) -> list[str]:
 async def listed(house: House, **which: str) -> list[tuple[str, str, str, str]]:
     answer = await house.client.ListPlaces(pb.ListPlacesRequest(**which))
     return [(place.pack, place.slot, place.mode, place.state) for place in answer.places]
+
+
+def test_a_look_at_the_places_that_fails_leaves_no_folder(
+    data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> bool:
+        raise StoreError("the disk does not answer")
+
+    async def main() -> None:
+        async with kernel_on(data, randomizers) as house:
+            with monkeypatch.context() as patch:
+                patch.setattr(places, "hold", refuse)
+                with pytest.raises(grpc.aio.AioRpcError, match="the disk does not answer"):
+                    await submit(house)
+            assert not list(data.outputs.iterdir())
+            assert await prompts(house, await submit(house)) == ["red house"]
+
+    run(main)
 
 
 def test_a_run_goes_on_where_the_last_one_stopped_and_a_dry_run_shows_it(data: DataFolder) -> None:

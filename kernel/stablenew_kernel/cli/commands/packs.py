@@ -7,7 +7,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +35,12 @@ class PacksGroup(DefaultGroup):
     """Loads ``import`` when it is asked for: it needs the plugins that read other programs' files."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Ours, and ``import`` where it is installed."""
-        return [*super().list_commands(ctx), *(["import"] if find_spec(_IMPORT) else [])]
+        """Ours, and ``import``."""
+        return [*super().list_commands(ctx), "import"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """One of ours, ``import``, or None."""
-        if cmd_name == "import" and find_spec(_IMPORT):
+        if cmd_name == "import":
             command = import_module(_IMPORT).import_
             assert isinstance(command, click.Command)
             return command
