@@ -1,8 +1,8 @@
 """The texts about an image in its file, by keyword, whichever of PNG, JPEG and WebP it is.
 
-PNG has them as text chunks (:mod:`stablenew_api.png`). JPEG and WebP have ``parameters``, the A1111 infotext, in
-the UserComment of EXIF, as every tool reads it; and our ``stablenew`` JSON as the property ``job`` of XMP, since a
-JPEG file has no more than 64 KB for all of its EXIF, and galleries show whatever other tag would take a text.
+PNG has them as text chunks (:mod:`stablenew_api.png`). JPEG and WebP have ``parameters``, the A1111 infotext,
+in the UserComment of EXIF, as every tool reads it; and our ``stablenew`` JSON as the property ``job`` of XMP,
+since a JPEG file has no more than 64 KB for all of its EXIF, and galleries show what other tags take a text.
 
 Formats: JPEG (ITU-T T.81, annex B) up to the start of the scan; WebP container (RFC 9649, section 2).
 """
@@ -24,7 +24,7 @@ READ_ENDINGS = (".png", ".jpg", ".jpeg", ".jfif", ".webp")
 """Endings that such files have elsewhere, too."""
 
 JOB, INFOTEXT = "job", "parameters"
-"""Properties of XMP: the ``stablenew`` text; and the infotext, where it is too long for the EXIF of a JPEG file."""
+"""Properties of XMP: the ``stablenew`` text; and the infotext, where it is too long for the EXIF of JPEG."""
 
 _LARGEST_SEGMENT = 65_533
 _APP0, _APP1, _SCAN, _END = 0xE0, 0xE1, 0xDA, 0xD9

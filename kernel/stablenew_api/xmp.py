@@ -37,7 +37,8 @@ def packet(properties: Mapping[str, str]) -> bytes:
     """A packet with ``properties``, name to text; names are plain XML names. Characters that XML cannot hold
     become U+FFFD."""
     told = "".join(
-        f"<stablenew:{name}>{escape(_allowed(text), _RETURN)}</stablenew:{name}>" for name, text in properties.items()
+        f"<stablenew:{name}>{escape(_allowed(text), _RETURN)}</stablenew:{name}>"
+        for name, text in properties.items()
     )
     return _wrap(f'<rdf:Description rdf:about="" xmlns:stablenew="{NAMESPACE}">{told}</rdf:Description>')
 
@@ -94,7 +95,7 @@ def _wrap(description: str) -> bytes:
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
         f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}">{description}</rdf:RDF></x:xmpmeta>'
         '<?xpacket end="w"?>'
-    ).encode("utf-8")
+    ).encode()
 
 
 def _allowed(text: str) -> str:

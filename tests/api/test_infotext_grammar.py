@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis_kit import A_THIRD
 
-from stablenew_api.infotext import format_infotext, parse_infotext, quote
+from stablenew_api.infotext import format_infotext, hashes_of, parse_infotext, quote
 
 SAMPLE = """a castle, (stone:1.2)
 on a hill
@@ -114,3 +115,54 @@ def test_a_long_line_takes_no_long_time(letter: str) -> None:
     begin = time.process_time()
     parse_infotext(f"x{letter * 100_000}x")
     assert time.process_time() - begin < 6
+
+
+# --- JSON without quotation marks ---------------------------------------------------------------------------
+
+CIVITAI = (
+    'p\nSteps: 20, Seed: 1, Size: 8x8, Hashes: {"model": "6ce0161689", "lora:ink, a": "0123456789ab"}, '
+    'Version: x, Civitai resources: [{"type":"lora","weight":0.4}], Civitai metadata: {}'
+)
+
+
+def test_json_is_read_to_its_end_and_written_as_it_was() -> None:
+    read = parse_infotext(CIVITAI)
+    assert read.pairs[3:] == (
+        ("Hashes", '{"model": "6ce0161689", "lora:ink, a": "0123456789ab"}'),
+        ("Version", "x"),
+        ("Civitai resources", '[{"type":"lora","weight":0.4}]'),
+        ("Civitai metadata", "{}"),
+    )
+    assert format_infotext(read.prompt, "", read.pairs) == CIVITAI
+
+
+@pytest.mark.parametrize("broken", ['{"model": "6ce', "[" * 20_000, "{]}", "none"])
+def test_json_that_is_none_is_an_ordinary_value(broken: str) -> None:
+    read = parse_infotext(f"p\nSteps: 20, Seed: 1, Size: 8x8, Hashes: {broken}, Version: x")
+    assert dict(read.pairs)["Hashes"] == broken
+    assert dict(read.pairs)["Version"] == "x"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(max_size=5), json_values, max_size=4))
+@A_THIRD
+def test_json_comes_back(value: dict[str, Any]) -> None:
+    text = format_infotext("p", "", [("Steps", 1), ("Seed", 2), ("Hashes", value), ("Version", "x")])
+    pairs = dict(parse_infotext(text).pairs)
+    assert json.loads(pairs["Hashes"]) == value
+    assert pairs["Version"] == "x"
+
+
+def test_hashes_of_every_kind() -> None:
+    pairs = [
+        ("Model hash", "6CE0161689"), ("VAE hash", "none of it"),
+        ("Lora hashes", "a b: 0123456789ab, c: 00ff00ff"), ("TI hashes", "broken"), ("Hashes", {"lora:c": "11ff11ff", "embed:e": 3}),
+    ]  # fmt: skip
+    assert hashes_of(pairs) == {"model": "6CE0161689", "lora:a b": "0123456789ab", "lora:c": "11ff11ff"}
+    assert hashes_of([("Hashes", "{")]) == hashes_of([("Hashes", [1])]) == {}

@@ -14,8 +14,10 @@ from PIL import Image
 from stablenew_api.images import pixel_sha256
 from stablenew_api.jobs import JobSpec, StageSpec
 from stablenew_api.png import with_text
+from stablenew_kernel.app.saving import file_of
 from stablenew_kernel.cli.commands import doctor
 from stablenew_kernel.domain.infotext import stablenew_chunk
+from stablenew_kernel.domain.saving import SavedAs
 from stablenew_proto.v1 import agent_link_pb2 as link
 from stablenew_proto.v1 import kernel_pb2 as pb
 
@@ -226,6 +228,30 @@ class TestImages:
             "castle.png",
         )
 
+    @pytest.mark.parametrize("kind", ["jpeg", "webp"])
+    def test_a_lossy_file_says_what_it_was_made_from(self, kernel, call, image, kind):
+        with Image.open(image) as opened:
+            pixels = pixel_sha256(opened)
+        spec = JobSpec((StageSpec("txt2img", "1.0", "蝶", "", 5, {"steps": 3}),))
+        chunk = stablenew_chunk(
+            spec, {}, version="0.1.0", job_id="j", run_id="r", node="n", attempt=1, image_sha256=pixels
+        )
+        texts = {"parameters": "a\nSteps: 3, Seed: 5, Size: 4x3", "stablenew": chunk}
+        ending, data = file_of(image.read_bytes(), texts, SavedAs(kind, 20))
+        lossy = image.with_suffix(ending)
+        lossy.write_bytes(data)
+        with Image.open(lossy) as opened:
+            assert pixel_sha256(opened) != pixels
+            changed = image.with_name(f"changed{ending}")
+            opened.save(changed)  # its texts are gone, so all there is are its own pixels
+        assert call("rate", lossy, 4).code == call("rate", changed, 3).code == 0
+        first, second = kernel.requests("RateImage")
+        assert first.image_sha256 == pixels
+        with Image.open(changed) as opened:
+            assert second.image_sha256 == pixel_sha256(opened)
+        assert call("replay", lossy).code == 0
+        assert kernel.requests("Replay")[0].spec_json == spec.canonical()
+
     def test_an_image_without_a_record_is_said(self, kernel, call, image):
         kernel.known = False
         assert "no record of this image here" in call("rate", image, 0).out
@@ -261,7 +287,7 @@ class TestImages:
     def test_an_image_that_is_no_png_is_refused(self, kernel, call, pack):
         result = call("replay", pack)
         assert result.code == 2
-        assert "not a PNG file" in result.err
+        assert "no PNG, JPEG or WebP file" in result.err
 
 
 class TestKernel:

@@ -148,7 +148,9 @@ def test_a_manifest_that_is_none(kernel, call, tmp_path, text, words):
 
 def test_folders_with_nothing_in_them_and_names_of_nothing(kernel, call, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert "no PNG file and no manifest.jsonl in it" in call("replay", tmp_path / "empty").err
+    assert (
+        "no PNG file, no image with a job and no manifest.jsonl in it" in call("replay", tmp_path / "empty").err
+    )
     assert "no such file" in call("replay", tmp_path / "gone.png").err
     assert "gone.jsonl: cannot be read" in call("replay", tmp_path / "gone.jsonl").err
 

@@ -26,10 +26,11 @@ from stablenew_api.host import PluginHost
 from stablenew_api.infotext import format_infotext
 from stablenew_api.jobs import JobSpec, JsonValue, canonical_json
 from stablenew_api.learning import LearningRecord
-from stablenew_api.png import pieces_with_text
 from stablenew_api.report import RunImage
+from stablenew_kernel.app.saving import file_of
 from stablenew_kernel.domain.infotext import describe, prompts, stablenew_chunk
 from stablenew_kernel.domain.naming import FilePattern, parse_pattern
+from stablenew_kernel.domain.saving import SavedAs
 from stablenew_kernel.store import meta, outputs, runs
 from stablenew_kernel.store.artifacts import ArtifactStore
 from stablenew_kernel.store.database import Database
@@ -77,6 +78,7 @@ class DeliveryListener(Protocol):
 class _OpenRun:
     folder: RunFolder
     pattern: FilePattern
+    saved_as: SavedAs
     started: datetime
     request: dict[str, JsonValue]
 
@@ -220,7 +222,8 @@ class Delivery:
             folder = await self._in_thread(RunFolder.reopen, Path(row.folder), run_id, lines, run)
             request = json.loads(row.request)
             started = datetime.fromisoformat(row.created_at).astimezone()
-            self._runs[run_id] = _OpenRun(folder, parse_pattern(request["file_name"]), started, request)
+            pattern, saved_as = parse_pattern(request["file_name"]), SavedAs.of_request(request)
+            self._runs[run_id] = _OpenRun(folder, pattern, saved_as, started, request)
         return self._runs[run_id]
 
     # --- images ---------------------------------------------------------------------------------------------
@@ -296,11 +299,12 @@ class Delivery:
                 image_sha256=image_sha256,
             ),
         }
-        data = pieces_with_text(self._artifacts.read(output.artifact.sha256, cached=False), texts)
+        artifact = self._artifacts.read(output.artifact.sha256, cached=False)
+        ending, data = file_of(artifact, texts, run.saved_as)
         name = run.pattern.name(spec, output.job_index, run.started)
         if output.index:
             name = f"{name}_{output.index}"
-        path = run.folder.save_image(f"{name}.png", data)
+        path = run.folder.save_image(f"{name}{ending}", data)
         timings = _timings(report, output.run_time)
         manifest: dict[str, JsonValue] = {
             "file": path.name,

@@ -164,6 +164,7 @@ class RunDesk:
             "line": planned.line,
             "plan_seed": planned.plan_seed,
             "file_name": pattern,
+            **planned.saved_as.to_request(),
             "version": VERSION,
         }
         if planned.used is not None:

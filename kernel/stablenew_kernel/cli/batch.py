@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stablenew_api.errors import UserError
+from stablenew_kernel.cli.images import read_image
 
 MANIFEST = "manifest.jsonl"
 RUN_JSON = "run.json"
@@ -28,7 +29,8 @@ def find_images(given: Sequence[str]) -> tuple[list[FoundImage], str | None]:
     """The images that ``given`` names, and what to call them together (None: by themselves).
 
     A run's folder or its ``manifest.jsonl`` gives the images of the manifest in the run's order, whatever else
-    lies beside them; any other folder its PNG files by name. Raises UserError for what is not there, and for a
+    lies beside them; any other folder its PNG files by name, and those JPEG and WebP files that have a job in
+    them. Raises UserError for what is not there, and for a
     manifest that is none.
     """
     found: list[FoundImage] = []
@@ -40,11 +42,9 @@ def find_images(given: Sequence[str]) -> tuple[list[FoundImage], str | None]:
             if manifest.is_file():
                 found += _of_manifest(manifest)
             else:
-                images = sorted(
-                    file for file in path.iterdir() if file.suffix.lower() == ".png" and file.is_file()
-                )
+                images = sorted(file for file in path.iterdir() if file.is_file() and _may_have_job(file))
                 if not images:
-                    raise UserError(f"folder {text}: no PNG file and no {MANIFEST} in it")
+                    raise UserError(f"folder {text}: no PNG file, no image with a job and no {MANIFEST} in it")
                 found += map(FoundImage, images)
             names.append(_name(path))
         elif path.suffix.lower() == ".jsonl":
@@ -54,6 +54,21 @@ def find_images(given: Sequence[str]) -> tuple[list[FoundImage], str | None]:
             found.append(FoundImage(path))
             names.append(None)
     return found, names[0] if len(names) == 1 else "replay"
+
+
+def _may_have_job(file: Path) -> bool:
+    """Whether this is a PNG file, or a JPEG or WebP file of ours: folders hold other pictures, and contact
+    sheets, which nobody meant."""
+    from stablenew_api.imagetext import READ_ENDINGS, read_texts
+    from stablenew_api.png import STABLENEW
+
+    ending = file.suffix.lower()
+    if ending == ".png" or ending not in READ_ENDINGS:
+        return ending == ".png"
+    try:
+        return STABLENEW in read_texts(read_image(str(file)))
+    except UserError:
+        return False
 
 
 def _name(folder: Path) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from stablenew_api.errors import UserError
+from stablenew_api.imagetext import READ_ENDINGS
 from stablenew_kernel.cli.context import App, json_option, pass_app
 from stablenew_kernel.cli.output import plain, say, say_json, say_table, tell, warn
 
@@ -183,7 +184,7 @@ def settings_source(given: str) -> pb.SettingsSource:
                 f"pack {given}: it has no settings; there is no {files.sidecar_path.name} beside it"
             )
         return pb.SettingsSource(content=files.sidecar, label=f"sidecar {files.sidecar_path.name}")
-    if ending == ".png":
+    if ending in READ_ENDINGS:
         return pb.SettingsSource(content=_image_settings(given), label=f"image {Path(given).name}")
     name, file_name, content = read_preset(given)
     return pb.SettingsSource(preset=name, content=content, label=f"preset {file_name}")

@@ -9,10 +9,11 @@ AUTOMATIC1111 WebUI.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from stablenew_api.errors import UserError
-from stablenew_api.infotext import KEY
+from stablenew_api.infotext import AS_JSON, KEY, hashes_of
 from stablenew_api.jobs import JobSpec, JsonValue, canonical_json
 
 KEY_ORDER = (
@@ -44,8 +45,74 @@ KEY_ORDER = (
     "NGMS",
     "Tiling",
 )
-"""Order of A1111; other keys follow, then Version and User."""
-LAST_KEYS = ("Version", "User")
+"""Order of A1111's ``create_infotext``; what scripts and passes add follows, then all other keys."""
+PASS_KEYS = (
+    "Styles",
+    "Hires checkpoint",
+    "Hires sampler",
+    "Hires prompt",
+    "Hires negative prompt",
+    "Hires schedule type",
+    "Hires upscale",
+    "Hires resize",
+    "Hires steps",
+    "Hires upscaler",
+    "Hires CFG Scale",
+    "Hires Distilled CFG Scale",
+    "Refiner",
+    "Refiner switch at",
+)
+"""Of the passes, in the order in which A1111 comes to them."""
+DETAILER = "ADetailer"
+DETAILER_KEYS = (
+    "model",
+    "model classes",
+    "prompt",
+    "negative prompt",
+    "confidence",
+    "mask filter method",
+    "mask only top k largest",
+    "mask min ratio",
+    "mask max ratio",
+    "x offset",
+    "y offset",
+    "dilate erode",
+    "mask merge invert",
+    "mask blur",
+    "denoising strength",
+    "inpaint only masked",
+    "inpaint padding",
+    "use inpaint width height",
+    "inpaint width",
+    "inpaint height",
+    "use separate steps",
+    "steps",
+    "use separate CFG scale",
+    "CFG scale",
+    "use separate checkpoint",
+    "checkpoint",
+    "use separate VAE",
+    "VAE",
+    "use separate sampler",
+    "sampler",
+    "scheduler",
+    "use separate noise multiplier",
+    "noise multiplier",
+    "use separate CLIP skip",
+    "CLIP skip",
+    "restore face",
+    "ControlNet model",
+    "ControlNet module",
+    "ControlNet weight",
+    "ControlNet guidance start",
+    "ControlNet guidance end",
+    "version",
+)
+"""Behind :data:`DETAILER`, in the order of ``ALL_ARGS`` of ``adetailer/args.py``; `` 2nd`` and so on behind
+them for further units."""
+HASH_KEYS = ("Lora hashes", "TI hashes")
+LAST_KEYS = ("Version", "User", *AS_JSON)
+"""What Civitai reads as JSON stands last: see :data:`~stablenew_api.infotext.AS_JSON`."""
 
 CHUNK_FORMAT = 1
 """Version of the ``stablenew`` JSON."""
@@ -63,7 +130,7 @@ def describe(
     node: str,
     extra: Mapping[str, JsonValue] | None = None,
 ) -> list[tuple[str, JsonValue]]:
-    """The pairs of an image's infotext, in A1111's order.
+    """The pairs of an image's infotext, in A1111's order; then those that no order is known for.
 
     What the worker reports as really used wins over what the job asked for. The first stage gives the plain
     keys; a later stage adds keys of its own, and where it used another value than the stage before it, the key
@@ -91,14 +158,42 @@ def describe(
         pairs.setdefault(key, value)
     pairs.update(_ours(spec, report, job_id, node))
     pairs["Version"] = f"StableNew {version}"
-    order = {key: place for place, key in enumerate(KEY_ORDER)}
-    order |= {key: len(order) + 1 + place for place, key in enumerate(LAST_KEYS)}
-    return sorted(pairs.items(), key=lambda pair: order.get(pair[0], len(KEY_ORDER)))
+    if hashes := _hashes(pairs):
+        pairs["Hashes"] = hashes
+    return sorted(pairs.items(), key=lambda pair: _place(pair[0]))
 
 
 def prompts(spec: JobSpec) -> tuple[str, str]:
     """Positive and negative prompt of the generating stage: those of the image as a whole."""
     return spec.stages[0].prompt, spec.stages[0].negative_prompt
+
+
+_GROUPS = (KEY_ORDER, PASS_KEYS, (), HASH_KEYS)
+_DETAILERS, _OTHERS, _LAST = 2, 4, 5
+"""Where the keys of detailer units stand among the groups, then all others, then the last."""
+_PLACES = {key: (group, 0, place) for group, keys in enumerate(_GROUPS) for place, key in enumerate(keys)}
+_PLACES |= {key: (_LAST, 0, place) for place, key in enumerate(LAST_KEYS)}
+_UNIT = re.compile(rf"{DETAILER} (.+?)(?: (\d+)(?:st|nd|rd|th))?")
+_DETAIL = {key: place for place, key in enumerate(DETAILER_KEYS)}
+
+
+def _place(key: str) -> tuple[int, int, int]:
+    """Where ``key`` stands. Keys of one place stay as they came."""
+    if key in _PLACES:
+        return _PLACES[key]
+    if (unit := _UNIT.fullmatch(key)) is not None:
+        return _DETAILERS, int(unit[2] or 1), _DETAIL.get(unit[1], len(_DETAIL))
+    return _OTHERS, 0, 0
+
+
+_UNSAFE = re.compile(r'[{}"\\,\x00-\x1f]')
+"""What in a name would end Civitai's ``Hashes`` too early, or be read as another key."""
+
+
+def _hashes(pairs: Mapping[str, JsonValue]) -> dict[str, str]:
+    """All hashes that are known, as Civitai wants them."""
+    known = hashes_of(pairs.items())
+    return {name: value for name, value in known.items() if not _UNSAFE.search(name) and name.count(":") <= 1}
 
 
 _ASKED = {
@@ -111,17 +206,48 @@ _ASKED = {
     "Clip skip": "clip_skip",
     "Denoising strength": "denoising_strength",
 }
+_ASKED_HIRES = {
+    "Hires checkpoint": "hr_checkpoint_name",
+    "Hires sampler": "hr_sampler_name",
+    "Hires schedule type": "hr_scheduler",
+    "Hires upscale": "hr_scale",
+    "Hires steps": "hr_second_pass_steps",
+    "Hires upscaler": "hr_upscaler",
+}
+_NOTHING = (None, "", 0, "None", "Automatic", "Use same checkpoint", "Use same sampler", "Use same scheduler")
+"""What asks for nothing of its own."""
 
 
 def _asked(spec: JobSpec) -> dict[str, JsonValue]:
     first = spec.stages[0]
-    pairs = {
-        key: first.config[field] for key, field in _ASKED.items() if first.config.get(field) not in (None, "")
-    }
+    config = first.config
+    pairs = {key: config[field] for key, field in _ASKED.items() if config.get(field) not in (None, "")}
+    if pairs.get("VAE") in _NOTHING:
+        pairs.pop("VAE", None)
     pairs["Seed"] = first.seed
-    if "width" in first.config and "height" in first.config:
-        pairs["Size"] = f"{first.config['width']}x{first.config['height']}"
-    return pairs
+    if "width" in config and "height" in config:
+        pairs["Size"] = f"{config['width']}x{config['height']}"
+    if config.get("enable_hr"):
+        pairs |= {
+            key: config[field] for key, field in _ASKED_HIRES.items() if config.get(field) not in _NOTHING
+        }
+        if config.get("hr_resize_x") and config.get("hr_resize_y"):
+            pairs.pop("Hires upscale", None)
+            pairs["Hires resize"] = f"{config['hr_resize_x']}x{config['hr_resize_y']}"
+    elif "enable_hr" in config:
+        pairs.pop("Denoising strength", None)  # of the hires pass, which is off
+    if config.get("subseed_strength"):
+        pairs["Variation seed"] = config.get("subseed")
+        pairs["Variation seed strength"] = config["subseed_strength"]
+    if config.get("refiner_checkpoint") not in _NOTHING:
+        pairs["Refiner"] = config["refiner_checkpoint"]
+        pairs["Refiner switch at"] = config.get("refiner_switch_at")
+    if config.get("face_restoration_enabled") and config.get("face_restoration_model") not in _NOTHING:
+        pairs["Face restoration"] = config["face_restoration_model"]
+    styles = config.get("styles")
+    if styles and isinstance(styles, str | list | tuple):
+        pairs["Styles"] = styles if isinstance(styles, str) else ", ".join(map(str, styles))
+    return {key: value for key, value in pairs.items() if value not in (None, "")}
 
 
 def _ours(spec: JobSpec, report: Mapping[str, JsonValue], job_id: str, node: str) -> dict[str, JsonValue]:
@@ -152,10 +278,17 @@ def _clean(info: JsonValue) -> list[tuple[str, JsonValue]]:
     if not isinstance(info, Mapping):
         return []
     return [
-        (key, value)
+        (key, _flat(key, value))
         for key, value in info.items()
-        if isinstance(key, str) and KEY.fullmatch(key) and value not in (None, "")
+        if isinstance(key, str) and KEY.fullmatch(key) and value not in (None, "", [], {})
     ]
+
+
+def _flat(key: str, value: JsonValue) -> JsonValue:
+    """``Lora hashes`` that a backend gives as name to hash, as the text that A1111 has there."""
+    if key in HASH_KEYS and isinstance(value, Mapping):
+        return ", ".join(f"{name}: {digest}" for name, digest in value.items())
+    return value
 
 
 # --- our own JSON --------------------------------------------------------------------------------------------
@@ -200,6 +333,15 @@ def stablenew_chunk(
         separators=(",", ":"),
         ensure_ascii=True,
     )
+
+
+def stored_image_sha256(text: str) -> str:
+    """The hash of the pixels, as a ``stablenew`` text has it; empty if it has none, or is no such text."""
+    try:
+        found = json.loads(text)["image_sha256"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return found if isinstance(found, str) and re.fullmatch("[0-9a-f]{64}", found) else ""
 
 
 def stored_spec(text: str, name: str) -> bytes:

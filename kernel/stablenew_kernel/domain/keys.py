@@ -33,7 +33,7 @@ NOT_YET: Mapping[str, tuple[Names, ...]] = {
         "ad_mask_max_ratio, max_detections"
     ),
     "upscale": _rows("gfpgan_visibility, codeformer_visibility, codeformer_weight, tile_size"),
-    "pipeline": _rows("loop_type, loop_count, pack_mode, output_dir, image_format"),
+    "pipeline": _rows("loop_type, loop_count, pack_mode, output_dir"),
 }
 """Section to its settings. A stage is turned on and off by ``STAGE_enabled``, in whatever section it stands."""
 

@@ -18,9 +18,9 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from stablenew_api.errors import UserError
@@ -41,6 +41,7 @@ from stablenew_kernel.domain.layers import (
 )
 from stablenew_kernel.domain.presets import AXIS, SET, Assignment, Layer, overlay, parse_set
 from stablenew_kernel.domain.profiles import NO_PROFILES, Profile, Profiles
+from stablenew_kernel.domain.saving import DEFAULT_QUALITY, kind_named
 
 
 class PipelineSettings(BaseModel):
@@ -55,6 +56,16 @@ class PipelineSettings(BaseModel):
         "",
         title="File name",
         description="Pattern for image files, such as {index:05}_{seed}. Empty: the default.",
+    )
+    image_format: Annotated[Literal["png", "jpeg", "webp"], BeforeValidator(kind_named)] = Field(
+        "png", title="File format", description="Of the saved images; what is kept to work on stays lossless."
+    )
+    image_quality: int = Field(
+        DEFAULT_QUALITY,
+        ge=1,
+        le=100,
+        title="Quality",
+        description="Of JPEG and WebP files; a WebP file of quality 100 keeps every pixel.",
     )
     post_processors: tuple[str, ...] = Field(
         (), title="Post-processors", description="Stages that run last, in this order."

@@ -32,6 +32,7 @@ from stablenew_kernel.domain.randomizer.axes import Axes, plan_axes
 from stablenew_kernel.domain.randomizer.settings import parse_axis, parse_randomization
 from stablenew_kernel.domain.randomizer.variants import Place, Variants
 from stablenew_kernel.domain.rows import parse_rows
+from stablenew_kernel.domain.saving import AS_MADE, SavedAs
 from stablenew_kernel.domain.seeds import advance_seed, draw_seed
 from stablenew_kernel.domain.setups import Setups
 from stablenew_kernel.domain.summary import count as count_of
@@ -144,6 +145,8 @@ class Plan:
     :func:`~stablenew_kernel.domain.pipeline.used_settings`. None for a replay, which has only a job."""
     memory: PlanMemory = PlanMemory()
     """Empty for a replay."""
+    saved_as: SavedAs = AS_MADE
+    """A replay is saved as it was made."""
 
     @property
     def count(self) -> int:
@@ -296,7 +299,18 @@ def plan_run(
         if len(jobs) != total:
             line += f"; plugins made it {count_of(len(jobs), 'image')}"
     settings = used_settings(pipeline, stages, count=request.count, seed=request.seed)
-    return Plan(pack.title, jobs, line, warnings, prepared.plan_seed, pipeline.filename_pattern, settings, kept)
+    saved_as = SavedAs(pipeline.settings.image_format, pipeline.settings.image_quality)
+    return Plan(
+        pack.title,
+        jobs,
+        line,
+        warnings,
+        prepared.plan_seed,
+        pipeline.filename_pattern,
+        settings,
+        kept,
+        saved_as,
+    )
 
 
 def _notes(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from planning_stages import STAGES
 
 from stablenew_api.errors import UserError
@@ -106,6 +110,92 @@ def test_later_stages_add_keys_and_never_replace_those_of_the_first(adds_up: boo
     assert parse_infotext(text).prompt == "a castle x"
     assert parse_infotext(text).negative_prompt == "fog"
     assert all(KEY.fullmatch(key) for key in pairs)
+
+
+FULL_TEXT = """
+Steps, Sampler, Schedule type, CFG scale, Image CFG scale, Seed, Face restoration, Size, Model hash,
+Model, VAE hash, VAE, Variation seed, Variation seed strength, Denoising strength, Clip skip, RNG,
+Styles, Hires checkpoint, Hires sampler, Hires schedule type, Hires upscale, Hires steps, Hires
+upscaler, Refiner, Refiner switch at, ADetailer model, ADetailer prompt, ADetailer confidence,
+ADetailer mask blur, ADetailer new thing, ADetailer model 2nd, ADetailer confidence 2nd, ADetailer
+model 3rd, Lora hashes, TI hashes, Mood, Another, StableNew stages, StableNew backend, StableNew
+node, StableNew job, StableNew pack, StableNew template, Version, Hashes
+"""
+FULL = " ".join(FULL_TEXT.split()).split(", ")
+
+
+@given(st.permutations([key for key in FULL if not key.startswith(("StableNew", "Version", "Hashes"))]))
+def test_the_whole_order_whatever_order_the_backend_tells_it_in(told: list[str]) -> None:
+    values = {"Model hash": "6ce0161689", "VAE hash": "735e4c3a44", "Clip skip": 2}
+    info = {key: values.get(key, f"{key.lower()}") for key in told}
+    info |= {"Lora hashes": {"ink": "0123456789ab"}, "TI hashes": "easy: fedcba987654"}
+    keys = [key for key, _ in described(spec(), [{"name": "txt2img", "info": info}])]
+    unknown = [key for key in told if key in ("Mood", "Another")]
+    at = FULL.index("Mood")
+    assert keys == [*FULL[:at], *unknown, *FULL[at + 2 :]]
+
+
+def test_hashes_are_told_as_civitai_reads_them() -> None:
+    """Its expressions, from automatic.metadata.ts; what follows the last bracket would be lost."""
+    info = {
+        **BASE,
+        "Model hash": "6ce0161689",
+        "VAE hash": "735e4c3a44",
+        "Lora hashes": {"ink": "0123456789ab", 'no"quote': "0123456789ab", "a}b": "0123456789ab"},
+        "TI hashes": "easy: fedcba987654",
+        "Civitai resources": [{"type": "checkpoint", "modelVersionId": 7}, {"type": "lora", "weight": 0.4}],
+    }
+    pairs = described(spec(), [{"name": "txt2img", "info": info}])
+    line = format_infotext("p", "", pairs).splitlines()[-1]
+    found = re.search(r", Hashes:\s*({[^}]+})", line)
+    assert found is not None
+    assert json.loads(found[1]) == {
+        "model": "6ce0161689",
+        "vae": "735e4c3a44",
+        "lora:ink": "0123456789ab",
+        "embed:easy": "fedcba987654",
+    }
+    resources = re.search(r", Civitai resources:\s*(\[\{.*?\}\])", line)
+    assert resources is not None
+    assert json.loads(resources[1]) == info["Civitai resources"]
+    assert line.startswith("Steps: ")
+    assert "ink: 0123456789ab" in dict(parse_infotext(f"p\n{line}").pairs)["Lora hashes"]
+
+
+def test_no_hash_is_made_up() -> None:
+    assert "Hashes" not in dict(described(spec(), [{"name": "txt2img", "info": {"Model hash": "unknown"}}]))
+
+
+def asked(**config: Any) -> dict[str, Any]:
+    stage = spec().stages[0]
+    job = JobSpec((replace(stage, config={**stage.config, **config}),))
+    return dict(describe(job, {}, version="0.1.0", job_id="J", node="attic"))
+
+
+def test_what_was_asked_of_passes_is_told_where_the_backend_says_nothing() -> None:
+    hires = {
+        "enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "hr_sampler_name": "Use same sampler",
+        "hr_second_pass_steps": 0, "denoising_strength": 0.4,
+    }  # fmt: skip
+    pairs = asked(**hires)
+    assert {key: value for key, value in pairs.items() if key.startswith(("Hires", "Denoising"))} == {
+        "Denoising strength": 0.4,
+        "Hires upscale": 1.5,
+        "Hires upscaler": "Latent",
+    }
+    fixed = asked(**hires, hr_resize_x=800, hr_resize_y=600)
+    assert fixed["Hires resize"] == "800x600"
+    assert "Hires upscale" not in fixed
+    off = asked(**{**hires, "enable_hr": False}, subseed=4, subseed_strength=0, refiner_checkpoint="None")
+    assert not [key for key in off if key.startswith(("Hires", "Denoising", "Variation", "Refiner"))]
+    more = asked(
+        subseed=4, subseed_strength=0.2, refiner_checkpoint="r", refiner_switch_at=0.8, styles=["a", "b"],
+        face_restoration_enabled=True, face_restoration_model="GFPGAN", vae="Automatic",
+    )  # fmt: skip
+    assert (more["Variation seed"], more["Variation seed strength"]) == (4, 0.2)
+    assert (more["Refiner"], more["Refiner switch at"]) == ("r", 0.8)
+    assert (more["Styles"], more["Face restoration"]) == ("a, b", "GFPGAN")
+    assert "VAE" not in more
 
 
 # --- our JSON ------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from stablenew_kernel.cli.context import App, json_option, pass_app
-from stablenew_kernel.cli.images import open_image
+from stablenew_kernel.cli.images import image_sha256
 from stablenew_kernel.cli.output import say, say_json
 
 
@@ -22,12 +22,10 @@ from stablenew_kernel.cli.output import say, say_json
 def command(app: App, image: str, stars: int, tags: tuple[str, ...], as_json: bool) -> None:
     """Rate IMAGE with 1 to 5 STARS; 0 takes the rating back.
 
-    The image is known by its pixels: renaming or moving the file changes nothing. The latest rating counts.
+    The image is known by its pixels: renaming or moving the file changes nothing. A JPEG or WebP file of
+    StableNew says in its texts which pixels it was made from. The latest rating counts.
     """
-    from stablenew_api.images import pixel_sha256
-
-    with open_image(image) as picture:
-        sha256 = pixel_sha256(picture)
+    sha256 = image_sha256(image)
     with app.connect_or_start() as kernel:
         known = kernel.rate(sha256, stars, tags, Path(image).name)
     if as_json:

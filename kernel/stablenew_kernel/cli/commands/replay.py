@@ -44,8 +44,8 @@ def command(
 ) -> int:
     """Make images again, as one run, from the jobs that are written in them.
 
-    Each IMAGE is a PNG file that StableNew saved; a FOLDER stands for all of its images, in the order of its
-    manifest.jsonl if it has one. The same jobs give the same pixels.
+    Each IMAGE is a file (PNG, JPEG or WebP) that StableNew saved; a FOLDER stands for all of its images, in the
+    order of its manifest.jsonl if it has one. The same jobs give the same pixels; they are saved as PNG.
     """
     request = make_request(images, out, skip_unreadable)
     with app.connect_or_start() as kernel:
@@ -104,14 +104,15 @@ def read_spec(given: str, spec_sha256: str = "") -> bytes:
     Raises UserError, naming the file, if there is no such image, or no job in it, or one that was changed, or
     not the one that ``spec_sha256`` (of the manifest; empty: not known) names.
     """
-    from stablenew_api.png import STABLENEW, read_text
+    from stablenew_api.imagetext import read_texts
+    from stablenew_api.png import STABLENEW
     from stablenew_kernel.domain.infotext import stored_spec
 
     name = f"image {given}"
-    text = read_text(read_image(given), name).get(STABLENEW)
+    text = read_texts(read_image(given), name).get(STABLENEW)
     if text is None:
         raise UserError(
-            f"{name}: no {STABLENEW!r} text in it, so its job is not known; replay wants a PNG file as "
+            f"{name}: no {STABLENEW!r} text in it, so its job is not known; replay wants a file as "
             "StableNew saved it (many programs leave such texts out)"
         )
     spec = stored_spec(text, name)
