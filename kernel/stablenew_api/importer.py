@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from stablenew_api.errors import PluginError, UserError
@@ -52,6 +52,11 @@ class Imported:
     prompt: str = ""
     """Of an image, resolved, as A1111 writes it; in ``files`` it stands as a pack reads it."""
     negative_prompt: str = ""
+    program: str = ""
+    """Of an image: which program made it, with its version as far as the file tells: ``InvokeAI 5.6.0``."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """Of an image: hashes of the files that it was made with, by Civitai's names (``model``, ``vae``,
+    ``lora:NAME``, ``embed:NAME``), as the image tells them; programs differ in what they hash."""
 
     def __post_init__(self) -> None:
         for path in self.files:

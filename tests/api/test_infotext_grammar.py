@@ -162,7 +162,8 @@ def test_json_comes_back(value: dict[str, Any]) -> None:
 def test_hashes_of_every_kind() -> None:
     pairs = [
         ("Model hash", "6CE0161689"), ("VAE hash", "none of it"),
-        ("Lora hashes", "a b: 0123456789ab, c: 00ff00ff"), ("TI hashes", "broken"), ("Hashes", {"lora:c": "11ff11ff", "embed:e": 3}),
+        ("Lora hashes", "a b: 0123456789ab, c: 00ff00ff"), ("TI hashes", "broken"),
+        ("Hashes", {"lora:c": "11ff11ff", "embed:e": 3}),
     ]  # fmt: skip
     assert hashes_of(pairs) == {"model": "6CE0161689", "lora:a b": "0123456789ab", "lora:c": "11ff11ff"}
     assert hashes_of([("Hashes", "{")]) == hashes_of([("Hashes", [1])]) == {}

@@ -48,6 +48,8 @@ def outcome(imported: Imported) -> dict[str, Any]:
         "settings": imported.settings,
         "prompt": imported.prompt,
         "negative_prompt": imported.negative_prompt,
+        **({"program": imported.program} if imported.program else {}),
+        **({"hashes": dict(imported.hashes)} if imported.hashes else {}),
     }
 
 

@@ -103,7 +103,7 @@ def test_a_huge_file_is_refused_at_once(kind: str) -> None:
         ("wildcards", "w.yaml", b"? [a]\n: b\n", "a key that is no text"),
         ("a1111_image", "a.png", picture("a.png", {}), "no texts in it"),
         ("a1111_image", "a.jpg", picture("a.jpg", {}), "no texts in it"),
-        ("a1111_image", "a.jpg", b"\xff\xd8\xff\xe0nonsense", "a damaged image"),
+        ("a1111_image", "a.jpg", b"\xff\xd8\xff\xe0nonsense", "the JPEG file is cut off"),
         ("a1111_image", "a.png", b"GIF89a", "no PNG, JPEG, WebP or AVIF"),
         ("comfyui", "c.png", picture("c.png", {"workflow": "{}"}), "a workflow is for the editor"),
         ("comfyui", "c.png", picture("c.png", {"prompt": '{"1": {"class_type": "X"}}'}), "no sampler"),

@@ -7,11 +7,11 @@ Keys: ``create_infotext`` of ``modules/processing.py``; hires keys of the same f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from stablenew_api.errors import UserError
 from stablenew_api.importer import Imported
-from stablenew_api.infotext import parse_infotext
+from stablenew_api.infotext import hashes_of, parse_infotext
 from stablenew_api.png import PARAMETERS
 from stablenew_plugins.importers.common import Flat, Notes, lora_tag, put_number, short
 from stablenew_plugins.importers.dialects import add_loras
@@ -94,7 +94,38 @@ class A1111Image(ImageImporter):
         if not read.pairs:
             notes.add("no line of settings in it; all of the text was taken for the prompt")
         prompt = add_loras(read.prompt, _loras(dict(read.pairs).get("Lora weights", "")))
-        return imported_image(name, prompt, read.negative_prompt, settings_of(read.pairs, notes), notes)
+        return imported_image(
+            name,
+            prompt,
+            read.negative_prompt,
+            settings_of(read.pairs, notes),
+            notes,
+            program=program_of(dict(read.pairs)),
+            hashes=hashes_of(read.pairs),
+        )
+
+
+_FORGE_KEYS = ("Module 1", "Diffusion in Low Bits", "Distilled CFG Scale")
+_FORGE = re.compile(r"f\d+\.\d+|.*forge", re.IGNORECASE)
+
+
+def program_of(pairs: Mapping[str, str]) -> str:
+    """Which program wrote these pairs: they differ in ``Version`` and in keys of their own."""
+    version = pairs.get("Version", "")
+    if app := pairs.get("App", ""):
+        return f"{app} {version}".strip()  # SD.Next
+    if re.match(r"Fooocus|StableNew|ComfyUI|InvokeAI|SwarmUI", version):
+        return version
+    if "Pipeline" in pairs or pairs.get("Backend") in ("Diffusers", "Original"):
+        return f"SD.Next {version}".strip()
+    if _FORGE.match(version) or any(key in pairs for key in _FORGE_KEYS):
+        return f"Forge {version}".strip()
+    if re.match(r"v?\d+\.\d+", version):
+        return f"AUTOMATIC1111 WebUI {version}"
+    if "Civitai resources" in pairs and "Model" not in pairs:
+        return "Civitai's generator"
+    said = f" (version {version})" if version else ""
+    return f"a program that writes A1111's text{said}"
 
 
 def _loras(weights: str) -> list[str]:

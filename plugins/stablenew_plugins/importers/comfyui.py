@@ -95,7 +95,7 @@ class ComfyUI(ImageImporter):
         single = not any(key in settings for key in ("txt2img.enable_hr", "upscale.upscaler"))
         if "txt2img.width" not in settings and single and (size := image_size(data)):
             settings["txt2img.width"], settings["txt2img.height"] = size
-        return imported_image(name, prompt, negative, settings, notes)
+        return imported_image(name, prompt, negative, settings, notes, program="ComfyUI")
 
 
 class _Walk:

@@ -68,7 +68,9 @@ class Fooocus(ImageImporter):
             raise UserError(f"{name}: no JSON of Fooocus in it")
         notes = Notes()
         prompt, negative, settings = fooocus_image(raw, notes)
-        return imported_image(name, prompt, negative, settings, notes)
+        version = str(raw.get("version") or raw.get("Version") or "")
+        program = version if version.startswith("Fooocus") else f"Fooocus {version}".strip()
+        return imported_image(name, prompt, negative, settings, notes, program=program, hashes=_hashes(raw))
 
 
 def fooocus_image(raw: dict[str, Any], notes: Notes) -> tuple[str, str, Flat]:
@@ -128,6 +130,17 @@ def _settings(values: dict[str, Any], notes: Notes) -> Flat:
         )
     put_sampler(settings, str(values.get("sampler") or ""), str(values.get("scheduler") or ""), notes)
     return settings
+
+
+def _hashes(raw: dict[str, Any]) -> dict[str, str]:
+    found = {"model": raw.get("base_model_hash"), "refiner": raw.get("refiner_model_hash")}
+    loras = raw.get("loras")
+    for lora in loras if isinstance(loras, list) else []:
+        if isinstance(lora, list) and len(lora) >= 3:
+            found[f"lora:{model_name(lora[0])}"] = lora[2]
+    return {
+        name: value for name, value in found.items() if isinstance(value, str) and value not in ("", "None")
+    }
 
 
 def _loras(values: dict[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """The texts in an image file, and which program wrote them.
 
-PNG has text chunks; JPEG, WebP and AVIF have EXIF, whose UserComment takes the place of ``parameters``.
+PNG has text chunks; JPEG, WebP and AVIF have EXIF, whose UserComment takes the place of ``parameters``. Where
+none of them tells anything, the lowest bits of the pixels may (:mod:`.stealth`).
 """
 
 from __future__ import annotations
@@ -8,18 +9,21 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from stablenew_api import exif
 from stablenew_api.errors import UserError
+from stablenew_api.imagetext import INFOTEXT, JOB, PNG, WEBP, exif_and_properties, kind_of
 from stablenew_api.importer import Imported, Importer, safe_stem
 from stablenew_api.infotext import parse_infotext
 from stablenew_api.packtext import PackRow, literal, pack_files
 from stablenew_api.png import PARAMETERS, SIGNATURE, STABLENEW, read_text
-from stablenew_plugins.importers.common import Flat, Notes, is_text, json_object, nested, peek
+from stablenew_plugins.importers.common import Flat, Notes, is_text, json_object, nested, peek, short
+from stablenew_plugins.importers.stealth import hidden_texts
 
 IMAGES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif")
 
-_EXIF_IFD, _USER_COMMENT, _MAKER_NOTE = 0x8769, 0x9286, 0x927C
 _COMFY_KEYS = ("prompt", "workflow")
 
 
@@ -49,10 +53,12 @@ def texts_of(name: str, data: bytes) -> dict[str, str]:
     A UserComment is given as ``parameters``. A text file that holds one of these texts counts as such: A1111
     can save ``.txt`` beside its images, ComfyUI exports ``.json``.
     """
-    if data.startswith(SIGNATURE):
-        return read_text(data, name)
-    if data[:3] == b"\xff\xd8\xff" or (data[:4] == b"RIFF" and data[8:12] == b"WEBP") or data[4:8] == b"ftyp":
-        return _exif_texts(name, data)
+    kind = kind_of(data)
+    if kind or data[4:8] == b"ftyp":
+        texts = read_text(data, name) if kind == PNG else _exif_texts(name, data)
+        if kind in (PNG, WEBP) and not wrote(texts):
+            texts |= hidden_texts(data)
+        return texts
     if is_text(data) and not name.lower().endswith(IMAGES):
         text = peek(data)
         if (found := json_object(text)) is not None:
@@ -95,63 +101,65 @@ def image_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def imported_image(name: str, prompt: str, negative: str, settings: Flat, notes: Notes) -> Imported:
-    """A pack of one row, with the settings of the image as its sidecar."""
+def imported_image(
+    name: str,
+    prompt: str,
+    negative: str,
+    settings: Flat,
+    notes: Notes,
+    *,
+    program: str,
+    hashes: Mapping[str, str] | None = None,
+) -> Imported:
+    """A pack of one row, with the settings of the image as its sidecar. ``program`` made it."""
     sections = nested(settings)
     rows = [PackRow(literal(prompt), literal(negative))]
-    return Imported(pack_files(safe_stem(name), rows, sections), notes.all(), sections, prompt, negative)
+    files = pack_files(safe_stem(name), rows, sections)
+    return Imported(files, notes.all(), sections, prompt, negative, short(program), dict(hashes or {}))
 
 
 # --- EXIF -----------------------------------------------------------------------------------------------------
 
 
 def _exif_texts(name: str, data: bytes) -> dict[str, str]:
+    """Also of our own files, whose job is in XMP (:mod:`stablenew_api.imagetext`)."""
+    if kind_of(data):
+        block, properties = exif_and_properties(data, name)
+    else:
+        block, properties = _avif_exif(name, data), {}
+    texts: dict[str, str] = {}
+    for tag, value in exif.text_tags(block).items():
+        comment = tag == exif.USER_COMMENT
+        text = (exif.user_comment(value) if comment else value.decode("utf-8", "replace")).strip("\0 ")
+        if comment and _tells(text):
+            texts[PARAMETERS] = text
+        elif tag == exif.MAKER_NOTE and text in ("fooocus", "a1111"):  # Fooocus writes its scheme there
+            texts["fooocus_scheme"] = text
+        else:  # ComfyUI writes "prompt:{...}" and "workflow:{...}" into tags that differ from node to node
+            key, colon, rest = text.partition(":")
+            if colon and key.lower() in _COMFY_KEYS and rest.lstrip().startswith("{"):
+                texts[key.lower()] = rest
+    if properties.get(INFOTEXT):
+        texts.setdefault(PARAMETERS, properties[INFOTEXT])
+    if properties.get(JOB):
+        texts[STABLENEW] = properties[JOB]
+    return texts
+
+
+def _avif_exif(name: str, data: bytes) -> bytes:
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
             # Only the head of the file is read, never the pixels.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=("JPEG", "WEBP", "AVIF")) as image:
-                exif = image.getexif()
-                tags = {**exif.get_ifd(_EXIF_IFD), **exif}
+            with Image.open(io.BytesIO(data), formats=("AVIF",)) as image:
+                block = image.info.get("exif", b"")
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
         raise UserError(f"{name}: a damaged image, or of another kind than its name says") from error
-    texts: dict[str, str] = {}
-    for tag, value in tags.items():
-        text = user_comment(value) if tag == _USER_COMMENT else value
-        if isinstance(text, bytes):
-            text = text.decode("utf-8", "replace")
-        if not isinstance(text, str):
-            continue
-        text = text.strip("\0 ")
-        if tag == _USER_COMMENT and _tells(text):
-            texts[PARAMETERS] = text
-        elif tag == _MAKER_NOTE and text in ("fooocus", "a1111"):  # Fooocus writes its scheme there
-            texts["fooocus_scheme"] = text
-        else:  # ComfyUI writes "prompt:{...}" and "workflow:{...}" into tags that differ from node to node
-            key, colon, value = text.partition(":")
-            if colon and key.lower() in _COMFY_KEYS and value.lstrip().startswith("{"):
-                texts[key.lower()] = value
-    return texts
+    return block if isinstance(block, bytes) else b""
 
 
 def _tells(text: str) -> bool:
     """Cameras write comments too: whether this one is about how an image was generated."""
     return text.startswith("{") or bool(parse_infotext(text).pairs)
-
-
-def user_comment(value: object) -> str:
-    """The text of an EXIF UserComment: eight bytes that name the encoding, then the text (Exif 2.32, 4.6.5)."""
-    if not isinstance(value, bytes):
-        return value if isinstance(value, str) else ""
-    code, body = value[:8], value[8:]
-    if code == b"UNICODE\0":
-        if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            return body.decode("utf-16", "replace")
-        # The byte order is that of the writer: the side with more zeros is the high one.
-        high_first = body[0::2].count(0) >= body[1::2].count(0)
-        return body.decode("utf-16-be" if high_first else "utf-16-le", "replace")
-    if code in (b"ASCII\0\0\0", b"\0" * 8):
-        return body.decode("utf-8", "replace")
-    return value.decode("utf-8", "replace")

@@ -6,6 +6,7 @@ Sources: ``invokeai/app/invocations/metadata.py`` (core_metadata); ``ldm/invoke/
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from stablenew_api.errors import UserError
@@ -123,7 +124,9 @@ def _core(name: str, values: dict[str, Any]) -> Imported:
         told = "; ".join(f"{key}: {short(values[key], 40)}" for key in left)
         notes.add(f"not taken over: {short(told, 400)}")
     prompt, negative = (str(values.get(key) or "") for key in ("positive_prompt", "negative_prompt"))
-    return _made(name, add_loras(prompt, tags), negative, settings, notes)
+    version = str(values.get("app_version") or "")
+    program = f"InvokeAI {version}".strip()
+    return _made(name, add_loras(prompt, tags), negative, settings, notes, program, _hashes(values))
 
 
 def _numbers(values: dict[str, Any], notes: Notes) -> Flat:
@@ -167,7 +170,8 @@ def _second(name: str, values: dict[str, Any]) -> Imported:
     prompt = image.get("prompt")
     if isinstance(prompt, list):  # weighted parts
         prompt = ", ".join(str(part.get("prompt", "")) for part in prompt if isinstance(part, dict))
-    return _made(name, *_split_negative(str(prompt or "")), settings, notes)
+    version = str(values.get("app_version") or "2")
+    return _made(name, *_split_negative(str(prompt or "")), settings, notes, f"InvokeAI {version}")
 
 
 def _dream(name: str, text: str) -> Imported:
@@ -198,7 +202,7 @@ def _dream(name: str, text: str) -> Imported:
             left.append(f"{flag}{value}")
     if left:
         notes.add(f"not taken over: {short(' '.join(left), 200)}")
-    return _made(name, *_split_negative(match[1].replace('\\"', '"')), settings, notes)
+    return _made(name, *_split_negative(match[1].replace('\\"', '"')), settings, notes, "InvokeAI 1 or 2")
 
 
 def _split_negative(prompt: str) -> tuple[str, str]:
@@ -207,7 +211,27 @@ def _split_negative(prompt: str) -> tuple[str, str]:
     return " ".join(re.sub(r"\[[^\[\]]*\]", "", prompt).split()), negative
 
 
-def _made(name: str, prompt: str, negative: str, settings: Flat, notes: Notes) -> Imported:
+def _hashes(values: dict[str, Any]) -> dict[str, str]:
+    """As the file has them: today ``blake3:...``."""
+    found = {key: values.get(key) for key in ("model", "vae")}
+    loras = values.get("loras")
+    for lora in loras if isinstance(loras, list) else []:
+        model = lora.get("model") if isinstance(lora, dict) else None
+        if isinstance(model, dict) and isinstance(model.get("name"), str):
+            found[f"lora:{model_name(model['name'])}"] = model
+    told = {name: model.get("hash") for name, model in found.items() if isinstance(model, dict)}
+    return {name: value for name, value in told.items() if isinstance(value, str) and value}
+
+
+def _made(
+    name: str,
+    prompt: str,
+    negative: str,
+    settings: Flat,
+    notes: Notes,
+    program: str,
+    hashes: Mapping[str, str] | None = None,
+) -> Imported:
     if _ATTENTION.search(prompt) or _ATTENTION.search(negative):
         notes.add("InvokeAI's own attention (words++, (words)1.2, .blend) stands in the prompt as it is")
-    return imported_image(name, prompt, negative, settings, notes)
+    return imported_image(name, prompt, negative, settings, notes, program=program, hashes=hashes)

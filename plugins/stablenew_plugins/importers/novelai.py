@@ -1,4 +1,5 @@
-"""Images of NovelAI, as long as their PNG texts are there: ``Description`` is the prompt, ``Comment`` JSON."""
+"""Images of NovelAI: in their PNG texts, or in what is hidden in their pixels, ``Description`` is the prompt
+and ``Comment`` JSON."""
 
 from __future__ import annotations
 
@@ -16,10 +17,9 @@ _TOLD = ("strength", "noise", "cfg_rescale", "sm", "sm_dyn", "uncond_scale", "dy
 
 
 class NovelAI(ImageImporter):
-    """``{}`` and ``[]`` become attention as A1111 writes it. Data hidden in the alpha channel is not read."""
+    """``{}`` and ``[]`` become attention as A1111 writes it."""
 
     name, title = "novelai", "Image of NovelAI"
-    endings = (".png",)
 
     def read(self, name: str, data: bytes) -> Imported:
         """Raises UserError if its JSON is missing or broken."""
@@ -50,7 +50,15 @@ class NovelAI(ImageImporter):
             filter(None, (str(values.get("uc") or ""), *_characters(values, "v4_negative_prompt")))
         )
         whole = ", ".join(filter(None, (prompt, *characters)))
-        return imported_image(name, from_novelai(whole, notes), from_novelai(negative, notes), settings, notes)
+        source = texts.get("Source", "")
+        return imported_image(
+            name,
+            from_novelai(whole, notes),
+            from_novelai(negative, notes),
+            settings,
+            notes,
+            program=f"NovelAI ({source})" if source else "NovelAI",
+        )
 
 
 def _characters(values: dict[str, Any], key: str) -> list[str]:

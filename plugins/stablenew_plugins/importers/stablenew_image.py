@@ -8,8 +8,9 @@ from typing import Any
 
 from stablenew_api.errors import UserError
 from stablenew_api.importer import Imported
+from stablenew_api.infotext import hashes_of, parse_infotext
 from stablenew_api.jobs import JobSpec, JsonValue
-from stablenew_api.png import STABLENEW
+from stablenew_api.png import PARAMETERS, STABLENEW
 from stablenew_plugins.importers.common import Flat, Notes, depth, short
 from stablenew_plugins.importers.images import ImageImporter, imported_image
 
@@ -27,7 +28,8 @@ class StableNewImage(ImageImporter):
 
     def read(self, name: str, data: bytes) -> Imported:
         """Raises UserError if the text in it is damaged."""
-        text = self.texts(name, data).get(STABLENEW)
+        texts = self.texts(name, data)
+        text = texts.get(STABLENEW)
         if text is None:
             raise UserError(f"{name}: no {STABLENEW!r} text in it")
         spec, chunk = _job(name, text)
@@ -54,7 +56,16 @@ class StableNewImage(ImageImporter):
             notes.add(
                 f"the prompt is what the randomizer made of {short(spec.provenance.get('template', ''), 200)!r}"
             )
-        return imported_image(name, first.prompt, negative, settings, notes)
+        version = chunk.get("version")
+        return imported_image(
+            name,
+            first.prompt,
+            negative,
+            settings,
+            notes,
+            program=f"StableNew {version if isinstance(version, str) else ''}".strip(),
+            hashes=hashes_of(parse_infotext(texts.get(PARAMETERS, "")).pairs),
+        )
 
 
 def _job(name: str, text: str) -> tuple[JobSpec, dict[str, Any]]:

@@ -89,7 +89,7 @@ class SwarmUI(ImageImporter):
         text = self.texts(name, data).get(PARAMETERS, "")
         values = parse_json(name, text) if text else None
         params = values.get("sui_image_params") if isinstance(values, dict) else None
-        if not isinstance(params, dict):
+        if not isinstance(values, dict) or not isinstance(params, dict):
             raise UserError(f"{name}: no sui_image_params in it")
         notes = Notes()
         settings: Flat = {}
@@ -112,7 +112,29 @@ class SwarmUI(ImageImporter):
             notes.add(f"not taken over: {short(told, 400)}")
         prompt = from_swarm(str(params.get("prompt") or ""), notes)
         negative = from_swarm(str(params.get("negativeprompt") or ""), notes)
-        return imported_image(name, add_loras(prompt, _loras(params)), negative, settings, notes)
+        version = str(params.get("swarm_version") or "")
+        return imported_image(
+            name,
+            add_loras(prompt, _loras(params)),
+            negative,
+            settings,
+            notes,
+            program=f"SwarmUI {version}".strip(),
+            hashes=_hashes(values),
+        )
+
+
+def _hashes(values: dict[str, Any]) -> dict[str, str]:
+    """Of ``sui_models``: the hash of a model's weights, which is not that of its file."""
+    models = values.get("sui_models")
+    found: dict[str, str] = {}
+    for model in models if isinstance(models, list) else []:
+        if not isinstance(model, dict) or not isinstance(model.get("hash"), str):
+            continue
+        param = str(model.get("param") or "model")
+        name = f"lora:{model_name(model.get('name') or '')}" if param.startswith("lora") else param
+        found[name] = model["hash"].removeprefix("0x")
+    return found
 
 
 def _list(value: Any) -> list[Any]:

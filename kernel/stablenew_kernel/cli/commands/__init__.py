@@ -8,6 +8,8 @@ NAMES = (
     "packs",
     "replay",
     "rate",
+    "info",
+    "diff",
     "preset",
     "profile",
     "randomizer",
