@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
 
 MEANING = {
     ExitCode.OK: "done, and nothing failed",
-    ExitCode.FAILED: "some images failed, or `doctor` or `packs check` found something to fix",
+    ExitCode.FAILED: "some images failed, an image tells nothing, or a check found something to fix",
     ExitCode.BAD_INPUT: "the input is wrong (a file, an option, an id); nothing was changed",
     ExitCode.NO_KERNEL: "no kernel runs, it did not start, or it went away",
     ExitCode.BROKEN: "a plugin or StableNew itself is broken",

@@ -38,7 +38,7 @@ def read_story(importers: Mapping[str, type[Importer]], given: str) -> ToldImage
     """
     from stablenew_api.imagetext import kind_of, read_texts
     from stablenew_api.importer import import_file, recognise
-    from stablenew_api.png import STABLENEW
+    from stablenew_api.png import PARAMETERS, STABLENEW
     from stablenew_kernel.domain.imageinfo import own_story, story_of
 
     data = read_image(given)
@@ -49,8 +49,9 @@ def read_story(importers: Mapping[str, type[Importer]], given: str) -> ToldImage
         imported = import_file(known, path.name, data)
         if imported.settings is None:
             continue  # a list of prompts or the like
-        text = read_texts(data, path.name).get(STABLENEW, "") if kind_of(data) else ""
-        story, importer = story_of(imported, own_story(text) if text else None), known.name
+        texts = read_texts(data, path.name) if kind_of(data) else {}
+        own = own_story(texts[STABLENEW]) if STABLENEW in texts else None
+        story, importer = story_of(imported, own, texts.get(PARAMETERS, "")), known.name
         break
     if story is None and not kind:
         raise UserError(f"image {given}: not an image that can be read, and no text that tells of one")

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from stablenew_api.importer import Imported
+from stablenew_api.infotext import parse_infotext
 from stablenew_api.jobs import JsonValue
 from stablenew_api.models import model_name
 from stablenew_api.samplers import sampler_name, scheduler_name
-from stablenew_kernel.domain.keys import ONLY_WITH
 
 Flat = dict[str, JsonValue]
 """Settings by dotted name."""
@@ -64,6 +64,15 @@ _SILENT: Mapping[str, JsonValue] = {
     "batch_count": 1,
 }
 """Values of single settings that do so."""
+
+_ONLY_WITH: Mapping[str, str] = {
+    "denoising_strength": "enable_hr",
+    "refiner_switch_at": "refiner_checkpoint",
+    "face_restoration_model": "face_restoration_enabled",
+    "hypernetwork_strength": "hypernetwork",
+    "subseed": "subseed_strength",
+}
+"""Settings of txt2img, as every ``hr_...``, that mean nothing while the other one is off."""
 
 MANY_WORDS = 4_000
 """Of a prompt: from there on only its beginning and end are compared word by word."""
@@ -136,13 +145,25 @@ class Story:
     own: OwnStory | None = None
 
 
-def story_of(imported: Imported, own: OwnStory | None = None) -> Story:
-    """The story that an importer read."""
+def story_of(imported: Imported, own: OwnStory | None = None, infotext: str = "") -> Story:
+    """The story that an importer read. ``own`` and ``infotext`` are of an image of StableNew: where its job
+    left the model to the backend, the infotext has the one that was used."""
+    settings = dict(imported.settings or {})
+    if own is not None and infotext:
+        used = dict(parse_infotext(infotext).pairs)
+        section = next((name for name, values in settings.items() if "steps" in (values or {})), _FIRST)
+        values = dict(settings.get(section) or {})
+        values |= {
+            name: used[key]
+            for key, name in (("Model", "model"), ("VAE", "vae"))
+            if key in used and values.get(name) in _UNASKED
+        }
+        settings[section] = values
     return Story(
         imported.program,
         imported.prompt,
         imported.negative_prompt,
-        imported.settings or {},
+        settings,
         imported.hashes,
         imported.notes,
         own,
@@ -280,7 +301,8 @@ def normalised(settings: Mapping[str, JsonValue], leave_out: Iterable[str] = ())
         for key, value in own.items():
             if key == "negative_prompt":  # of a preset: it is in the negative prompt of the image
                 continue
-            if section == _FIRST and key in ONLY_WITH and own.get(ONLY_WITH[key]) in _UNASKED:
+            switch = "enable_hr" if key.startswith("hr_") else _ONLY_WITH.get(key)
+            if section == _FIRST and switch and own.get(switch) in _UNASKED:
                 continue
             flat[f"{section}.{key}"] = _in_one_form(key, value)
     return flat

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from stablenew_kernel.cli.exits import ExitCode
 from stablenew_kernel.cli.host import load_host
 from stablenew_kernel.cli.output import one_line_cell, say, say_fields, say_json, seconds
 from stablenew_kernel.cli.story import ToldImage, plain_story, read_story
+
+if TYPE_CHECKING:
+    from stablenew_api.jobs import JsonValue
 
 
 @click.command("info")
@@ -57,11 +61,15 @@ def _show_settings(told: ToldImage) -> None:
     for section, rows in in_order(story.settings):
         say()
         say(section)
-        say_fields({f"  {key}": value for key, value in rows})
+        say_fields({f"  {key}": _shown(value) for key, value in rows})
     if story.hashes:
         say()
         say("hashes")
         say_fields({f"  {name}": value for name, value in story.hashes.items()})
+
+
+def _shown(value: JsonValue) -> JsonValue:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _last_lines(told: ToldImage) -> Iterator[str]:
