@@ -101,7 +101,8 @@ def own_commands() -> dict[str, click.Command]:
     ours = {
         path: command
         for path, command in commands(cli, context)
-        if (command.callback is not None and command.callback.__module__.startswith("stablenew_kernel."))
+        if command.callback is not None
+        and command.callback.__module__.startswith(("stablenew_kernel.", "stablenew_plugins."))
     }
     assert len(ours) > 15
     return ours

@@ -17,7 +17,8 @@ from stablenew_kernel.domain.saving import SavedAs
 
 A1111 = (
     "a castle on a hill, <lora:ink:0.5>\nNegative prompt: fog\nSteps: 20, Sampler: DPM++ 2M Karras, "
-    "CFG scale: 7, Seed: 9, Size: 640x448, Model hash: 6ce0161689, Model: dream, Clip skip: 2, Mood: calm, Version: v1.10.1"
+    "CFG scale: 7, Seed: 9, Size: 640x448, Model hash: 6ce0161689, Model: dream, Clip skip: 2, Mood: calm, "
+    "Version: v1.10.1"
 )
 STAGE = {
     "model": r"xl\dream.safetensors [6ce0161689]", "vae": "", "sampler_name": "DPM++ 2M", "scheduler": "Karras",

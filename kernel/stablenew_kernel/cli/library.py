@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from stablenew_api.errors import UserError
-from stablenew_api.imagetext import READ_ENDINGS
 from stablenew_kernel.cli.context import App, json_option, pass_app
 from stablenew_kernel.cli.output import plain, say, say_json, say_table, tell, warn
 
@@ -173,6 +172,7 @@ def settings_source(given: str) -> pb.SettingsSource:
 
     Raises UserError that names the file.
     """
+    from stablenew_api.imagetext import READ_ENDINGS
     from stablenew_kernel.cli.packs import PACK_ENDINGS, read_pack, read_preset
     from stablenew_proto.v1 import library_pb2 as pb
 

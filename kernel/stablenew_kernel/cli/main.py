@@ -38,7 +38,7 @@ class LazyGroup(click.Group):
             assert isinstance(command, click.Command)
             return command
         if cmd_name not in self.commands:
-            plugin_commands.add(self, _data(ctx))
+            plugin_commands.add(self, _data(ctx), cmd_name)
         return self.commands.get(cmd_name)
 
     def resolve_command(
