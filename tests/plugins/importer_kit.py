@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from pathlib import Path
@@ -49,6 +50,31 @@ def picture(file: str, texts: dict[str, str], size: tuple[int, int] = (64, 96)) 
         exif[0x9286], exif[0x927C] = texts["parameters"], texts["fooocus_scheme"]
     image.save(buffer, {"jpg": "JPEG", "webp": "WEBP", "avif": "AVIF"}[ending], exif=exif.tobytes())
     return buffer.getvalue()
+
+
+def hide(text: str, *, rgb: bool, packed: bool, size: tuple[int, int] = (64, 96), kind: str = "PNG") -> bytes:
+    """An image with ``text`` in its lowest bits, column by column, as the programs write it."""
+    body = gzip.compress(text.encode("utf-8")) if packed else text.encode("utf-8")
+    signature = f"stealth_{'rgb' if rgb else 'png'}{'comp' if packed else 'info'}".encode("ascii")
+    data = signature + (8 * len(body)).to_bytes(4, "big") + body
+    bits = [byte >> shift & 1 for byte in data for shift in range(7, -1, -1)]
+    image = Image.new("RGB" if rgb else "RGBA", size, (90, 120, 150) if rgb else (90, 120, 150, 254))
+    width, height = size
+    assert len(bits) <= width * height * (3 if rgb else 1)
+    pixels = image.load()
+    assert pixels is not None
+    at = 0
+    for x in range(width):
+        for y in range(height):
+            values = list(pixels[x, y])  # type: ignore[arg-type]
+            for channel in range(3) if rgb else [3]:
+                if at < len(bits):
+                    values[channel] = values[channel] & 0xFE | bits[at]
+                    at += 1
+            pixels[x, y] = tuple(values)
+    out = io.BytesIO()
+    image.save(out, kind, lossless=True, exact=True) if kind == "WEBP" else image.save(out, kind)
+    return out.getvalue()
 
 
 def golden_inputs() -> list[Path]:

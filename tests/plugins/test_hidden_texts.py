@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis_kit import A_THIRD
-from importer_kit import IMPORTERS, own_picture
+from importer_kit import IMPORTERS, hide, own_picture
 from PIL import Image
 
 from stablenew_api.importer import Imported, import_file, recognise
@@ -29,31 +28,6 @@ NOVELAI = json.dumps(
     }
 )
 SWARM = json.dumps({"sui_image_params": {"prompt": "a castle", "seed": 3, "steps": 20, "model": "xl/dream"}})
-
-
-def hide(text: str, *, rgb: bool, packed: bool, size: tuple[int, int] = (64, 96), kind: str = "PNG") -> bytes:
-    """An image with ``text`` in its lowest bits, column by column, as the programs write it."""
-    body = gzip.compress(text.encode("utf-8")) if packed else text.encode("utf-8")
-    signature = f"stealth_{'rgb' if rgb else 'png'}{'comp' if packed else 'info'}".encode("ascii")
-    data = signature + (8 * len(body)).to_bytes(4, "big") + body
-    bits = [byte >> shift & 1 for byte in data for shift in range(7, -1, -1)]
-    image = Image.new("RGB" if rgb else "RGBA", size, (90, 120, 150) if rgb else (90, 120, 150, 254))
-    width, height = size
-    assert len(bits) <= width * height * (3 if rgb else 1)
-    pixels = image.load()
-    assert pixels is not None
-    at = 0
-    for x in range(width):
-        for y in range(height):
-            values = list(pixels[x, y])  # type: ignore[arg-type]
-            for channel in range(3) if rgb else [3]:
-                if at < len(bits):
-                    values[channel] = values[channel] & 0xFE | bits[at]
-                    at += 1
-            pixels[x, y] = tuple(values)
-    out = io.BytesIO()
-    image.save(out, kind, lossless=True, exact=True) if kind == "WEBP" else image.save(out, kind)
-    return out.getvalue()
 
 
 def imported(name: str, data: bytes) -> tuple[str, Imported]:
