@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 
+import click
 import grpc
 import pytest
 from fake_kernel import RUN
@@ -15,6 +16,7 @@ from stablenew_api.images import pixel_sha256
 from stablenew_api.jobs import JobSpec, StageSpec
 from stablenew_api.png import with_text
 from stablenew_kernel.app.saving import file_of
+from stablenew_kernel.cli import plugin_commands
 from stablenew_kernel.cli.commands import doctor
 from stablenew_kernel.domain.infotext import stablenew_chunk
 from stablenew_kernel.domain.saving import SavedAs
@@ -356,6 +358,38 @@ class TestPlugins:
         )
         assert spawn("greet").communicate(timeout=30) == ("hello\n", "")
         assert re.search(r"greet +Say hello\.", spawn("--help").communicate(timeout=30)[0])
+
+    def test_each_plugin_is_asked_once_first_those_that_name_the_hook(self, data, caplog):
+        data.plugins.mkdir()
+        hook = "from stablenew_api import hookimpl\nimport click\n"
+        (data.plugins / "plain.py").write_text(
+            f"{hook}@hookimpl\ndef stablenew_commands(cli): cli.add_command(click.Command('plain'))\n",
+            encoding="utf-8",
+        )
+        cli = click.Group("stablenew")
+        plugin_commands.add_if_any(cli, data)
+        assert {"plain", "backend"} <= set(cli.commands)
+        first = dict(cli.commands)
+        plugin_commands.add(cli, data, "plain")
+        plugin_commands.add(cli, data, "nobody")
+        plugin_commands.add(cli, data, "nobody")
+        assert cli.commands == first
+        assert not caplog.records, "a second time would clash with the first"
+
+    def test_a_hook_that_the_source_does_not_name_still_adds_its_command(self, data):
+        data.plugins.mkdir()
+        (data.plugins / "shy.py").write_text(
+            "from stablenew_api import hookimpl\nimport click\n"
+            "def _add(cli): cli.add_command(click.Command('shy'))\n"
+            "_add.__name__ = 'stablenew_' + 'commands'\n"
+            "globals()[_add.__name__] = hookimpl(_add)\ndel _add\n",
+            encoding="utf-8",
+        )
+        cli = click.Group("stablenew")
+        plugin_commands.add_if_any(cli, data)
+        assert "shy" not in cli.commands
+        plugin_commands.add(cli, data, "shy")
+        assert "shy" in cli.commands
 
     def test_a_plugin_whose_command_fails_breaks_nothing(self, spawn, data):
         data.plugins.mkdir()

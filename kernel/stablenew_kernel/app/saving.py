@@ -36,22 +36,26 @@ def file_of(png: bytes, texts: Mapping[str, str], form: SavedAs) -> tuple[str, D
     if form.kind != PNG:
         try:
             return ENDINGS[form.kind], _encoded(png, texts, form)
-        except (_TooLarge, OSError, ValueError, MemoryError) as error:
+        except (_CannotBeEncoded, OSError, ValueError, MemoryError) as error:
             log.warning("saved as PNG, not as %s: %s", form.kind, error)
     return ENDINGS[PNG], pieces_with_text(png, texts)
 
 
-class _TooLarge(Exception):
-    """More pixels than the format has room for."""
+class _CannotBeEncoded(Exception):
+    """More pixels than the format has room for, or than Pillow decodes."""
 
 
 def _encoded(png: bytes, texts: Mapping[str, str], form: SavedAs) -> bytes:
     from PIL import Image
 
     out = io.BytesIO()
-    with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
+    try:
+        opened = Image.open(io.BytesIO(png), formats=("PNG",))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _CannotBeEncoded(str(error)) from error
+    with opened as image:
         if max(image.size) > (most := LARGEST_SIDE[form.kind]):
-            raise _TooLarge(f"{image.width}x{image.height}; at most {most:,} pixels a side")
+            raise _CannotBeEncoded(f"{image.width}x{image.height}; at most {most:,} pixels a side")
         if form.kind == JPEG:
             sampling = 0 if form.quality >= _FULL_COLOUR else 2
             _opaque(image).save(out, "JPEG", quality=form.quality, subsampling=sampling)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import click
 
@@ -25,7 +26,7 @@ class _Asked:
     folders: set[Path] = field(default_factory=set)
 
 
-_asked: dict[int, _Asked] = {}
+_asked: WeakKeyDictionary[click.Group, _Asked] = WeakKeyDictionary()
 """By the group that they were added to."""
 
 
@@ -48,7 +49,7 @@ def add_if_any(cli: click.Group, data: DataFolder) -> None:
 
 
 def _add(cli: click.Group, data: DataFolder, points: list[EntryPoint], *, with_folder: bool) -> None:
-    asked = _asked.setdefault(id(cli), _Asked())
+    asked = _asked.setdefault(cli, _Asked())
     points = [point for point in points if point not in asked.points]
     with_folder = with_folder and data.plugins not in asked.folders
     asked.points.update(points)

@@ -34,6 +34,10 @@ _NUMBERS = {
     "CFG scale": "txt2img.cfg_scale",
     "Variation seed strength": "txt2img.subseed_strength",
     "Hires upscale": "txt2img.hr_scale",
+    "Variation strength": "txt2img.subseed_strength",  # this and the next three are SD.Next's
+    "Hires scale": "txt2img.hr_scale",
+    "Hires strength": "txt2img.denoising_strength",
+    "Refiner start": "txt2img.refiner_switch_at",
     "Refiner switch at": "txt2img.refiner_switch_at",
     "Hypernet strength": "txt2img.hypernetwork_strength",
     "ADetailer confidence": "adetailer.adetailer_confidence",
@@ -70,7 +74,8 @@ _NO_CHANGE = frozenset(
 _IGNORED = re.compile(
     r"(Model hash|VAE hash|Refiner hash|Hypernet hash|Lora hashes|TI hashes|Hashes|Civitai (resources|metadata)"
     r"|Version|User|App|Backend|Parser|Created Date|Face restoration|Denoising strength|ADetailer version"
-    r"|StableNew .*|Sampler|Schedule type|Scheduler|Raw (negative )?prompt|Lora weights|Performance"
+    r"|Pipeline|Operations|Hires size|Refine|StableNew .*"
+    r"|Sampler|Schedule type|Scheduler|Raw (negative )?prompt|Lora weights|Performance"
     r"|(Size|Hires resize)-[12])"
 )
 """What says nothing about the picture, or is read apart."""
@@ -139,7 +144,8 @@ def settings_of(pairs: Iterable[tuple[str, str]], notes: Notes) -> Flat:
     found: dict[str, str] = {}
     for key, value in pairs:
         size = re.fullmatch(r"(\d{1,9})x(\d{1,9})", value)
-        if size and key in ("Size", "Hires resize"):
+        if size and key in ("Size", "Hires resize", "Hires fixed"):
+            key = key.replace("fixed", "resize")
             found[f"{key}-1"], found[f"{key}-2"] = size[1], size[2]
         else:
             found[key] = value

@@ -16,8 +16,10 @@ from stablenew_api.images import pixel_sha256
 from stablenew_api.imagetext import kind_of, read_texts
 from stablenew_api.infotext import parse_infotext
 from stablenew_api.png import with_text
+from stablenew_api.report import RunImage
 from stablenew_kernel.app.saving import file_of
 from stablenew_kernel.domain.saving import SavedAs, kind_named
+from stablenew_plugins.reports.contact_sheet import draw_page
 
 TEXTS = {"parameters": "a castle, 蝶\nSteps: 20, Seed: 9, Size: 64x48", "stablenew": '{"format":1}'}
 
@@ -109,6 +111,31 @@ def test_what_the_format_has_no_room_for_stays_png(caplog: pytest.LogCaptureFixt
         ending, data = file_of(png(Image.new("L", (side, 1))), TEXTS, SavedAs(kind))
         assert (ending, read_texts(whole(data))) == (".png", TEXTS)
         assert f"saved as PNG, not as {kind}: {side}x1" in caplog.text
+
+
+@pytest.mark.parametrize("factor", [1, 3])
+def test_what_pillow_does_not_decode_stays_png(
+    factor: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Up to twice its limit it warns, which a person may have made an error; from there on it raises."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 64 * 48 // factor - 1)
+    ending, data = file_of(png(picture()), TEXTS, SavedAs("jpeg"))
+    assert (ending, read_texts(whole(data))) == (".png", TEXTS)
+    assert "saved as PNG, not as jpeg: Image size (3072 pixels) exceeds limit" in caplog.text
+
+
+def test_a_contact_sheet_shows_every_kind(tmp_path: Path) -> None:
+    made = png(Image.new("RGB", (96, 64), (200, 30, 30)))
+    images = []
+    for kind in ("png", "jpeg", "webp"):
+        ending, data = file_of(made, TEXTS, SavedAs(kind))
+        path = tmp_path / f"image{ending}"
+        path.write_bytes(whole(data))
+        images.append(RunImage(path, kind, {}))
+    colours = draw_page("A run", "3 images", images).getcolors(1_000_000)
+    assert colours is not None
+    red = sum(count for count, pixel in colours if pixel[0] > 150 and pixel[1] < 80)  # type: ignore[index]
+    assert red > 2.9 * 96 * 64
 
 
 @pytest.mark.parametrize("text", ["jpg", "JPEG", ".jpg", " Jpeg "])
