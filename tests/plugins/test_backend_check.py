@@ -323,6 +323,23 @@ def test_something_that_is_no_web_server(words: bytes) -> None:
         assert "no web server" in told(look(url), "connection")
 
 
+def test_a_connection_that_breaks_off_is_tried_once_more() -> None:
+    first = [True]
+
+    def once(request: Any) -> None:
+        if first:
+            first.clear()
+            request.close_connection = True
+        else:
+            request.answer(200, WEBUI[MODELS])
+
+    def always(request: Any) -> None:
+        request.close_connection = True
+
+    assert checked(Fake({**WEBUI, MODELS: once})).usable
+    assert "fix: it breaks off" in told(checked(Fake({**WEBUI, MODELS: always})), MODELS)
+
+
 # --- TLS ------------------------------------------------------------------------------------------------------
 
 CERTIFICATE = Path(__file__).with_name("self_signed_for_tests.pem")

@@ -342,6 +342,8 @@ def _odd(path: str, answer: Answer, level: str = FIX) -> Finding:
         return Finding(level, path, "it does not answer in time", "it may be busy: ask again later")
     if answer.problem == TOO_LARGE:
         return Finding(level, path, "its answer is endless", "look at what the server prints")
+    if answer.problem == NOT_HTTP:
+        return Finding(level, path, f"it breaks off ({answer.detail})", "look at what the server prints")
     if answer.problem:
         text, advice = _UNREACHABLE.get(answer.problem, ("it breaks off", ""))
         return Finding(level, path, f"{text} ({answer.detail})", advice or "look at what the server prints")

@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from stablenew_api.errors import UserError
@@ -154,7 +154,16 @@ class _Client:
         self._session.close()
 
     def get(self, path: str) -> Answer:
-        """One answer; what goes wrong is in it."""
+        """One answer; what goes wrong is in it. A connection that breaks off is tried once more: a server may
+        close one that it kept open, just when it is asked on it, and a GET may be repeated."""
+        answer = self._get(path)
+        if answer.problem == NOT_HTTP:
+            answer = self._get(path)
+        if answer.problem == NOT_HTTP and self._target.url.startswith("http:") and self._speaks_tls():
+            answer = replace(answer, problem=TLS_PLAIN)
+        return answer
+
+    def _get(self, path: str) -> Answer:
         import requests
         from urllib3.exceptions import HTTPError
 
@@ -186,8 +195,6 @@ class _Client:
                 )
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             problem, detail = _problem(error)
-            if problem == NOT_HTTP and self._target.url.startswith("http:") and self._speaks_tls():
-                problem = TLS_PLAIN
             return Answer(0, b"", problem=problem, detail=detail)
 
     def _speaks_tls(self) -> bool:
