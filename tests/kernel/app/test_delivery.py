@@ -172,14 +172,15 @@ def test_names_that_clash_get_a_number_and_nothing_is_overwritten(data: DataFold
     run(main)
 
 
+@pytest.mark.parametrize(("kind", "ending"), [("png", ".png"), ("jpeg", ".jpg"), ("webp", ".webp")])
 def test_a_restart_between_file_and_commit_adopts_the_file(
-    data: DataFolder, monkeypatch: pytest.MonkeyPatch
+    data: DataFolder, monkeypatch: pytest.MonkeyPatch, kind: str, ending: str
 ) -> None:
     async def main() -> None:
         monkeypatch.setattr(delivery_module, "RETRY_INTERVAL", 1000.0)
         async with kernel_on(data) as house:
             agent = await house.agent()
-            run_id = await house.submit(1)
+            run_id = await house.submit(1, sets=[f"pipeline.image_format={kind}"])
             [offer] = await agent.offered(1)
             disk = FullDisk(house.database)
             delivery = house.kernel._core.delivery
@@ -194,7 +195,7 @@ def test_a_restart_between_file_and_commit_adopts_the_file(
             await eventually(lambda: house.kernel._core.problem, "the commit lost")
             folder = Path((await house.run_of(run_id)).out_dir)
             before = files_of(folder)
-            assert {Path(name).suffix for name in before} == {".png", ".jsonl", ".json"}
+            assert {Path(name).suffix for name in before} == {ending, ".jsonl", ".json"}
         async with kernel_on(data, clean=False) as house:
             ended = await house.ended(run_id)
             after = files_of(folder)
