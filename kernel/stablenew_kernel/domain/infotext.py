@@ -231,9 +231,9 @@ def _asked(spec: JobSpec) -> dict[str, JsonValue]:
         pairs |= {
             key: config[field] for key, field in _ASKED_HIRES.items() if config.get(field) not in _NOTHING
         }
-        if config.get("hr_resize_x") and config.get("hr_resize_y"):
+        if config.get("hr_resize_x") or config.get("hr_resize_y"):
             pairs.pop("Hires upscale", None)
-            pairs["Hires resize"] = f"{config['hr_resize_x']}x{config['hr_resize_y']}"
+            pairs["Hires resize"] = f"{config.get('hr_resize_x') or 0}x{config.get('hr_resize_y') or 0}"
     elif "enable_hr" in config:
         pairs.pop("Denoising strength", None)  # of the hires pass, which is off
     if config.get("subseed_strength"):

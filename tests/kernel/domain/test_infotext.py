@@ -186,6 +186,7 @@ def test_what_was_asked_of_passes_is_told_where_the_backend_says_nothing() -> No
     fixed = asked(**hires, hr_resize_x=800, hr_resize_y=600)
     assert fixed["Hires resize"] == "800x600"
     assert "Hires upscale" not in fixed
+    assert asked(**hires, hr_resize_x=800)["Hires resize"] == "800x0"
     off = asked(**{**hires, "enable_hr": False}, subseed=4, subseed_strength=0, refiner_checkpoint="None")
     assert not [key for key in off if key.startswith(("Hires", "Denoising", "Variation", "Refiner"))]
     more = asked(
