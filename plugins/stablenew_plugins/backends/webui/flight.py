@@ -1,8 +1,8 @@
 """One call on its way: sent by a thread of its own, so that whoever waits for it can give up at any moment.
 
-Who waits (the thread of the stage) wakes up when the reply is there, when there is progress, and 20 times a second to
-look at the cancel token and the clock. A second thread asks for progress, and is only started for calls that last.
-"""
+Who waits (the thread of the stage) wakes up when the reply is there, when there is progress, and 20 times a
+second to look at the cancel token and the clock. A second thread asks for progress, and is only started for
+calls that last."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ LOOK_SECONDS = 0.05
 """Between two looks at the cancel token."""
 
 CPU_SHARE = 0.005
-"""Of a core, at most, that asking for progress takes: an answer that took 2 ms of it is followed by 0.4 s of rest."""
+"""Of a core, at most, that asking for progress takes: an answer that took 2 ms of it is followed by 0.4 s of
+rest."""
 
 PING_SECONDS = 5.0
 """Between two questions whether the server is still alive, for calls that tell no progress."""
@@ -46,7 +47,8 @@ REAP_SECONDS = 60.0
 """How long a job that was given up is followed, to interrupt it when its turn comes."""
 
 LINGER_SECONDS = 10.0
-"""How long an interrupted job may take to end. After an exception a server says that it runs until its next job."""
+"""How long an interrupted job may take to end. After an exception a server says that it runs until its next
+job."""
 
 REAP_PAUSE = 0.1
 """Seconds between two looks at it."""
@@ -95,9 +97,8 @@ class Flight:
     def run(self, progress: Progress, cancel: CancelToken) -> Reply:
         """The reply, whole. ``progress.received()`` has been called when this returns.
 
-        Raises Cancelled, and StageFailure with TIMEOUT or BACKEND. An interrupted job is no success: A1111 answers
-        200 with what it had until then.
-        """
+        Raises Cancelled, and StageFailure with TIMEOUT or BACKEND. An interrupted job is no success: A1111
+        answers 200 with what it had until then."""
         cancel.raise_if_cancelled()
         lane = self._lane = self._server.take_lane()
         threading.Thread(target=self._send, args=(lane,), name="webui-send", daemon=True).start()
@@ -148,7 +149,8 @@ class Flight:
             if self._poller is not None and now - self._heard > options.hang_timeout:
                 raise StageFailure(
                     FailureKind.TIMEOUT,
-                    f"the WebUI has answered nothing for {now - self._heard:.0f} s (hang_timeout); it seems to hang",
+                    f"the WebUI has answered nothing for {now - self._heard:.0f} s (hang_timeout); "
+                    "it seems to hang",
                 )
             self._preview_wanted = self._can_follow and progress.wants_preview()
             if reading is not None:
@@ -258,8 +260,8 @@ class Flight:
     # --- giving up ------------------------------------------------------------------------------------------
 
     def _give_up(self) -> None:
-        """End the threads and the connection, now. The server goes on with the job all the same, since it does not
-        notice; :func:`reap` has it stopped."""
+        """End the threads and the connection, now. The server goes on with the job all the same, since it does
+        not notice; :func:`reap` has it stopped."""
         self._given_up = True
         self._over.set()
         self._answered.set()
@@ -293,12 +295,13 @@ class _Flag:
 
 
 def reap(server: Server, task_id: str, ids: Ids, stop: threading.Event) -> None:
-    """Interrupt the job ``task_id``, that nobody waits for any more: only while it runs, and as soon as it does.
+    """Interrupt the job ``task_id``, that nobody waits for any more: only while it runs, and as soon as it
+    does.
 
     An interrupt stops whatever runs. So it is sent only after the server said that this job runs; in the moment
-    between, the job may end and another one, not ours, begin: the API has no way to close that gap. Our own next job is
-    not sent before this returns. On a server that knows no ids it is sent only if the server is ours alone.
-    """
+    between, the job may end and another one, not ours, begin: the API has no way to close that gap. Our own
+    next job is not sent before this returns. On a server that knows no ids it is sent only if the server is
+    ours alone."""
     options = server.options
     end = time.monotonic() + REAP_SECONDS
     sent = False

@@ -29,16 +29,16 @@ CHUNK_BYTES = 1 << 20
 """Read at a time: a picture comes in a few pieces."""
 
 MAX_IDLE_SECONDS = 2.0
-"""A connection that rested longer is not used for a POST. Servers close idle connections (uvicorn after 5 s), and
-if one is closed just as a job is sent, nobody knows whether the job runs."""
+"""A connection that rested longer is not used for a POST. Servers close idle connections (uvicorn after 5 s),
+and if one is closed just as a job is sent, nobody knows whether the job runs."""
 
 CONNECT_TRIES = 3
 """How often a connection that is refused is tried: then the call surely did not run."""
 
 
 class Trouble(Exception):
-    """No usable reply. ``ran``: whether the call may have reached the server. ``broke``: the connection broke, so
-    that another try may do where trying again is harmless."""
+    """No usable reply. ``ran``: whether the call may have reached the server. ``broke``: the connection broke,
+    so that another try may do where trying again is harmless."""
 
     def __init__(self, text: str, ran: bool, broke: bool = False) -> None:
         super().__init__(text)
@@ -61,7 +61,8 @@ class Reply:
         return self.status in (200, 204)
 
     def json(self) -> Any:
-        """The body; None where it is empty. Raises ValueError if it is no JSON, with ``RecursionError`` in it."""
+        """The body; None where it is empty. Raises ValueError if it is no JSON, with ``RecursionError`` in
+        it."""
         if not self.body.strip():
             return None
         try:
@@ -309,8 +310,8 @@ class Server:
             lane.close()
 
     def get(self, path: str, seconds: float | None = None) -> Reply:
-        """GET, in ``seconds`` as a whole (default: the read timeout). Tried again once if the connection breaks:
-        nothing changes by it. Raises :class:`Trouble`."""
+        """GET, in ``seconds`` as a whole (default: the read timeout). Tried again once if the connection
+        breaks: nothing changes by it. Raises :class:`Trouble`."""
         try:
             return self._ask("GET", path, None, seconds)
         except Trouble as error:
@@ -327,7 +328,8 @@ class Server:
         with self.lane() as lane:
             if body is not None:
                 lane.refresh()
-            # The socket's timeout is for each piece; a server that sends a byte now and then never runs into it.
+            # The socket's timeout is for each piece; a server that sends a byte now and then never runs into
+            # it.
             guard = threading.Timer(whole, lane.cut)
             guard.daemon = True
             guard.start()

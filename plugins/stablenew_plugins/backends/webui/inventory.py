@@ -122,7 +122,8 @@ class Inventory:
 
 
 def discover(server: Server) -> Inventory:
-    """Ask for everything. Raises StageFailure(BACKEND) if nobody answers, the API is not there or refuses us."""
+    """Ask for everything. Raises StageFailure(BACKEND) if nobody answers, the API is not there or refuses
+    us."""
     # One question decides whether there is an API at all; the others may fail.
     probe = _probe(server)
     with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="webui-inventory") as pool:

@@ -29,8 +29,8 @@ PORT_PAUSE = 0.25
 """Seconds between two looks at the port."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
-"""Seconds between two questions once the port is open, doubling. A1111 answers 404 while it starts, and many questions
-then can end the start."""
+"""Seconds between two questions once the port is open, doubling. A1111 answers 404 while it starts, and many
+questions then can end the start."""
 
 
 class Launcher:
@@ -86,8 +86,8 @@ class Launcher:
                 self._process = None
                 raise StageFailure(
                     FailureKind.BACKEND,
-                    f"the WebUI that was started ended by itself (exit code {code}); start it by hand to see why: "
-                    f"{' '.join(self._options.start_command)}",
+                    f"the WebUI that was started ended by itself (exit code {code}); start it by hand to see "
+                    f"why: {' '.join(self._options.start_command)}",
                 )
             now = time.monotonic()
             if not open_port or now < self._ask_at:
@@ -141,8 +141,8 @@ class Launcher:
         return reply.status not in (404, 502, 503, 504)
 
     def hung(self) -> bool:
-        """The server answers no more. Stops it if we started it, so that the next :meth:`ensure` starts it again;
-        returns whether we did."""
+        """The server answers no more. Stops it if we started it, so that the next :meth:`ensure` starts it
+        again; returns whether we did."""
         if self._process is None:
             return False
         if self._alive():

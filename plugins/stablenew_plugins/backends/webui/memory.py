@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 _WORDS = re.compile(
-    r"out[ _]?of[ _]?memory"  # torch.cuda.OutOfMemoryError, "CUDA/HIP/MPS backend/XPU out of memory", PI_/UR_ codes
-    r"|not enough (?:gpu video |gpu |video )?memory"  # DirectML; A1111's split attention: "Not enough memory, use lower"
+    r"out[ _]?of[ _]?memory"  # OutOfMemoryError; "CUDA/HIP/MPS backend/XPU out of memory"
+    r"|not enough (?:gpu video |gpu |video )?memory"  # DirectML; A1111's split attention
     r"|could not allocate tensor with \d+ bytes"  # DirectML
     r"|DefaultCPUAllocator|can't allocate memory"  # torch on the CPU
     r"|(?:cuda|hip)ErrorMemoryAllocation|(?:cuda|hip)ErrorOutOfMemory"

@@ -44,8 +44,9 @@ def _path(text: str) -> str:
 
 
 def find(name: str, things: Sequence[Named], files: bool = True) -> list[Named]:
-    """What ``name`` may mean, best rule first: exactly, by hash, by path, by file name. More than one where it is
-    not clear, none where nothing fits. A hash in ``name`` that contradicts one that is known rules a thing out.
+    """What ``name`` may mean, best rule first: exactly, by hash, by path, by file name. More than one where it
+    is not clear, none where nothing fits. A hash in ``name`` that contradicts one that is known rules a thing
+    out.
 
     What are no ``files`` (samplers, styles) go by their letters and digits alone.
     """

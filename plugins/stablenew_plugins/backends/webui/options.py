@@ -36,7 +36,7 @@ class WebUIConfig(BaseModel):
     ca_file: str = Field(
         "",
         title="CA file",
-        description="PEM file of the authority that signed the certificate. Empty: well-known ones.",
+        description="PEM file of who signed the certificate. Empty: well-known ones.",
     )
     connect_timeout: float = Field(
         5.0,
@@ -64,8 +64,8 @@ class WebUIConfig(BaseModel):
         gt=0,
         le=86_400,
         title="Hang timeout",
-        description="Seconds without any answer while a job runs, after which the server counts as hung. Loading a "
-        "model keeps some servers silent for a while.",
+        description="Seconds without any answer while a job runs, after which the server counts as hung. "
+        "Loading a model keeps some servers silent for a while.",
     )
     max_reply_mib: int = Field(
         512,
@@ -90,8 +90,8 @@ class WebUIConfig(BaseModel):
     start_command: tuple[str, ...] = Field(
         (),
         title="Start command",
-        description="Program and arguments that start the WebUI when nobody answers, as a JSON list or as words; "
-        "no shell reads it. Empty: it is never started.",
+        description="Program and arguments that start the WebUI when nobody answers, as a JSON list or as "
+        "words; no shell reads it. Empty: it is never started.",
     )
     start_folder: str = Field("", title="Start folder", description="Folder in which it is started.")
     start_timeout: float = Field(

@@ -35,16 +35,18 @@ GRID = 8
 
 AUTOMATIC = "Automatic"
 
-UNIT_FIELDS = frozenset(
-    "ad_model ad_model_classes ad_prompt ad_negative_prompt ad_confidence ad_mask_filter_method ad_mask_k "
-    "ad_mask_min_ratio ad_mask_max_ratio ad_dilate_erode ad_x_offset ad_y_offset ad_mask_merge_invert ad_mask_blur "
-    "ad_denoising_strength ad_inpaint_only_masked ad_inpaint_only_masked_padding ad_use_inpaint_width_height "
-    "ad_inpaint_width ad_inpaint_height ad_use_steps ad_steps ad_use_cfg_scale ad_cfg_scale ad_use_checkpoint "
-    "ad_checkpoint ad_use_vae ad_vae ad_use_sampler ad_sampler ad_scheduler ad_use_noise_multiplier "
-    "ad_noise_multiplier ad_use_clip_skip ad_clip_skip ad_restore_face".split()
-)
-"""Keys of a unit of ADetailer 24.11, for servers that do not say (``adetailer/args.py``). One key that it does not
-know makes it drop the unit."""
+UNIT_FIELDS = frozenset({
+    "ad_model", "ad_model_classes", "ad_prompt", "ad_negative_prompt", "ad_confidence",
+    "ad_mask_filter_method", "ad_mask_k", "ad_mask_min_ratio", "ad_mask_max_ratio", "ad_dilate_erode",
+    "ad_x_offset", "ad_y_offset", "ad_mask_merge_invert", "ad_mask_blur", "ad_denoising_strength",
+    "ad_inpaint_only_masked", "ad_inpaint_only_masked_padding", "ad_use_inpaint_width_height",
+    "ad_inpaint_width", "ad_inpaint_height", "ad_use_steps", "ad_steps", "ad_use_cfg_scale", "ad_cfg_scale",
+    "ad_use_checkpoint", "ad_checkpoint", "ad_use_vae", "ad_vae", "ad_use_sampler", "ad_sampler",
+    "ad_scheduler", "ad_use_noise_multiplier", "ad_noise_multiplier", "ad_use_clip_skip", "ad_clip_skip",
+    "ad_restore_face",
+})  # fmt: skip
+"""Keys of a unit of ADetailer 24.11, for servers that do not say (``adetailer/args.py``). One key that it does
+not know makes it drop the unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,8 @@ class Expectation:
     detectors: tuple[str, ...] = ()
     """ADetailer's models, unit by unit."""
     stand_in_values: bool = False
-    """ADetailer in img2img, with ``skip_img2img``, puts 1 step of Euler at 128 x 128 in the place of the sampling
-    that it skips, and the infotext says that."""
+    """ADetailer in img2img, with ``skip_img2img``, puts 1 step of Euler at 128 x 128 in the place of the
+    sampling that it skips, and the infotext says that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +227,8 @@ class Builder:
         }
         if request.tile_size:
             raise _bad(
-                "tile_size: a WebUI takes the tile size of its own settings (ESRGAN_tile); leave it at 0, or let "
-                "another backend enlarge"
+                "tile_size: a WebUI takes the tile size of its own settings (ESRGAN_tile); leave it at 0, or "
+                "let another backend enlarge"
             )
         self._extra("extra-single-image", request.extra, body)
         size = (int(image.width * request.scale), int(image.height * request.scale))
@@ -262,8 +264,8 @@ class Builder:
             "batch_size": 1,
             "n_iter": 1,
             "override_settings": overrides,
-            # The server goes back to its user's own settings. A checkpoint stays loaded all the same, so nothing is
-            # loaded twice by it; a VAE is, which is why one that is in use anyway is not asked for.
+            # The server goes back to its user's own settings. A checkpoint stays loaded all the same, so
+            # nothing is loaded twice by it; a VAE is, which is why one that is in use anyway is not asked for.
             "override_settings_restore_afterwards": True,
             "send_images": True,
             "save_images": False,
@@ -342,8 +344,8 @@ class Builder:
                 if joined:
                     return joined[0], None
                 raise _bad(
-                    f"scheduler {wants!r}: {self._where} has no schedulers beside its samplers (A1111 has them from "
-                    "1.9 on); set it to Automatic"
+                    f"scheduler {wants!r}: {self._where} has no schedulers beside its samplers (A1111 has them "
+                    "from 1.9 on); set it to Automatic"
                 )
             return look_up("sampler", name, samplers, self._where, files=False), None
         if not find(name, samplers, files=False):
@@ -455,8 +457,8 @@ class Builder:
         for key in made:
             if key not in known:
                 raise _bad(
-                    f"{where}: the ADetailer of {self._where} does not know {key} and would drop the unit without a "
-                    "word; update the extension, or leave the setting at its default"
+                    f"{where}: the ADetailer of {self._where} does not know {key} and would drop the unit "
+                    "without a word; update the extension, or leave the setting at its default"
                 )
         return made
 
@@ -489,12 +491,13 @@ class Builder:
         return self._name("script", name, self._has.scripts, files=False)
 
 
-_PASSED = frozenset(
-    "tiling eta s_churn s_tmin s_tmax s_noise s_min_uncond seed_resize_from_w seed_resize_from_h hr_prompt "
-    "hr_negative_prompt image_cfg_scale initial_noise_multiplier distilled_cfg_scale hr_distilled_cfg hr_cfg".split()
-)
-"""Fields of sampling calls that servers have had for long, where a server does not list its fields. Those that it
-lists and that are not here go through too."""
+_PASSED = frozenset({
+    "tiling", "eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond", "seed_resize_from_w",
+    "seed_resize_from_h", "hr_prompt", "hr_negative_prompt", "image_cfg_scale", "initial_noise_multiplier",
+    "distilled_cfg_scale", "hr_distilled_cfg", "hr_cfg",
+})  # fmt: skip
+"""Fields of sampling calls that servers have had for long, where a server does not list its fields. Those that
+it lists and that are not here go through too."""
 
 
 def model_file(path: str) -> str:

@@ -1,8 +1,7 @@
 """How far a job is, by what the server says. It is decoration: the reply alone is the truth.
 
-``/internal/progress`` knows a job by the id that it was sent with. Where it is missing, or the server takes no ids
-(SD.Next), ``/sdapi/v1/progress`` says how far the server is with whatever it does.
-"""
+``/internal/progress`` knows a job by the id that it was sent with. Where it is missing, or the server takes no
+ids (SD.Next), ``/sdapi/v1/progress`` says how far the server is with whatever it does."""
 
 from __future__ import annotations
 
@@ -62,8 +61,8 @@ class Ids:
 
 
 def ask_by_id(lane: Lane, options: WebUIConfig, task_id: str, preview: bool, preview_id: int) -> Reading | None:
-    """What the server knows of the job ``task_id``. None: it has no such call, or does not let us use it. Raises
-    :class:`~.http.Trouble`."""
+    """What the server knows of the job ``task_id``. None: it has no such call, or does not let us use it.
+    Raises :class:`~.http.Trouble`."""
     body = {"id_task": task_id, "id_live_preview": preview_id, "live_preview": preview}
     reply = lane.exchange("POST", BY_ID, json.dumps(body).encode("utf-8"), _timeouts(options))
     answer = _answer(reply)

@@ -1,5 +1,5 @@
-"""Tags in prompts that name files: ``<lora:NAME:WEIGHT>`` and its kin. An unknown one is ignored by the servers,
-so it is found here first."""
+"""Tags in prompts that name files: ``<lora:NAME:WEIGHT>`` and its kin. An unknown one is ignored by the
+servers, so it is found here first."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def translate(
     embeddings: Sequence[Named] | None,
     where: str,
 ) -> PromptText:
-    """``text`` with every file by the server's own name, embeddings as bare words. None: a list is not known, and
-    names stay as they are. Raises StageFailure(BAD_INPUT) for a name that the server does not have."""
+    """``text`` with every file by the server's own name, embeddings as bare words. None: a list is not known,
+    and names stay as they are. Raises StageFailure(BAD_INPUT) for a name that the server does not have."""
     used: list[str] = []
 
     def own(what: str, name: str, known: Sequence[Named] | None) -> str:

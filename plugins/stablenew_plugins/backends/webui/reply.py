@@ -1,5 +1,5 @@
-"""Checking a reply against what was asked. A WebUI that does not find something uses something else and says 200;
-what it says about the image that it made is the truth, and a difference fails the stage."""
+"""Checking a reply against what was asked. A WebUI that does not find something uses something else and says
+200; what it says about the image that it made is the truth, and a difference fails the stage."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def read_sampled(reply: Reply, call: Call) -> GenerationResult:
     if not isinstance(images, list) or not all(isinstance(one, str) for one in images):
         raise _wrong("the reply has no list of images", evidence)
     first = info.get("index_of_first_image", 0)
-    first = first if isinstance(first, int) and 0 <= first else 0
+    first = first if isinstance(first, int) and first >= 0 else 0
     count = len(images) - first
     if count != 1:
         said = info_text if isinstance(info_text, str) else ""
@@ -119,7 +119,8 @@ def _object(reply: Reply) -> Mapping[str, Any]:
         answer = reply.json()
     except ValueError as error:
         raise _wrong(
-            f"the reply is no JSON ({reply.content_type or 'no content type'}); does something else answer there?",
+            f"the reply is no JSON ({reply.content_type or 'no content type'}); does something else answer "
+            "there?",
             reply.evidence(),
         ) from error
     if not isinstance(answer, dict):
@@ -204,7 +205,8 @@ class _Difference:
 
 
 def compare(info: Mapping[str, Any], text: Infotext, expect: Expectation, evidence: str) -> None:
-    """Raises StageFailure(BACKEND) with every setting that the server says it used otherwise, both values each."""
+    """Raises StageFailure(BACKEND) with every setting that the server says it used otherwise, both values
+    each."""
     said = dict(text.pairs)
     found = [*_files(info, said, expect), *_extras(said, expect)]
     if not expect.stand_in_values:
@@ -234,18 +236,18 @@ def _files(info: Mapping[str, Any], said: Mapping[str, str], expect: Expectation
             used = f"{used_name or 'another one'}{f' [{used_hash}]' if used_hash else ''}"
             found.append(_Difference("checkpoint", model.name, used))
     if expect.vae:
-        used = [value for key, value in said.items() if key == "VAE" or key.startswith("Module ")]
+        vaes = [value for key, value in said.items() if key == "VAE" or key.startswith("Module ")]
         # Without a line of its own the server does not say; A1111 always does, unless it is told not to.
-        if used and not any(same_file(expect.vae, one) for one in used):
-            found.append(_Difference("VAE", expect.vae, ", ".join(used)))
-        elif not used and info.get("sd_vae_name"):
+        if vaes and not any(same_file(expect.vae, one) for one in vaes):
+            found.append(_Difference("VAE", expect.vae, ", ".join(vaes)))
+        elif not vaes and info.get("sd_vae_name"):
             name = str(info["sd_vae_name"])
             if not same_file(expect.vae, name):
                 found.append(_Difference("VAE", expect.vae, name))
     if expect.loras and "Lora hashes" in said:
-        used = [part.rpartition(":")[0].strip() for part in said["Lora hashes"].split(",")]
+        loaded = [part.rpartition(":")[0].strip() for part in said["Lora hashes"].split(",")]
         for lora in expect.loras:
-            if not any(_same_model(lora, one) for one in used):
+            if not any(_same_model(lora, one) for one in loaded):
                 found.append(_Difference("LoRA", lora, said["Lora hashes"] or "none"))
     if expect.refiner and not _same_model(expect.refiner, said.get("Refiner", "")):
         found.append(_Difference("refiner", expect.refiner, said.get("Refiner", "none")))
@@ -344,9 +346,9 @@ def result_info(
         made[key] = value if "hash" in key or key == "Version" else _typed(value)
     # Only where the infotext is switched off on the server.
     for key, own in (("Seed", "seed"), ("Model", "sd_model_name"), ("Model hash", "sd_model_hash")):
-        value = info.get(own)
-        if key not in made and isinstance(value, (str, int)) and value != "":
-            made[key] = value
+        known = info.get(own)
+        if key not in made and isinstance(known, (str, int)) and known != "":
+            made[key] = known
     # With a hires pass it is that of the first one.
     if not expect.stand_in_values and ("Size" not in made or not expect.hires):
         made["Size"] = f"{size[0]}x{size[1]}"
