@@ -66,6 +66,7 @@ class WebUIBackend(Backend):
         self._inventory: Inventory | None = None
         self._inventory_at = 0.0
         self._unloaded = False
+        self._fresh = False
         self._reaper: threading.Thread | None = None
         self._closing = threading.Event()
         from stablenew_plugins.backends.webui.launcher import Launcher
@@ -79,16 +80,16 @@ class WebUIBackend(Backend):
     def identify(self) -> BackendIdentity:
         """The server's program and version. Starts the server where that is asked for."""
         self._launcher.ensure(patience=START_PATIENCE)
-        has = self._known()
+        has = self._discover()
+        self._fresh = True
         return BackendIdentity(has.app, has.version or "unknown", note=f"at {self.options.url}")
 
     def capabilities(self) -> Capabilities:
         """What the server has now."""
         self._launcher.ensure(patience=START_PATIENCE)
         self._ids.known = True
-        fresh = (
-            self._inventory is not None and time.monotonic() - self._inventory_at < 1.0
-        )  # identify() just asked
+        # Whoever wants to know what there is asks who is there first: once is enough for both.
+        fresh, self._fresh = self._fresh, False
         return (self._known() if fresh else self._discover()).capabilities()
 
     def _known(self) -> Inventory:

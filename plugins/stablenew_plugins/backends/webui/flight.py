@@ -208,7 +208,7 @@ class Flight:
 
     def _poll(self) -> None:
         lane = self._poll_lane = self._server.take_lane()
-        strangers, preview_id, pause = 0, -1, 0.0
+        strangers, preview_id, pause, cost = 0, -1, 0.0, 0.0
         flag = _Flag()
         try:
             while not self._answered.wait(pause):
@@ -235,7 +235,9 @@ class Flight:
                         self._reading = reading
                         self._news.notify_all()
                 least = self._options.poll_interval if self._can_follow else PING_SECONDS
-                pause = max(least, (time.thread_time() - began) / CPU_SHARE)
+                # The dearer of two in a row opened a connection, or had a preview in it.
+                before, cost = cost, time.thread_time() - began
+                pause = max(least, min(before, cost) / CPU_SHARE)
             if not self._given_up:
                 # Asked while the reply is still being read: our next job sets it back when it begins.
                 self._interrupted = flag.raised(ask_global(lane, self._options, preview=False))

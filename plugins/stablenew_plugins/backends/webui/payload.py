@@ -70,7 +70,8 @@ class Expectation:
     vae: str = ""
     clip_skip: int = 1
     loras: tuple[str, ...] = ()
-    hires: bool = False
+    hires: str = ""
+    """The upscaler of the hires pass."""
     hires_model: str = ""
     refiner: str = ""
     face_restoration: str = ""
@@ -112,8 +113,7 @@ class Builder:
         body.update(width=request.width, height=request.height)
         steps = request.steps
         if (hires := request.hires) is not None:
-            upscalers = (*(self._has.latent_modes or ()), *(self._has.upscalers or ()))
-            upscaler = self._name("hires upscaler", hires.upscaler, upscalers or None)
+            upscaler = self._hires_upscaler(hires.upscaler)
             width, height = size = hires.size(request.width, request.height)
             body.update(
                 enable_hr=True,
@@ -139,7 +139,7 @@ class Builder:
                 # Without "force" it only enlarges where the upscaler is no latent one.
                 body.update(hr_force=True, hr_resize_mode=1, hr_denoising_strength=hires.denoising_strength)
             steps += hires.steps or request.steps
-            expect = replace(expect, size=size, hires=True, hires_model=model)
+            expect = replace(expect, size=size, hires=upscaler, hires_model=model)
         return Call("txt2img", body, expect, steps, task_id)
 
     def img2img(self, request: Img2ImgRequest, task_id: str) -> Call:
@@ -319,6 +319,12 @@ class Builder:
 
     def _name(self, what: str, name: str, known: tuple[Named, ...] | None, files: bool = True) -> str:
         return name if known is None else look_up(what, name, known, self._where, files).name
+
+    def _hires_upscaler(self, name: str) -> str:
+        modes, upscalers = self._has.latent_modes, self._has.upscalers
+        if upscalers is None or (modes is None and name.casefold().startswith("latent")):
+            return name  # a list is not known: the reply says what was used
+        return self._name("hires upscaler", name, (*(modes or ()), *upscalers))
 
     def _model(self, name: str) -> Named:
         return (

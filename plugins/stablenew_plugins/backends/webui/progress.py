@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BY_ID = "/internal/progress"
 GLOBAL = "/sdapi/v1/progress"
 
-STRANGER_ANSWERS = 3
+STRANGER_ANSWERS = 2
 """Answers in a row that know nothing of a job that was sent, after which the server is taken to know no ids."""
 
 PREVIEW_BYTES = 16 * 1024 * 1024

@@ -311,8 +311,12 @@ def _all(thing: Named) -> tuple[str, ...]:
 
 def _extras(said: Mapping[str, str], expect: Expectation) -> list[_Difference]:
     found = []
-    if expect.hires and not any(key.startswith("Hires ") for key in said):
-        found.append(_Difference("hires pass", "one", "none"))
+    if expect.hires:
+        used = said.get("Hires upscaler", "")
+        if not any(key.startswith("Hires ") for key in said):
+            found.append(_Difference("hires pass", "one", "none"))
+        elif used and plain(used) != plain(expect.hires):
+            found.append(_Difference("hires upscaler", expect.hires, used))
     if expect.face_restoration:
         used = said.get("Face restoration", "none")
         if used == "none" or expect.face_restoration not in ("default", used):
