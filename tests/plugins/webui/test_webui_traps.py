@@ -8,14 +8,14 @@ import time
 
 import pytest
 import requests
+from tests.support.fake_webui import TRAPS, FakeSettings
+from webui_kit import Steps, detail, fails, img2img, make, naive, setup, txt2img, unit, upscale
 
 from stablenew_api.backend import Hires, Progress, Refiner
 from stablenew_api.errors import Cancelled, StageFailure
 from stablenew_api.images import pixel_sha256
 from stablenew_api.jobs import FailureKind
 from stablenew_api.testing import ManualCancel
-from tests.support.fake_webui import TRAPS, FakeSettings
-from webui_kit import Steps, detail, fails, img2img, make, naive, setup, txt2img, unit, upscale
 
 BAD, BACKEND = FailureKind.BAD_INPUT, FailureKind.BACKEND
 

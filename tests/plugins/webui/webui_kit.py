@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 from PIL import Image
+from tests.support.fake_webui import FakeSettings, FakeWebUI
 
 from stablenew_api.backend import (
     DetailRequest,
@@ -28,7 +29,6 @@ from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind
 from stablenew_api.testing import ManualCancel, sample_image
 from stablenew_plugins.backends.webui import WebUIBackend, WebUIConfig
-from tests.support.fake_webui import FakeSettings, FakeWebUI
 
 SAMPLING: dict[str, Any] = {
     "prompt": "a lighthouse at dawn",

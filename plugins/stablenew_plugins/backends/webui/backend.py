@@ -87,7 +87,6 @@ class WebUIBackend(Backend):
     def capabilities(self) -> Capabilities:
         """What the server has now."""
         self._launcher.ensure(patience=START_PATIENCE)
-        self._ids.known = True
         # Whoever wants to know what there is asks who is there first: once is enough for both.
         fresh, self._fresh = self._fresh, False
         return (self._known() if fresh else self._discover()).capabilities()
@@ -98,10 +97,15 @@ class WebUIBackend(Backend):
     def _discover(self) -> Inventory:
         from stablenew_plugins.backends.webui.inventory import discover
 
-        found = discover(self._server)
+        try:
+            found = discover(self._server)
+        except StageFailure as failure:
+            self._note_absence(failure)
+            raise
         for line in found.missing:
             log.info("not known: %s", line)
         self._inventory, self._inventory_at = found, time.monotonic()
+        self._ids.known = not found.sd_next
         return found
 
     # --- the calls ------------------------------------------------------------------------------------------
@@ -179,9 +183,11 @@ class WebUIBackend(Backend):
         try:
             return flight.run(progress, cancel)
         except Cancelled:
-            self._reap(call.task_id)
+            if flight.sent:
+                self._reap(call.task_id)
             raise
         except StageFailure as failure:
+            self._note_absence(failure)
             if failure.kind == FailureKind.TIMEOUT:
                 if self._launcher.hung():
                     raise StageFailure(
@@ -189,6 +195,11 @@ class WebUIBackend(Backend):
                     ) from failure
                 self._reap(call.task_id)
             raise
+
+    def _note_absence(self, failure: StageFailure) -> None:
+        cause = failure.__cause__
+        if isinstance(cause, Trouble) and not cause.ran:
+            self._launcher.lost()
 
     def _reap(self, task_id: str) -> None:
         from stablenew_plugins.backends.webui.flight import reap
@@ -206,7 +217,7 @@ class WebUIBackend(Backend):
         """An interrupt that is meant for the last job must not hit the next one."""
         reaper = self._reaper
         while reaper is not None and reaper.is_alive():
-            reaper.join(0.02)
+            reaper.join(0.2)
             cancel.raise_if_cancelled()
         self._reaper = None
 

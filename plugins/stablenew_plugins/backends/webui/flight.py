@@ -50,6 +50,9 @@ LINGER_SECONDS = 10.0
 """How long an interrupted job may take to end. After an exception a server says that it runs until its next
 job."""
 
+ARRIVAL_SECONDS = 0.5
+"""How long a job that was just sent may take to be known to the server."""
+
 REAP_PAUSE = 0.1
 """Seconds between two looks at it."""
 
@@ -90,6 +93,8 @@ class Flight:
         self._preview_wanted = False
         self._heard = self._began = time.monotonic()
         self._poller: threading.Thread | None = None
+        self.sent = False
+        """Whether the server may have got it."""
         self._given_up = False
         self._interrupted = False
         self._step = 0
@@ -101,6 +106,7 @@ class Flight:
         answers 200 with what it had until then."""
         cancel.raise_if_cancelled()
         lane = self._lane = self._server.take_lane()
+        self.sent = True
         threading.Thread(target=self._send, args=(lane,), name="webui-send", daemon=True).start()
         try:
             self._wait(progress, cancel)
@@ -115,7 +121,7 @@ class Flight:
             raise self._crash
         if self._trouble is not None:
             cancel.raise_if_cancelled()
-            raise as_failure(self._trouble)
+            raise as_failure(self._trouble) from self._trouble
         assert self._reply is not None
         if self._poller is not None:
             self._poller.join(LAST_LOOK_SECONDS)
@@ -184,7 +190,8 @@ class Flight:
             self._server.give_back(lane)
 
     def _exchange(self, lane: Lane) -> Reply:
-        timeouts = (self._options.connect_timeout, self._options.job_timeout)
+        # Who waits gives up first, and cuts the connection.
+        timeouts = (self._options.connect_timeout, self._options.job_timeout + 30.0)
         tries = 0
         while True:
             try:
@@ -228,7 +235,7 @@ class Flight:
                     flag.went_on(reading.fraction)
                     unknown = reading.state is State.UNKNOWN
                     strangers = strangers + 1 if unknown else 0
-                    if strangers >= STRANGER_ANSWERS and self._ids.known:
+                    if strangers >= STRANGER_ANSWERS and self._ids.known and not self._ids.proven:
                         log.info("the server does not know our task ids; its global progress is used")
                         self._ids.known = False
                     with self._news:
@@ -251,6 +258,7 @@ class Flight:
         if self._ids.known and self._task_id:
             reading = ask_by_id(lane, self._options, self._task_id, preview, preview_id)
             if reading is not None:
+                self._ids.proven = self._ids.proven or reading.state is not State.UNKNOWN
                 return reading
             self._ids.known = False
         return ask_global(lane, self._options, preview) if self._can_follow else self._ping(lane)
@@ -305,25 +313,33 @@ def reap(server: Server, task_id: str, ids: Ids, stop: threading.Event) -> None:
     next job is not sent before this returns. On a server that knows no ids it is sent only if the server is
     ours alone."""
     options = server.options
-    end = time.monotonic() + REAP_SECONDS
-    sent = False
+    begun = time.monotonic()
+    end = begun + REAP_SECONDS
+    sent = seen = False
     try:
         with server.lane() as lane:
             while time.monotonic() < end and not stop.is_set():
                 reading = ask_by_id(lane, options, task_id, False, -1) if task_id and ids.known else None
-                if reading is None:
+                if reading is None or _knows_no_ids(reading, ids, time.monotonic() - begun):
                     if not options.exclusive:
                         return
                     reading = ask_global(lane, options, preview=False)
-                    if reading is None or reading.state is not State.RUNNING:
-                        return
+                if reading is None:
+                    return
                 if reading.state is State.RUNNING and not sent:
                     timeouts = (options.connect_timeout, options.read_timeout)
                     lane.exchange("POST", "/sdapi/v1/interrupt", b"{}", timeouts)
                     sent = True
                     end = min(end, time.monotonic() + LINGER_SECONDS)
-                elif reading.state in (State.COMPLETED, State.UNKNOWN):
+                seen = seen or reading.state in (State.RUNNING, State.QUEUED)
+                gone = reading.state is State.UNKNOWN and (seen or time.monotonic() - begun > ARRIVAL_SECONDS)
+                if reading.state is State.COMPLETED or gone:
                     return
                 stop.wait(REAP_PAUSE)
     except Trouble as trouble:
         log.info("a job that was given up could not be interrupted: %s", trouble)
+
+
+def _knows_no_ids(reading: Reading, ids: Ids, waited: float) -> bool:
+    """Whether a server that never knew a job of ours had time enough to know this one."""
+    return reading.state is State.UNKNOWN and not ids.proven and waited > ARRIVAL_SECONDS / 2

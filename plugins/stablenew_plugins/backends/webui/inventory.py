@@ -106,7 +106,7 @@ class Inventory:
         return Capabilities(
             features=self.features(),
             models=names(self.models),
-            vaes=names(self.vaes),
+            vaes=tuple(thing.name for thing in self.vaes or () if not is_text_encoder(thing)),
             samplers=names(self.samplers),
             schedulers=names(self.schedulers),
             upscalers=names(self.upscalers),
@@ -119,6 +119,11 @@ class Inventory:
             detectors=names(self.detectors),
             scripts=names(self.scripts),
         )
+
+
+def is_text_encoder(module: Named) -> bool:
+    """Whether a module of Forge is a text encoder, by its folder, and no VAE."""
+    return "text_encoder" in module.path.replace("\\", "/")
 
 
 def discover(server: Server) -> Inventory:
@@ -217,6 +222,9 @@ def _read(probe: Reply, answers: Mapping[str, Any]) -> Inventory:
     loras = lists("loras", _loras)
     if loras is None:
         loras = lists("extra-networks?page=lora", _networks)
+    if vaes is not None or modules is not None:
+        # A server has one or the other.
+        missing = [line for line in missing if "/sd-vae" not in line and "/sd-modules" not in line]
     scripts = lists("scripts", _scripts)
     detailer, unit_fields, detectors = _detailer(answers, scripts)
     if not app:

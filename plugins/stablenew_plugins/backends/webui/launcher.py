@@ -46,6 +46,7 @@ class Launcher:
         self._ask_at = 0.0
         self._pause = FIRST_PAUSE
         self._ready = not options.start_command
+        self._was_ready = False
 
     def ensure(self, cancel: CancelToken | None = None, patience: float | None = None) -> None:
         """Return when the server is ready; at once where we are not to start it, or it was ready before.
@@ -84,6 +85,10 @@ class Launcher:
                 return False
             if process is not None and (code := process.poll()) is not None and not open_port:
                 self._process = None
+                if self._was_ready:
+                    log.warning("the WebUI ended by itself (exit code %d)", code)
+                    self._start()
+                    return False
                 raise StageFailure(
                     FailureKind.BACKEND,
                     f"the WebUI that was started ended by itself (exit code {code}); start it by hand to see "
@@ -93,7 +98,7 @@ class Launcher:
             if not open_port or now < self._ask_at:
                 return False
             if self._answers():
-                self._ready = True
+                self._ready = self._was_ready = True
                 return True
             # Some jitter, so that two agents do not ask in step.
             self._ask_at = now + self._pause * self._rng.uniform(0.8, 1.2)
@@ -121,6 +126,7 @@ class Launcher:
             raise StageFailure(
                 FailureKind.BACKEND, f"start_command {self._options.start_command[0]!r} cannot be run: {error}"
             ) from error
+        self._was_ready = False
         self._begun = time.monotonic()
         self._ask_at = 0.0
         self._pause = FIRST_PAUSE
@@ -139,6 +145,10 @@ class Launcher:
         except Trouble:
             return False
         return reply.status not in (404, 502, 503, 504)
+
+    def lost(self) -> None:
+        """Nobody answers any more: the next :meth:`ensure` looks, and starts it if that is asked for."""
+        self._ready = not self._options.start_command
 
     def hung(self) -> bool:
         """The server answers no more. Stops it if we started it, so that the next :meth:`ensure` starts it

@@ -18,7 +18,7 @@ from stablenew_api.backend import (
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind
 from stablenew_api.models import model_name
-from stablenew_plugins.backends.webui.inventory import ADETAILER, Inventory
+from stablenew_plugins.backends.webui.inventory import ADETAILER, Inventory, is_text_encoder
 from stablenew_plugins.backends.webui.names import Named, find, look_up, nearest
 from stablenew_plugins.backends.webui.prompts import translate
 
@@ -379,9 +379,7 @@ class Builder:
         vae = self._name("VAE", name, has.vaes)
         if has.modules:
             # Text encoders are modules too: those that are in use stay.
-            encoders = {
-                thing.name for thing in has.vaes or () if "text_encoder" in thing.path.replace("\\", "/")
-            }
+            encoders = {thing.name for thing in has.vaes or () if is_text_encoder(thing)}
             in_use = has.options.get("forge_additional_modules")
             names = [model_file(str(one)) for one in in_use] if isinstance(in_use, list) else []
             overrides["forge_additional_modules"] = [*(one for one in names if one in encoders), vae]

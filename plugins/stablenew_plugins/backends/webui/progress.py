@@ -58,6 +58,9 @@ class Ids:
     """Whether the server knows jobs by their ids; learned while it is used."""
 
     known: bool = True
+    """False: it has no such call, or takes no ids."""
+    proven: bool = False
+    """It has once known a job of ours."""
 
 
 def ask_by_id(lane: Lane, options: WebUIConfig, task_id: str, preview: bool, preview_id: int) -> Reading | None:
