@@ -841,8 +841,8 @@ class FakeWebUI:
             images = []
         elif "two_images" in self.traps:
             images = [encoded, encoded]
-        elif "huge" in self.traps:
-            images = [_encode(image, text, padding=75_000_000)]
+        if "huge" in self.traps:
+            return {"premade": _encode(image, text, padding=75_000_000).encode(), "info": json.dumps(info)}
         if "grid_first" in self.traps:
             other = picture.infotext(seed=picture.seed + 1)
             images = [_encode(ImageOps.contain(image, (32, 32)), other), *images]

@@ -1,5 +1,5 @@
-"""Each trap of the list of traps that concerns an A1111 server: how it fools a client that trusts a 200, and that
-the backend is not fooled. The number in a test's name is the trap's."""
+"""Each trap of the list of traps that concerns an A1111 server: how it fools a client that trusts a 200, and
+that the backend is not fooled. The number in a test's name is the trap's."""
 
 from __future__ import annotations
 
@@ -263,7 +263,7 @@ def test_trap_21_the_infotext_is_that_of_the_image() -> None:
 
 
 def test_trap_22_the_detail_pass_gets_its_own_final_prompt() -> None:
-    """An empty prompt there means the main one, which an extension may draw anew: so it is never left to that."""
+    """An empty prompt there means the main one, which an extension may draw anew: it is never left to that."""
     with setup() as (fake, backend):
         make(backend, detail(unit(prompt="a red-haired face [SEP] [SKIP]")))
         args = fake.last_body("/sdapi/v1/img2img")["alwayson_scripts"]["adetailer"]["args"]
@@ -372,9 +372,9 @@ def test_on_a_shared_server_without_ids_nobody_is_interrupted() -> None:
 
 def test_where_ids_are_ignored_the_global_progress_is_used() -> None:
     """SD.Next takes force_task_id and does nothing with it."""
-    with setup(FakeSettings(flavour="sdnext", seconds=1.3), poll_interval=0.05) as (fake, backend):
+    with setup(FakeSettings(also=("no_ids",), seconds=1.3), poll_interval=0.05) as (fake, backend):
         steps = Steps(watching=True)
-        backend.txt2img(txt2img(steps=20, scheduler="Automatic"), steps, ManualCancel())
+        backend.txt2img(txt2img(steps=20), steps, ManualCancel())
         assert fake.calls("/internal/progress")
         assert fake.calls("/sdapi/v1/progress")
         assert steps.moved.is_set()
@@ -479,14 +479,15 @@ def test_a_reply_of_100_mb_is_taken_and_one_without_end_is_not() -> None:
         backend.capabilities()
         fake.traps.add("endless")
         fails(backend, BACKEND, "more than 8388608 bytes")
-        fake.traps = {"huge"}
-        fails(backend, BACKEND, "the reply has 100")  # as its length says, before it is read
+    with setup(FakeSettings(reply_bytes=2_000_000), max_reply_mib=1) as (_fake, backend):
+        # As its length says, before it is read.
+        fails(backend, BACKEND, "the reply has 26", width=1024, height=1024)
 
 
 @pytest.mark.parametrize("trap", ["extra_fields", "null_lists", "odd_lists"])
 @pytest.mark.parametrize("flavour", ["a1111", "forge", "sdnext"])
 def test_lists_that_cannot_be_read_are_not_known_and_the_job_is_made(trap: str, flavour: str) -> None:
-    with setup(FakeSettings(flavour=flavour, also=(trap,))) as (fake, backend):
+    with setup(FakeSettings(flavour=flavour, also=(trap,))) as (_fake, backend):
         can = backend.capabilities()
         if trap == "extra_fields":
             assert can.samplers
