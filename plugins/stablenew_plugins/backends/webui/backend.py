@@ -69,10 +69,12 @@ class WebUIBackend(Backend):
         self._fresh = False
         self._reaper: threading.Thread | None = None
         self._closing = threading.Event()
+        from stablenew_plugins.backends.webui.flight import Turn
         from stablenew_plugins.backends.webui.launcher import Launcher
         from stablenew_plugins.backends.webui.progress import Ids
 
         self._ids = Ids()
+        self._turn = Turn()
         self._launcher = Launcher(config, self._server)
 
     # --- what is there --------------------------------------------------------------------------------------
@@ -134,7 +136,7 @@ class WebUIBackend(Backend):
         call = self._build(request, build)
         self._wait_for_reaper(cancel)
         self._load_again()
-        reply = self._fly(call, progress, cancel)
+        reply, number = self._fly(call, progress, cancel)
         from stablenew_plugins.backends.webui.reply import check_status, read_sampled, read_upscaled
 
         try:
@@ -146,6 +148,8 @@ class WebUIBackend(Backend):
             if failure.kind == FailureKind.OUT_OF_MEMORY:
                 self.free_memory()
             raise
+        finally:
+            self._turn.over(number)
         cancel.raise_if_cancelled()
         progress(call.steps, call.steps, None)
         return result
@@ -166,7 +170,7 @@ class WebUIBackend(Backend):
         self.refuse_unknown(request, has.features())
         return build(Builder(has, self.options.url), task)
 
-    def _fly(self, call: Call, progress: Progress, cancel: CancelToken) -> Reply:
+    def _fly(self, call: Call, progress: Progress, cancel: CancelToken) -> tuple[Reply, int]:
         from stablenew_api.errors import Cancelled
         from stablenew_plugins.backends.webui.flight import Flight
 
@@ -178,10 +182,11 @@ class WebUIBackend(Backend):
             call.task_id,
             call.steps,
             self._ids,
+            self._turn,
             can_follow=bool(call.task_id),
         )
         try:
-            return flight.run(progress, cancel)
+            reply = flight.run(progress, cancel)
         except Cancelled:
             if flight.sent:
                 self._reap(call.task_id)
@@ -195,6 +200,8 @@ class WebUIBackend(Backend):
                     ) from failure
                 self._reap(call.task_id)
             raise
+        self._turn.give_way(flight.mark)
+        return reply, flight.mark
 
     def _note_absence(self, failure: StageFailure) -> None:
         cause = failure.__cause__

@@ -37,6 +37,9 @@ CPU_SHARE = 0.005
 """Of a core, at most, that asking for progress takes: an answer that took 2 ms of it is followed by 0.4 s of
 rest."""
 
+GIVE_WAY_SECONDS = 0.02
+"""How long the next call may take to be sent. A fast one takes 1 to 2 ms."""
+
 PING_SECONDS = 5.0
 """Between two questions whether the server is still alive, for calls that tell no progress."""
 
@@ -57,6 +60,36 @@ REAP_PAUSE = 0.1
 """Seconds between two looks at it."""
 
 
+class Turn:
+    """Has the next call sent before the last reply is taken apart.
+
+    Both are work for the interpreter, which does one thing at a time, and only the one makes the device wait.
+    Nobody waits here as long as calls come one after the other."""
+
+    def __init__(self) -> None:
+        self._news = threading.Condition()
+        self._sent = 0
+        self._expects = False
+
+    def sent(self) -> int:
+        """A call is on its way. Returns its number."""
+        with self._news:
+            self._sent += 1
+            self._news.notify_all()
+            return self._sent
+
+    def give_way(self, number: int) -> None:
+        """The reply to call ``number`` is here: let the next one go first, if there was one last time."""
+        with self._news:
+            if self._expects:
+                self._expects = self._news.wait_for(lambda: self._sent > number, GIVE_WAY_SECONDS)
+
+    def over(self, number: int) -> None:
+        """Call ``number`` is done with. Whether there was a next one meanwhile tells what to expect."""
+        with self._news:
+            self._expects = self._sent > number
+
+
 class Flight:
     """A POST that makes an image. Used once; all state of a call is here."""
 
@@ -68,6 +101,7 @@ class Flight:
         task_id: str,
         steps: int,
         ids: Ids,
+        turn: Turn,
         can_follow: bool = True,
     ) -> None:
         self._server = server
@@ -75,6 +109,9 @@ class Flight:
         self._path = path
         self._body = body
         self._task_id = task_id
+        self._turn = turn
+        self.mark = 0
+        """For :meth:`Turn.give_way`."""
         self._steps = max(1, steps)
         self._ids = ids
         self._can_follow = can_follow
@@ -107,6 +144,7 @@ class Flight:
         cancel.raise_if_cancelled()
         lane = self._lane = self._server.take_lane()
         self.sent = True
+        lane.on_sent = self._note_sent
         threading.Thread(target=self._send, args=(lane,), name="webui-send", daemon=True).start()
         try:
             self._wait(progress, cancel)
@@ -173,6 +211,9 @@ class Flight:
         self._step = max(self._step, min(self._steps, int(reading.fraction * self._steps)))
         preview = decode_preview(reading.preview) if reading.preview and progress.wants_preview() else None
         progress(self._step, self._steps, preview)
+
+    def _note_sent(self) -> None:
+        self.mark = self._turn.sent()
 
     # --- the thread that sends ------------------------------------------------------------------------------
 

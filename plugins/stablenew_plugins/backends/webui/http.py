@@ -103,6 +103,8 @@ class Lane:
         self._lock = threading.Lock()
         self._open: list[Any] = []
         self._cut = False
+        self.on_sent: Callable[[], None] | None = None
+        """Called once a request is sent, to its last byte."""
         self.rested_since = time.monotonic()
         self.session = self._make_session()
 
@@ -119,10 +121,18 @@ class Lane:
                 super().connect()
                 lane._opened(self)
 
+            def getresponse(self) -> Any:
+                lane._sent()
+                return super().getresponse()
+
         class TlsConnection(HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
                 lane._opened(self)
+
+            def getresponse(self) -> Any:
+                lane._sent()
+                return super().getresponse()
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = PlainConnection
@@ -153,6 +163,10 @@ class Lane:
         if cut:
             connection.close()
             raise ConnectionAbortedError("cut")
+
+    def _sent(self) -> None:
+        if self.on_sent is not None:
+            self.on_sent()
 
     def cut(self) -> None:
         """End whatever goes on here, now: who waits for bytes gets an error. For good."""
@@ -286,6 +300,7 @@ class Server:
 
     def give_back(self, lane: Lane) -> None:
         """Done with it."""
+        lane.on_sent = None
         with self._lock:
             if lane.usable and not self._closed:
                 self._free.append(lane)
