@@ -1090,7 +1090,10 @@ class Drawing:
             pairs.update({"Refiner": f"{fake.stem(refiner)} [{model_sha256(refiner)[:10]}]",
                           "Refiner switch at": body.get("refiner_switch_at")})  # fmt: skip
         if body.get("enable_hr"):
-            pairs["Hires resize"] = f"{body.get('hr_resize_x')}x{body.get('hr_resize_y')}"
+            if body.get("hr_resize_x") or body.get("hr_resize_y"):
+                pairs["Hires resize"] = f"{body.get('hr_resize_x')}x{body.get('hr_resize_y')}"
+            else:
+                pairs["Hires upscale"] = body.get("hr_scale")
             pairs["Hires steps"] = body.get("hr_second_pass_steps") or None
             pairs["Hires upscaler"] = body.get("hr_upscaler")
             pairs["Hires sampler"] = body.get("hr_sampler_name")

@@ -140,7 +140,7 @@ def test_the_body_says_everything_and_saves_nothing_on_the_server() -> None:
             "do_not_save_grid": True,
         }
         assert (body["batch_size"], body["n_iter"], body["seed"]) == (1, 1, 5)
-        assert (body["hr_resize_x"], body["hr_resize_y"], body["hr_second_pass_steps"]) == (96, 96, 6)
+        assert (body["hr_scale"], body["hr_resize_x"], body["hr_second_pass_steps"]) == (1.5, 0, 6)
         assert body["hr_checkpoint_name"].startswith("anime/counterfeit.ckpt [")
         assert body["refiner_switch_at"] == 0.8
         assert body["override_settings"]["CLIP_stop_at_last_layers"] == 2
@@ -157,6 +157,48 @@ def test_the_body_says_everything_and_saves_nothing_on_the_server() -> None:
         )
         assert info["Version"] == "v1.10.1"
         assert not made.image.info
+
+
+@pytest.mark.parametrize(
+    ("hires", "size"),
+    [
+        (Hires("Latent", 0.5, scale=1.3), (80, 80)),  # 83: the multiple of 8 below
+        (Hires("Latent", 0.5, width=128), (128, 128)),
+        (Hires("Latent", 0.5, width=128, height=96), (128, 96)),
+    ],
+)
+def test_sizes_of_the_hires_pass(hires: Hires, size: tuple[int, int]) -> None:
+    with setup() as (_fake, backend):
+        assert make(backend, hires=hires).image.size == size
+
+
+def test_sd_next_has_no_setting_for_clip_skip_and_a_field_instead() -> None:
+    with setup(FakeSettings(flavour="sdnext")) as (fake, backend):
+        del fake.options["CLIP_stop_at_last_layers"]
+        made = make(backend, clip_skip=3, scheduler="Automatic")
+        body = fake.last_body("/sdapi/v1/txt2img")
+        assert body["clip_skip"] == 3
+        assert "CLIP_stop_at_last_layers" not in body["override_settings"]
+        assert made.info["Clip skip"] == 3
+
+
+def test_a_cancel_ends_a_question_to_a_server_that_hangs() -> None:
+    with setup() as (fake, backend):
+        fake.traps.add("hang_all")
+        cancel = ManualCancel()
+        threading.Timer(0.3, cancel.cancel).start()
+        begun = time.monotonic()
+        with pytest.raises(Cancelled):
+            make(backend, cancel=cancel)
+        assert time.monotonic() - begun < 0.8
+
+
+def test_the_docs_have_every_option() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "backend-webui.md").read_text(encoding="utf-8")
+    for name, option in WebUIConfig.model_fields.items():
+        default = str(option.default).lower() if isinstance(option.default, bool) else str(option.default)
+        default = "none" if option.default in ("", ()) else f"`{default}`"
+        assert f"| `{name}` | {default} |" in page, name
 
 
 def test_a_vae_that_is_in_use_is_not_loaded_again() -> None:

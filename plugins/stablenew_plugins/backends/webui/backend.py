@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from pydantic import BaseModel
 
@@ -45,7 +45,12 @@ STALE_SECONDS = 20.0
 START_PATIENCE = 20.0
 """Seconds that a question who is there waits for a WebUI that starts; the agent asks again."""
 
+REAPER_PATIENCE = 90.0
+"""Seconds that a job waits for the last one to be interrupted."""
+
 API = "/sdapi/v1/"
+
+T = TypeVar("T")
 
 
 class WebUIBackend(Backend):
@@ -133,9 +138,10 @@ class WebUIBackend(Backend):
     ) -> GenerationResult:
         cancel.raise_if_cancelled()
         self._launcher.ensure(cancel)
-        call = self._build(request, build)
+        call = self._build(request, build, cancel)
         self._wait_for_reaper(cancel)
-        self._load_again()
+        if self._unloaded:
+            _watching(self._load_again, cancel)
         reply, number = self._fly(call, progress, cancel)
         from stablenew_plugins.backends.webui.reply import check_status, read_sampled, read_upscaled
 
@@ -146,7 +152,7 @@ class WebUIBackend(Backend):
         except StageFailure as failure:
             cancel.raise_if_cancelled()
             if failure.kind == FailureKind.OUT_OF_MEMORY:
-                self.free_memory()
+                _watching(self.free_memory, cancel)
             raise
         finally:
             self._turn.over(number)
@@ -154,11 +160,11 @@ class WebUIBackend(Backend):
         progress(call.steps, call.steps, None)
         return result
 
-    def _build(self, request: Request, build: Callable[[Builder, str], Call]) -> Call:
+    def _build(self, request: Request, build: Callable[[Builder, str], Call], cancel: CancelToken) -> Call:
         from stablenew_plugins.backends.webui.payload import Builder
 
         task = f"task(stablenew-{uuid.uuid4().hex})"
-        has = self._known()
+        has = self._inventory or _watching(self._discover, cancel)
         try:
             self.refuse_unknown(request, has.features())
             return build(Builder(has, self.options.url), task)
@@ -166,7 +172,7 @@ class WebUIBackend(Backend):
             age = time.monotonic() - self._inventory_at
             if failure.kind != FailureKind.BAD_INPUT or age < STALE_SECONDS:
                 raise
-        has = self._discover()
+        has = _watching(self._discover, cancel)
         self.refuse_unknown(request, has.features())
         return build(Builder(has, self.options.url), task)
 
@@ -223,7 +229,8 @@ class WebUIBackend(Backend):
     def _wait_for_reaper(self, cancel: CancelToken) -> None:
         """An interrupt that is meant for the last job must not hit the next one."""
         reaper = self._reaper
-        while reaper is not None and reaper.is_alive():
+        end = time.monotonic() + REAPER_PATIENCE
+        while reaper is not None and reaper.is_alive() and time.monotonic() < end:
             reaper.join(0.2)
             cancel.raise_if_cancelled()
         self._reaper = None
@@ -244,8 +251,6 @@ class WebUIBackend(Backend):
 
     def _load_again(self) -> None:
         """A1111 only moves the checkpoint to the RAM, and fails at the next job if nobody moves it back."""
-        if not self._unloaded:
-            return
         self._unloaded = False
         try:
             reply = self._server.post(f"{API}reload-checkpoint", {}, self.options.job_timeout)
@@ -260,3 +265,25 @@ class WebUIBackend(Backend):
         self._closing.set()
         self._launcher.stop()
         self._server.close()
+
+
+def _watching(work: Callable[[], T], cancel: CancelToken) -> T:
+    """What ``work`` returns or raises; Cancelled soon after ``cancel`` fires, and ``work`` ends by itself. For
+    questions to a server that may hang, which have time-outs, but long ones."""
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except BaseException as error:  # raised again by who waits
+            failed.append(error)
+
+    worker = threading.Thread(target=run, name="webui-ask", daemon=True)
+    worker.start()
+    while worker.is_alive():
+        worker.join(0.1)
+        cancel.raise_if_cancelled()
+    if failed:
+        raise failed[0]
+    return done[0]

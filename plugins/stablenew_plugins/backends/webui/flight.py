@@ -163,6 +163,8 @@ class Flight:
         assert self._reply is not None
         if self._poller is not None:
             self._poller.join(LAST_LOOK_SECONDS)
+            if self._poller.is_alive() and self._poll_lane is not None:
+                self._poll_lane.cut()
         if self._interrupted and self._reply.status == 200:
             cancel.raise_if_cancelled()
             raise StageFailure(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -132,7 +133,8 @@ def discover(server: Server) -> Inventory:
     # One question decides whether there is an API at all; the others may fail.
     probe = _probe(server)
     with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="webui-inventory") as pool:
-        questions = {path: pool.submit(_ask, server, path) for path in _PATHS}
+        end = time.monotonic() + 2 * server.options.read_timeout
+        questions = {path: pool.submit(_ask, server, path, end) for path in _PATHS}
         answers = {path: question.result() for path, question in questions.items()}
     return _read(probe, answers)
 
@@ -179,8 +181,10 @@ _PATHS = (
 )
 
 
-def _ask(server: Server, path: str) -> Any:
-    """The answer as JSON, or a text that says why there is none."""
+def _ask(server: Server, path: str, end: float) -> Any:
+    """The answer as JSON, or a text that says why there is none. Past ``end`` (monotonic) nothing is asked."""
+    if time.monotonic() > end:
+        return _Missing("not asked, since others took too long")
     try:
         reply = server.get(path)
     except Trouble as trouble:

@@ -35,6 +35,9 @@ GRID = 8
 
 AUTOMATIC = "Automatic"
 
+CLIP_SKIP = "CLIP_stop_at_last_layers"
+"""A1111's setting; SD.Next has a field ``clip_skip``."""
+
 UNIT_FIELDS = frozenset({
     "ad_model", "ad_model_classes", "ad_prompt", "ad_negative_prompt", "ad_confidence",
     "ad_mask_filter_method", "ad_mask_k", "ad_mask_min_ratio", "ad_mask_max_ratio", "ad_dilate_erode",
@@ -114,17 +117,17 @@ class Builder:
         steps = request.steps
         if (hires := request.hires) is not None:
             upscaler = self._hires_upscaler(hires.upscaler)
-            width, height = size = hires.size(request.width, request.height)
+            size = hires.size(request.width, request.height)
             body.update(
                 enable_hr=True,
                 hr_upscaler=upscaler,
                 hr_second_pass_steps=hires.steps,
-                # The size, not the scale: then nobody has to round it in the same way as we do.
-                hr_resize_x=width,
-                hr_resize_y=height,
-                hr_scale=width / request.width,
                 denoising_strength=hires.denoising_strength,
             )
+            if hires.width or hires.height:
+                body.update(hr_resize_x=size[0], hr_resize_y=size[1])
+            else:
+                body.update(hr_resize_x=0, hr_resize_y=0, hr_scale=hires.scale)
             if hires.sampler:
                 sampler, _ = self._sampler(hires.sampler, AUTOMATIC)
                 body["hr_sampler_name"] = sampler.name
@@ -253,8 +256,9 @@ class Builder:
             model = self._model(request.model)
             overrides["sd_model_checkpoint"] = model.name
         vae = self._vae(request.vae, overrides)
-        # Always: the server's own setting may be another one, and 1 means 1.
-        overrides["CLIP_stop_at_last_layers"] = request.clip_skip
+        # Always, where there is such a setting: the server's own may be another one, and 1 means 1.
+        if not self._has.options or CLIP_SKIP in self._has.options:
+            overrides[CLIP_SKIP] = request.clip_skip
         body: dict[str, Any] = {
             "negative_prompt": negative.text,
             "seed": seed,
