@@ -35,7 +35,7 @@ from benchmarks.common import (
     timed_images,
 )
 from stablenew_agent import encode
-from stablenew_api.backend import Txt2ImgRequest
+from stablenew_api.backend import Progress, Txt2ImgRequest
 from stablenew_api.cancel import CancelToken
 from stablenew_plugins.backends.embedded import EmbeddedBackend, EmbeddedConfig
 
@@ -82,7 +82,7 @@ class Direct:
                 scheduler=SETTINGS["scheduler"],
             )
             before = time.perf_counter()
-            image = self._backend.txt2img(asked, lambda *_: None, Never()).image
+            image = self._backend.txt2img(asked, Progress(), Never()).image
             engine += time.perf_counter() - before
             (self._folder / f"{number}.png").write_bytes(encode.png(encode.png_ready(image)))
         return (time.perf_counter() - begun) / count, engine / count

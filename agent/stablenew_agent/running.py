@@ -24,10 +24,12 @@ from stablenew_api.backend import (
     Backend,
     BackendIdentity,
     Capabilities,
+    DetailRequest,
     GenerationResult,
     Img2ImgRequest,
     Txt2ImgRequest,
     UpscaleRequest,
+    WorkflowRequest,
 )
 from stablenew_api.cancel import CancelToken
 from stablenew_api.errors import Cancelled, StageFailure
@@ -116,6 +118,14 @@ class Recorder(Backend):
     def upscale(self, request: UpscaleRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
         """Enlarge an image."""
         return self._note("", self._inner.upscale(request, progress, cancel))
+
+    def detail(self, request: DetailRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
+        """Find and redraw."""
+        return self._note(request.model, self._inner.detail(request, progress, cancel))
+
+    def workflow(self, request: WorkflowRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
+        """Run a workflow."""
+        return self._note(request.model, self._inner.workflow(request, progress, cancel))
 
     def interrupt(self) -> None:
         """Stop the call that runs."""

@@ -19,7 +19,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,6 +31,7 @@ from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JsonValue
 from stablenew_api.jsonlog import log_to_file
 from stablenew_api.memory import collect_rarely
+from stablenew_api.stage import Stage
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class Worker:
         self._watched = threading.Event()
         self._backend: Backend | None = None
         self._identity: BackendIdentity | None = None
+        self._kinds: Sequence[type[Stage]] = ()
 
     def main(self) -> int:
         """Run until the agent is gone."""
@@ -89,7 +91,8 @@ class Worker:
         runner = JobRunner(host.stages, backend, self._who, setup["version"], self._send, self._watched)
         host.started("worker")
         collect_rarely()
-        stages = [{"name": s.name, "version": s.version} for s in host.stages.values()]
+        self._kinds = tuple(host.stages.values())
+        stages = [{"name": s.name, "version": s.version} for s in self._kinds]
         self._describe(backend, stages)
         while True:
             message, token = self._work.get()
@@ -120,6 +123,8 @@ class Worker:
         try:
             identity = self._identity = backend.identify()
             can = backend.capabilities()
+            for stage in self._kinds:
+                can |= stage.provides()
         except StageFailure as error:
             self._send({"op": "unready", "message": str(error), "stages": stages})
             return
@@ -140,19 +145,7 @@ class Worker:
                 "identity": [identity.name, identity.version, identity.stand_in, identity.note],
                 "capabilities": {
                     "features": sorted(can.features),
-                    **{
-                        name: list(getattr(can, name))
-                        for name in (
-                            "models",
-                            "vaes",
-                            "samplers",
-                            "schedulers",
-                            "upscalers",
-                            "loras",
-                            "embeddings",
-                            "scripts",
-                        )
-                    },
+                    **{name: list(getattr(can, name)) for name in can.lists()},
                 },
             }
         )

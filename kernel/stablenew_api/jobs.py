@@ -140,14 +140,19 @@ class Needs:
     vram_bytes: int = 0
     """Estimated peak VRAM; a hint that the kernel raises when a job of this kind ran out of memory."""
     features: frozenset[str] = frozenset()
-    """Backend features by name, e.g. ``txt2img``, ``img2img``, ``upscale``."""
+    """Features by name, see :class:`stablenew_api.backend.Feature`."""
+    names: frozenset[str] = frozenset()
+    """Names that it uses, ``LIST:NAME`` with a list of :class:`stablenew_api.backend.Capabilities`:
+    ``loras:detail``, ``upscalers:4x-UltraSharp``. A node that lists names of this kind must have it. LoRAs of
+    the prompts are added by the plan."""
 
     def __or__(self, other: Needs) -> Needs:
-        """Needs of a job that has both: the larger VRAM, all features, the first model named."""
+        """Needs of a job that has both: the larger VRAM, all features and names, the first model named."""
         return Needs(
             self.model or other.model,
             max(self.vram_bytes, other.vram_bytes),
             self.features | other.features,
+            self.names | other.names,
         )
 
 
@@ -172,6 +177,7 @@ class JobSpec:
                 "model": self.needs.model,
                 "vram_bytes": self.needs.vram_bytes,
                 "features": sorted(self.needs.features),
+                **({"names": sorted(self.needs.names)} if self.needs.names else {}),
             },
             "inputs": [artifact.to_json() for artifact in self.inputs],
             "run_timeout": self.run_timeout,
@@ -184,7 +190,12 @@ class JobSpec:
         needs = data["needs"]
         return JobSpec(
             stages=tuple(StageSpec.from_json(stage) for stage in data["stages"]),
-            needs=Needs(needs["model"], needs["vram_bytes"], frozenset(needs["features"])),
+            needs=Needs(
+                needs["model"],
+                needs["vram_bytes"],
+                frozenset(needs["features"]),
+                frozenset(needs.get("names", ())),
+            ),
             inputs=tuple(Artifact.from_json(artifact) for artifact in data["inputs"]),
             run_timeout=data["run_timeout"],
             provenance=data["provenance"],

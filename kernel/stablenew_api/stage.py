@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from stablenew_api.backend import Capabilities
 from stablenew_api.jobs import JsonValue, Needs
 
 if TYPE_CHECKING:
@@ -131,6 +132,13 @@ class Stage(ABC):
     def needs(cls, config: Any) -> Needs:
         """What a node must have to run this with ``config``. Pure. Default: nothing."""
         return Needs()
+
+    @classmethod
+    def provides(cls) -> Capabilities:
+        """What this stage brings to a node by itself, whatever the backend: upscalers or detectors from a
+        package that is installed there. Called in the worker at start; it is added to what the backend can do.
+        Default: nothing. An exception makes the node unhealthy."""
+        return Capabilities()
 
     @classmethod
     def resolve_prompts(cls, config: Any, prompt: str, negative_prompt: str) -> tuple[str, str]:

@@ -26,7 +26,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 from pydantic import BaseModel
@@ -35,10 +35,15 @@ from stablenew_api.backend import (
     Backend,
     BackendIdentity,
     Capabilities,
+    DetailRequest,
+    Feature,
     GenerationResult,
     Img2ImgRequest,
+    Progress,
+    Request,
     Txt2ImgRequest,
     UpscaleRequest,
+    WorkflowRequest,
 )
 from stablenew_api.cancel import CancelToken
 from stablenew_api.discovery import Candidate
@@ -52,9 +57,6 @@ from stablenew_api.probe import GpuReading, Probe
 from stablenew_api.randomizer import Memory, Randomizer, Slot, Turn, Use
 from stablenew_api.scheduler import Assignment, JobView, NodeView, Scheduler
 from stablenew_api.stage import Phase, Stage, StageConfig, StageImage
-
-if TYPE_CHECKING:
-    from stablenew_api.backend import Progress
 
 __all__ = [
     "FakeBackend",
@@ -158,10 +160,11 @@ class FakeBackend(Backend):
 
     name, version, title = "fake", "1.0", "Fake backend for tests"
     Config = FakeBackendConfig
+    offers = frozenset(Feature)
 
     def __init__(self, config: BaseModel | None = None) -> None:
         super().__init__(config if config is not None else FakeBackendConfig())
-        self.requests: list[Txt2ImgRequest | Img2ImgRequest | UpscaleRequest] = []
+        self.requests: list[Request] = []
         self.failure: StageFailure | None = None
         self.interrupts = 0
         self.closed = False
@@ -173,7 +176,7 @@ class FakeBackend(Backend):
     def capabilities(self) -> Capabilities:
         """All features; one name of each kind, and any other is accepted too."""
         return Capabilities(
-            features=frozenset({"txt2img", "img2img", "upscale"}),
+            features=self.offers,
             models=("fake-model",),
             samplers=("Euler",),
             schedulers=("Automatic",),
@@ -214,6 +217,19 @@ class FakeBackend(Backend):
             {"Postprocess upscaler": request.upscaler, "Postprocess upscale by": request.scale},
         )
 
+    def detail(self, request: DetailRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
+        """A flat image of the input's size."""
+        self._start(request)
+        facts = (request.prompt, request.units, pixel_sha256(request.image))
+        return self._make(request.image.size, facts, request.seed, request.steps, progress, cancel)
+
+    def workflow(self, request: WorkflowRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
+        """A flat image of 64 x 64."""
+        self._start(request)
+        graph = canonical_json(request.graph)
+        images = [(name, pixel_sha256(image)) for name, image in sorted(request.images.items())]
+        return self._make((64, 64), (graph, images), 0, 1, progress, cancel)
+
     def interrupt(self) -> None:
         """Count the call."""
         self.interrupts += 1
@@ -222,7 +238,7 @@ class FakeBackend(Backend):
         """Note the call."""
         self.closed = True
 
-    def _start(self, request: Txt2ImgRequest | Img2ImgRequest | UpscaleRequest) -> None:
+    def _start(self, request: Request) -> None:
         self.requests.append(request)
         failure, self.failure = self.failure, None
         if failure is not None:
@@ -467,6 +483,16 @@ def _check_backend(who: str, backend: Backend, size: int, steps: int) -> None:
         _check_generation(f"{who}, {feature}", call, (side, side), source)
 
 
+class _Reports(Progress):
+    """Keeps every report."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int]] = []
+
+    def __call__(self, step: int, steps: int, preview: Image.Image | None = None) -> None:
+        self.steps.append((step, steps))
+
+
 def _check_generation(
     who: str,
     call: Callable[[int, Progress, CancelToken], GenerationResult],
@@ -476,15 +502,15 @@ def _check_generation(
     before = pixel_sha256(source)
     results, looks = [], 0
     for seed, disturbance in ((1, 1), (1, 2), (2**64 - 1, 1)):
-        reports: list[tuple[int, int]] = []
+        reports = _Reports()
         token = ManualCancel()
         with _global_random(disturbance):
-            result = call(seed, lambda step, of, preview, r=reports: r.append((step, of)), token)  # type: ignore[misc]
+            result = call(seed, reports, token)
         assert isinstance(result, GenerationResult), f"{who}: returned {type(result).__name__}"
         assert result.image.size == size, f"{who}: the image is {result.image.size}, wanted {size}"
         assert result.peak_vram_bytes >= 0, f"{who}: peak_vram_bytes is {result.peak_vram_bytes}"
         _check_info(who, result.info)
-        _check_progress(who, reports)
+        _check_progress(who, reports.steps)
         looks = looks or token.looks
         results.append(pixel_sha256(result.image))
     assert results[0] == results[1], f"{who}: the same request gave different pixels"
@@ -492,7 +518,7 @@ def _check_generation(
     assert looks, f"{who}: never looks at its cancel token"
     for after in sorted({1, looks // 2 + 1}):
         try:
-            call(1, lambda step, of, preview: None, ManualCancel(after=after))
+            call(1, Progress(), ManualCancel(after=after))
         except Cancelled:
             continue
         except StageFailure as error:

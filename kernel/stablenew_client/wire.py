@@ -199,14 +199,7 @@ def backend_to_proto(identity: BackendIdentity, capabilities: Capabilities) -> l
         stand_in=identity.stand_in,
         note=identity.note,
         features=sorted(capabilities.features),
-        models=capabilities.models,
-        vaes=capabilities.vaes,
-        samplers=capabilities.samplers,
-        schedulers=capabilities.schedulers,
-        upscalers=capabilities.upscalers,
-        loras=capabilities.loras,
-        embeddings=capabilities.embeddings,
-        scripts=capabilities.scripts,
+        **{name: getattr(capabilities, name) for name in Capabilities.lists()},
     )
 
 
@@ -216,14 +209,7 @@ def backend_from_proto(message: link.BackendInfo) -> tuple[BackendIdentity, Capa
         BackendIdentity(message.name, message.version, message.stand_in, message.note),
         Capabilities(
             features=frozenset(message.features),
-            models=tuple(message.models),
-            vaes=tuple(message.vaes),
-            samplers=tuple(message.samplers),
-            schedulers=tuple(message.schedulers),
-            upscalers=tuple(message.upscalers),
-            loras=tuple(message.loras),
-            embeddings=tuple(message.embeddings),
-            scripts=tuple(message.scripts),
+            **{name: tuple(getattr(message, name)) for name in Capabilities.lists()},
         ),
     )
 

@@ -9,7 +9,7 @@ from PIL import Image
 from pydantic import BaseModel, Field
 
 from stablenew_api import hookimpl
-from stablenew_api.backend import Backend, BackendIdentity, Capabilities, GenerationResult
+from stablenew_api.backend import Backend, BackendIdentity, Capabilities, GenerationResult, Progress
 from stablenew_api.errors import StageFailure
 from stablenew_api.stage import Phase, Stage, StageConfig, StageImage
 
@@ -55,6 +55,16 @@ class Base(Stage):
         return self.name
 
 
+class Told(Progress):
+    """Tells the stage's context."""
+
+    def __init__(self, ctx):
+        self._ctx = ctx
+
+    def __call__(self, step, steps, preview=None):
+        self._ctx.progress(step, steps, preview)
+
+
 class Draw(Base):
     """One image; says the pid of the worker."""
 
@@ -64,8 +74,8 @@ class Draw(Base):
         from stablenew_api.backend import Txt2ImgRequest
 
         made = ctx.backend.txt2img(
-            Txt2ImgRequest(ctx.prompt, "", ctx.seed, 8, 8, 3, 7.0, "Euler", "", model="red"),
-            ctx.progress,
+            Txt2ImgRequest(ctx.prompt, "", ctx.seed, 3, 7.0, "Euler", "", "red", width=8, height=8),
+            Told(ctx),
             ctx.cancel,
         )
         return [StageImage(made.image, {**made.info, "pid": os.getpid()})]

@@ -100,7 +100,7 @@ def test_fake_backend_fails_once_when_told() -> None:
             from stablenew_api.backend import Txt2ImgRequest
 
             request = Txt2ImgRequest(
-                ctx.prompt, ctx.negative_prompt, ctx.seed, 32, 16, 3, 7.0, "Euler", "Automatic"
+                ctx.prompt, ctx.negative_prompt, ctx.seed, 3, 7.0, "Euler", "Automatic", width=32, height=16
             )
             result = ctx.backend.txt2img(request, ctx.progress, ctx.cancel)
             return [StageImage(result.image, result.info)]

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from stablenew_api.backend import GenerationResult, Img2ImgRequest, Txt2ImgRequest, UpscaleRequest
+from stablenew_api.backend import GenerationResult, Img2ImgRequest, Progress, Txt2ImgRequest, UpscaleRequest
 from stablenew_api.cancel import CancelToken
 from stablenew_api.errors import Cancelled, StageFailure
 from stablenew_api.images import pixel_sha256
@@ -28,9 +28,7 @@ from stablenew_plugins.backends.embedded.prompt import read_prompt
 from stablenew_plugins.backends.embedded.scene import SUBJECTS, read_scene
 from stablenew_plugins.vram import GIB, sampling_bytes
 
-
-def silent(step: int, steps: int, preview: Image.Image | None) -> None:
-    """Progress for nobody."""
+silent = Progress()
 
 
 def request(prompt: str = "mountains at sunset", **changes: Any) -> Txt2ImgRequest:
@@ -348,13 +346,13 @@ def test_very_wide_and_very_tall() -> None:
 # --- progress and previews ----------------------------------------------------------------------------------
 
 
-class Watcher:
+class Watcher(Progress):
     """A progress callback that keeps all it is told."""
 
     def __init__(self, wants: bool) -> None:
         self.wants, self.steps, self.previews = wants, list[tuple[int, int]](), list[Image.Image]()
 
-    def __call__(self, step: int, steps: int, preview: Image.Image | None) -> None:
+    def __call__(self, step: int, steps: int, preview: Image.Image | None = None) -> None:
         self.steps.append((step, steps))
         if preview is not None:
             self.previews.append(preview)

@@ -140,8 +140,8 @@ def test_txt2img_hands_over_all_its_settings() -> None:
     ctx = FakeStageContext(backend=backend, seed=2**64 - 1)
     (made,) = Txt2Img().run(ctx, config, [])
     assert backend.requests == [
-        Txt2ImgRequest(ctx.prompt, ctx.negative_prompt, 2**64 - 1, 128, 64, 7, 3.5, "Euler", "Karras", "m", "v",
-                       2, {"fault": "fail@3"})
+        Txt2ImgRequest(ctx.prompt, ctx.negative_prompt, 2**64 - 1, 7, 3.5, "Euler", "Karras", "m", "v", 2,
+                       width=128, height=64, extra={"fault": "fail@3"})
     ]  # fmt: skip
     assert made.info["Seed"] == 2**64 - 1
     assert ctx.steps == [(step, 7) for step in range(1, 8)]

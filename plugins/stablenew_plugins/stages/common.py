@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stablenew_api.backend import Progress
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind
 
@@ -47,17 +48,16 @@ def only_image(name: str, images: Sequence[StageImage]) -> Sequence[StageImage]:
     return images
 
 
-class StepReport:
-    """A backend's progress callback that reports to the stage's context.
+class StepReport(Progress):
+    """A backend's progress, reported to the stage's context.
 
-    It has :meth:`wants_preview` besides, so that a backend draws a preview only while somebody watches.
     ``done`` steps of ``total`` were made by earlier calls of the same stage.
     """
 
     def __init__(self, ctx: StageContext, done: int = 0, total: int | None = None) -> None:
         self._ctx, self._done, self._total = ctx, done, total
 
-    def __call__(self, step: int, steps: int, preview: Image | None) -> None:
+    def __call__(self, step: int, steps: int, preview: Image | None = None) -> None:
         """Report ``step`` of ``steps``. A preview that nobody asked for is dropped."""
         if preview is not None and not self._ctx.wants_preview():
             preview = None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import AliasChoices, Field
 
-from stablenew_api.backend import Img2ImgRequest, UpscaleRequest
+from stablenew_api.backend import Img2ImgRequest, Progress, UpscaleRequest
 from stablenew_api.jobs import Needs
 from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage
 from stablenew_plugins.stages.common import (
@@ -22,16 +22,9 @@ from stablenew_plugins.stages.common import (
 )
 from stablenew_plugins.vram import UPSCALER_BYTES, sampling_bytes, upscaling_bytes
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 _IMG2IMG_ONLY = " Only in img2img mode."
 _USUAL = 512
 """Side, in pixels, that an image is taken to have before it is enlarged: the config does not know."""
-
-
-def _silent(step: int, steps: int, preview: Image | None) -> None:
-    """Progress that nobody is told."""
 
 
 class UpscaleConfig(StageConfig):
@@ -98,7 +91,7 @@ class Upscale(Stage):
         for index, image in enumerate(images):
             ctx.cancel.raise_if_cancelled()
             # In img2img mode the diffusion pass is what takes the time, so its steps alone are the progress.
-            report = _silent if diffuse or count > 1 else StepReport(ctx)
+            report = Progress() if diffuse or count > 1 else StepReport(ctx)
             enlarge = UpscaleRequest(image.image, config.upscaler, config.upscaling_resize)
             result = ctx.backend.upscale(enlarge, report, ctx.cancel)
             info = {**image.info, **result.info}

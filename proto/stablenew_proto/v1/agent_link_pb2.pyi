@@ -125,7 +125,7 @@ class StageInfo(_message.Message):
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class BackendInfo(_message.Message):
-    __slots__ = ("name", "version", "stand_in", "note", "features", "models", "vaes", "samplers", "schedulers", "upscalers", "loras", "embeddings", "scripts")
+    __slots__ = ("name", "version", "stand_in", "note", "features", "models", "vaes", "samplers", "schedulers", "upscalers", "loras", "embeddings", "scripts", "hires_upscalers", "hypernetworks", "styles", "face_restorers", "detectors")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STAND_IN_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +139,11 @@ class BackendInfo(_message.Message):
     LORAS_FIELD_NUMBER: _ClassVar[int]
     EMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
     SCRIPTS_FIELD_NUMBER: _ClassVar[int]
+    HIRES_UPSCALERS_FIELD_NUMBER: _ClassVar[int]
+    HYPERNETWORKS_FIELD_NUMBER: _ClassVar[int]
+    STYLES_FIELD_NUMBER: _ClassVar[int]
+    FACE_RESTORERS_FIELD_NUMBER: _ClassVar[int]
+    DETECTORS_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     stand_in: bool
@@ -152,7 +157,12 @@ class BackendInfo(_message.Message):
     loras: _containers.RepeatedScalarFieldContainer[str]
     embeddings: _containers.RepeatedScalarFieldContainer[str]
     scripts: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., stand_in: bool = ..., note: _Optional[str] = ..., features: _Optional[_Iterable[str]] = ..., models: _Optional[_Iterable[str]] = ..., vaes: _Optional[_Iterable[str]] = ..., samplers: _Optional[_Iterable[str]] = ..., schedulers: _Optional[_Iterable[str]] = ..., upscalers: _Optional[_Iterable[str]] = ..., loras: _Optional[_Iterable[str]] = ..., embeddings: _Optional[_Iterable[str]] = ..., scripts: _Optional[_Iterable[str]] = ...) -> None: ...
+    hires_upscalers: _containers.RepeatedScalarFieldContainer[str]
+    hypernetworks: _containers.RepeatedScalarFieldContainer[str]
+    styles: _containers.RepeatedScalarFieldContainer[str]
+    face_restorers: _containers.RepeatedScalarFieldContainer[str]
+    detectors: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., stand_in: bool = ..., note: _Optional[str] = ..., features: _Optional[_Iterable[str]] = ..., models: _Optional[_Iterable[str]] = ..., vaes: _Optional[_Iterable[str]] = ..., samplers: _Optional[_Iterable[str]] = ..., schedulers: _Optional[_Iterable[str]] = ..., upscalers: _Optional[_Iterable[str]] = ..., loras: _Optional[_Iterable[str]] = ..., embeddings: _Optional[_Iterable[str]] = ..., scripts: _Optional[_Iterable[str]] = ..., hires_upscalers: _Optional[_Iterable[str]] = ..., hypernetworks: _Optional[_Iterable[str]] = ..., styles: _Optional[_Iterable[str]] = ..., face_restorers: _Optional[_Iterable[str]] = ..., detectors: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NodeReport(_message.Message):
     __slots__ = ("state", "gpus", "cpu_load", "ram_free_bytes", "disk_free_bytes", "loaded_model", "leases", "problem")

@@ -15,6 +15,7 @@ from stablenew_api.backend import (
     Backend,
     BackendIdentity,
     Capabilities,
+    Feature,
     GenerationResult,
     Img2ImgRequest,
     Txt2ImgRequest,
@@ -98,6 +99,10 @@ class EmbeddedBackend(Backend):
     version: ClassVar[str] = VERSION
     title: ClassVar[str] = "Embedded engine (stand-in, no AI model)"
     Config: ClassVar[type[BaseModel]] = EmbeddedConfig
+    offers: ClassVar[frozenset[str]] = frozenset(
+        {Feature.TXT2IMG, Feature.IMG2IMG, Feature.UPSCALE, Feature.MODEL, Feature.VAE, Feature.LORA}
+        | {Feature.CLIP_SKIP}
+    )
 
     def __init__(
         self,
@@ -125,7 +130,7 @@ class EmbeddedBackend(Backend):
     def capabilities(self) -> Capabilities:
         """The same names every time."""
         return Capabilities(
-            features=frozenset({"txt2img", "img2img", "upscale"}),
+            features=self.offers,
             models=tuple(tables.MODELS),
             vaes=tuple(tables.VAES),
             samplers=tuple(tables.SAMPLERS),
@@ -159,6 +164,7 @@ class EmbeddedBackend(Backend):
         cancel: CancelToken,
     ) -> GenerationResult:
         cancel.raise_if_cancelled()
+        self.refuse_unknown(request, self.offers)
         model = request.model or tables.DEFAULT_MODEL
         sampler, scheduler = tables.sampler_and_scheduler(request.sampler, request.scheduler)
         tables.look_up("model", model, tables.MODELS)
@@ -199,7 +205,6 @@ class EmbeddedBackend(Backend):
         )
         cost = tables.SAMPLERS[sampler].cost * width * height / STANDARD_PIXELS
         least = self.options.seconds_per_step * cost / self.options.speed
-        wants_preview: Callable[[], bool] | None = getattr(progress, "wants_preview", None)
         work = drawing.work()
         chunks = 0
         for step in range(1, request.steps + 1):
@@ -214,8 +219,7 @@ class EmbeddedBackend(Backend):
                 chunks += 1
             self._wait(least - (self._clock.monotonic() - started), cancel)
             cancel.raise_if_cancelled()
-            wanted = wants_preview is not None and wants_preview()
-            progress(step, request.steps, drawing.preview(step) if wanted else None)
+            progress(step, request.steps, drawing.preview(step) if progress.wants_preview() else None)
         info = self._infotext(
             request, prompt, size, model, vae, sampler, scheduler, strength if image else None
         )
@@ -224,6 +228,7 @@ class EmbeddedBackend(Backend):
     def upscale(self, request: UpscaleRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
         """A larger (or smaller) copy, by one of :data:`~.tables.UPSCALERS`."""
         cancel.raise_if_cancelled()
+        self.refuse_unknown(request, self.offers)
         tables.look_up("upscaler", request.upscaler, tables.UPSCALERS)
         image = request.image.convert("RGB")
         width, height = (max(1, round(side * request.scale)) for side in image.size)

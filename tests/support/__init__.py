@@ -1,0 +1,1 @@
+"""Servers that tests, benchmarks and people can try the product against."""
