@@ -1,8 +1,8 @@
 """The API graph of a plan: nodes, their inputs, and the links between them. Pure.
 
 Names of classes and inputs are those of ComfyUI's ``nodes.py`` and ``comfy_extras/nodes_upscale_model.py``. A
-link is ``[NODE ID, OUTPUT]``. The same plan gives the same graph, but for the file name prefix: so ComfyUI finds
-what it still has in its cache, and saves a new file all the same.
+link is ``[NODE ID, OUTPUT]``. The same plan gives the same graph, but for the file name's prefix: so ComfyUI
+finds what it still has in its cache, and saves a new file all the same.
 """
 
 from __future__ import annotations
