@@ -1,7 +1,7 @@
 """comfy_workflow and comfy_image: a ComfyUI workflow of one's own as a stage.
 
-The workflow is a graph in API format, as ComfyUI exports it: ``{NODE ID: {"class_type": ..., "inputs": {...}}}``.
-``%name%`` in an input stands for a value of the job. See docs/backend-comfyui.md.
+The workflow is a graph in API format, ``{NODE ID: {"class_type": ..., "inputs": {...}}}``, as ComfyUI exports
+it. ``%name%`` in an input stands for a value of the job. See docs/backend-comfyui.md.
 """
 
 from __future__ import annotations

@@ -86,8 +86,11 @@ _TITLES = {sampler.comfy: title for title, sampler in SAMPLERS.items()}
 def refusal(kind: str, name: str, known: Iterable[str], why: str = "ComfyUI has no") -> StageFailure:
     """The error for a name that is not there, with those that look like it."""
     names = list(dict.fromkeys(known))
-    folded = {item.casefold(): item for item in reversed(names)}
-    near = [folded[item] for item in get_close_matches(name.casefold(), folded, n=3, cutoff=0.4)]
+    # People write a file without its folder and ending.
+    spelled = {model_name(item).casefold(): item for item in reversed(names)}
+    spelled |= {item.casefold(): item for item in reversed(names)}
+    close = get_close_matches(name.casefold(), spelled, n=6, cutoff=0.4)
+    near = list(dict.fromkeys(spelled[item] for item in close))[:3]
     if near:
         tip = f"; nearest: {', '.join(near)}"
     elif names:

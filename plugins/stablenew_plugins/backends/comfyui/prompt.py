@@ -305,4 +305,5 @@ def _embedding(name: str) -> str:
 
 
 def _cannot(what: str) -> StageFailure:
-    return StageFailure(FailureKind.BAD_INPUT, f"backend comfyui can't do this in a prompt: {what}")
+    text = " ".join(what.split())
+    return StageFailure(FailureKind.BAD_INPUT, f"backend comfyui can't do this in a prompt: {text}")
