@@ -112,6 +112,7 @@ class FakeComfyUI:
         self._shown: dict[str, Any] = {}
         self._node = ""
         self._hold: tuple[int, Hold] | None = None
+        self._holds: list[Hold] = []
         self._sockets: dict[str, tuple[web.WebSocketResponse, dict[str, Any]]] = {}
         self._stopping = False
         self._ready = threading.Event()
@@ -137,6 +138,7 @@ class FakeComfyUI:
     def hold_at(self, step: int) -> Hold:
         """Stop at ``step`` of the next sampler."""
         hold = Hold()
+        self._holds.append(hold)
         self._hold = (step, hold)
         return hold
 
@@ -194,8 +196,8 @@ class FakeComfyUI:
         """End it, with all that it was told to hang at."""
         with self._change:
             self._stopping = self._interrupt = True
-            if self._hold:
-                self._hold[1].go_on.set()
+            for hold in self._holds:
+                hold.go_on.set()
             self._change.notify_all()
         assert self._loop is not None
         assert self._ended is not None

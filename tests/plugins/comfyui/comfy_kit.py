@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -39,6 +40,14 @@ def img2img(**changes: Any) -> Img2ImgRequest:
 
 def upscale(**changes: Any) -> UpscaleRequest:
     return UpscaleRequest(**{"image": sample_image(32, 24), "upscaler": "Lanczos", "scale": 2.0, **changes})
+
+
+def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Wait until ``condition`` holds."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "it does not come to that"
+        time.sleep(0.005)
 
 
 class Reports(Progress):

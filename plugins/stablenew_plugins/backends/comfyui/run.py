@@ -21,6 +21,7 @@ import ssl
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -97,6 +98,7 @@ class Run:
         self._client = uuid.uuid4().hex
         self._tracker = Tracker(prompt_id, steps)
         self._socket: ClientConnection | None = None
+        self._closing = ExitStack()
         self._next_dial = 0.0
         self._shown = (-1, -1)
         self._misses = 0
@@ -118,8 +120,7 @@ class Run:
                     self._withdraw()
                 raise
         finally:
-            if self._socket is not None:
-                self._socket.close()
+            self._hang_up()
 
     # --- sending --------------------------------------------------------------------------------------------
 
@@ -342,11 +343,13 @@ class Run:
                 compression=None,
             )
             if not wanted:
-                opened.close()
+                with opened:
+                    log.info("a websocket opened too late")
             return opened
 
         try:
-            self._socket = Pending(dial, 2 * self._options.connect_timeout, "GET /ws").result(self._cancel)
+            opened = Pending(dial, 2 * self._options.connect_timeout, "GET /ws").result(self._cancel)
+            self._socket = self._closing.enter_context(opened)
             self._socket.send(HELLO)
         except (OSError, WebSocketException, CallFailed) as error:
             log.info("no websocket to %s (%s); asking instead", self._options.url, error)
@@ -357,9 +360,8 @@ class Run:
             raise
 
     def _hang_up(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._closing.close()
+        self._socket = None
 
     def _listen(self) -> None:
         """Take one message in, or wait a moment for one."""
