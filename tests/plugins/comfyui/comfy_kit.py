@@ -10,11 +10,11 @@ from typing import Any
 
 import requests
 from PIL import Image
+from tests.support.comfy_nodes import MODELS, described
 
 from stablenew_api.backend import Img2ImgRequest, Progress, Txt2ImgRequest, UpscaleRequest
 from stablenew_api.testing import sample_image
 from stablenew_plugins.backends.comfyui.inventory import Inventory
-from tests.support.comfy_nodes import MODELS, described
 
 INVENTORY = Inventory(described(False, False), embeddings=tuple(MODELS["embeddings"]), version="0.3.64")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.support.fake_comfyui import FakeComfyUI
 
 from stablenew_plugins.backends.comfyui import ComfyBackend, ComfyConfig
-from tests.support.fake_comfyui import FakeComfyUI
 
 
 @pytest.fixture

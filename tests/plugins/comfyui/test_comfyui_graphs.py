@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from comfy_kit import INVENTORY, img2img, txt2img, upscale
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.comfy_nodes import NODES, described
+from tests.support.comfy_nodes import SAMPLERS as COMFY_SAMPLERS
+from tests.support.comfy_nodes import SCHEDULERS as COMFY_SCHEDULERS
 
-from comfy_kit import INVENTORY, img2img, txt2img, upscale
 from stablenew_api.backend import Feature, Hires, Refiner
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind
@@ -41,9 +45,6 @@ from stablenew_plugins.backends.comfyui.plan import (
     plan_txt2img,
     plan_upscale,
 )
-from tests.support.comfy_nodes import NODES, described
-from tests.support.comfy_nodes import SAMPLERS as COMFY_SAMPLERS
-from tests.support.comfy_nodes import SCHEDULERS as COMFY_SCHEDULERS
 
 GOLDEN = Path(__file__).with_name("golden_graphs.json")
 
@@ -92,9 +93,7 @@ CASES: dict[str, Any] = {
     "inpaint": lambda: img2img_graph(
         plan_img2img(img2img(denoising_strength=1.0), INVENTORY), "stablenew/id", "a.png", "mask.png"
     ),
-    "upscale by resampling": lambda: upscale_graph(
-        plan_upscale(upscale(), INVENTORY), "stablenew/id", "a.png"
-    ),
+    "upscale by resampling": lambda: upscale_graph(plan_upscale(upscale(), INVENTORY), "stablenew/id", "a.png"),
     "upscale by a network": lambda: upscale_graph(
         plan_upscale(upscale(upscaler="4x-UltraSharp", scale=1.5), INVENTORY), "stablenew/id", "a.png"
     ),
@@ -157,9 +156,7 @@ def test_img2img_makes_as_many_steps_as_a1111(steps: int, strength: float, start
     assert plan.first.made == min(steps, int(min(strength, 0.999) * steps) + 1)
 
 
-@given(
-    st.integers(1, 150), st.floats(0.001, 1), st.integers(0, 150), st.floats(0, 1)
-)
+@given(st.integers(1, 150), st.floats(0.001, 1), st.integers(0, 150), st.floats(0, 1))
 def test_the_second_pass_makes_its_steps_whatever_its_strength(
     steps: int, strength: float, own: int, switch: float
 ) -> None:
@@ -174,7 +171,7 @@ def test_the_second_pass_makes_its_steps_whatever_its_strength(
     graph = txt2img_graph(plan, "p")
     assert sum(graph.steps.values()) == steps + (own or steps)
     spans = [(item["start_at_step"], item["end_at_step"]) for item in samplers(graph) if "add_noise" in item]
-    for (_, end), (start, _) in zip(spans, spans[1:], strict=False):
+    for (_, end), (start, _) in pairwise(spans):
         assert end == start
 
 
@@ -375,7 +372,16 @@ def test_without_checkpoints_only_upscaling_and_workflows_are_left() -> None:
     assert without("CheckpointLoaderSimple") == {Feature.UPSCALE, Feature.WORKFLOW}
 
 
-@given(st.recursive(st.none() | st.booleans() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["input", "required", "ckpt_name", "options"]), inner, max_size=3), max_leaves=10))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["input", "required", "ckpt_name", "options"]), inner, max_size=3)
+        ),
+        max_leaves=10,
+    )
+)
 def test_any_description_of_nodes_is_borne(value: Any) -> None:
     can = Inventory({"CheckpointLoaderSimple": value, "KSampler": value, "LatentUpscale": value}).capabilities()
     assert all(isinstance(name, str) for name in can.models)
@@ -398,7 +404,9 @@ def test_the_infotext_says_what_was_used() -> None:
         hypernetwork_strength=0.5,
     )
     plan = plan_txt2img(request, INVENTORY)
-    assert list(sampling_info(request, plan, INVENTORY, {"styles/ink.safetensors": "0123456789ab"}).items()) == [
+    assert list(
+        sampling_info(request, plan, INVENTORY, {"styles/ink.safetensors": "0123456789ab"}).items()
+    ) == [
         ("Steps", 10),
         ("Sampler", "DPM++ 2M"),
         ("Schedule type", "Karras"),

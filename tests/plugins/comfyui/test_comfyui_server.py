@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from PIL import Image
-
 from comfy_kit import NaiveClient, Reports, img2img, small_graph, txt2img, until, upscale
+from PIL import Image
+from tests.support.fake_comfyui import FakeComfyUI
+
 from stablenew_api.backend import (
     DetailRequest,
     Feature,
@@ -24,7 +25,6 @@ from stablenew_api.jobs import FailureKind
 from stablenew_api.testing import ManualCancel, check_backend, host_of, sample_image
 from stablenew_plugins.backends import comfyui
 from stablenew_plugins.backends.comfyui import ComfyBackend, ComfyConfig
-from tests.support.fake_comfyui import FakeComfyUI
 
 Connect = Callable[..., ComfyBackend]
 
@@ -207,7 +207,9 @@ def test_a_model_that_was_put_there_later_is_found(fake: FakeComfyUI, backend: C
 def test_a_model_that_went_away_meanwhile_is_explained(fake: FakeComfyUI, backend: ComfyBackend) -> None:
     backend.capabilities()
     fake.missing_files.add("dreamshaper.safetensors")
-    with pytest.raises(StageFailure, match=r"ckpt_name has no 'dreamshaper\.safetensors'; choose one") as caught:
+    with pytest.raises(
+        StageFailure, match=r"ckpt_name has no 'dreamshaper\.safetensors'; choose one"
+    ) as caught:
         make(backend, txt2img(model="dreamshaper"))
     assert caught.value.kind == FailureKind.BAD_INPUT
     assert "CheckpointLoaderSimple (node 1)" in str(caught.value)
@@ -337,9 +339,7 @@ def test_cancel_while_the_prompt_is_sent(fake: FakeComfyUI, backend: ComfyBacken
     ended_by_cancel(thread, errors)
 
 
-def test_cancel_while_it_waits_takes_only_ours_from_the_queue(
-    fake: FakeComfyUI, backend: ComfyBackend
-) -> None:
+def test_cancel_while_it_waits_takes_only_ours_from_the_queue(fake: FakeComfyUI, backend: ComfyBackend) -> None:
     hold = fake.hold_at(1)
     other = NaiveClient(fake.url).post(small_graph())
     assert hold.reached.wait(5)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _MEMORY = re.compile(
-    r"out of memory|OutOfMemory|Allocation on device|not enough memory|can't allocate memory|"
+    r"out of memory|OutOfMemory|Allocation on device|not enough (?:GPU video )?memory|can't allocate memory|"
     r"failed to allocate|cudaErrorMemoryAllocation|CUBLAS_STATUS_ALLOC_FAILED|ERROR_OUT_OF_DEVICE_MEMORY|"
     r"HSA_STATUS_ERROR_OUT_OF_RESOURCES",
     re.IGNORECASE,
