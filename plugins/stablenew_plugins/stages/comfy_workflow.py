@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from stablenew_api.backend import WorkflowRequest
 from stablenew_api.errors import StageFailure
@@ -124,43 +124,48 @@ def fill(graph: Mapping[str, JsonValue], values: Mapping[str, JsonValue]) -> dic
 
 
 class _WorkflowConfig(StageConfig):
-    """What both stages have."""
+    """What both stages have. The workflow stands last: it is checked against the values."""
 
-    workflow: dict[str, Any] | str
+    names: ClassVar[frozenset[str]] = frozenset(
+        {"prompt", "negative_prompt", "seed", "width", "height", "model"}
+    )
+    """Placeholders that always have a value."""
+
     model: str = Field("", title="Model", description=MODEL_HELP)
     values: dict[str, Any] = Field({}, title="Values", description=VALUES_HELP)
     prompt_syntax: Literal["a1111", "comfyui"] = Field("a1111", title="Prompt syntax", description=SYNTAX_HELP)
+    workflow: dict[str, Any] | str
 
     @field_validator("workflow", mode="before")
     @classmethod
-    def _read(cls, value: object) -> dict[str, JsonValue]:
-        return read_workflow(value)
+    def _read(cls, value: object, info: ValidationInfo) -> dict[str, JsonValue]:
+        graph = read_workflow(value)
+        known = cls.names | set(info.data.get("values", ()))
+        for node, name, hole in placeholders(graph):
+            if hole not in known and hole == "image":
+                raise ValueError(
+                    f"node {node} uses {IMAGE}, and this stage makes its picture from nothing; use the stage "
+                    "comfy_image"
+                )
+            if hole not in known:
+                names = ", ".join(f"%{name}%" for name in sorted(known))
+                raise ValueError(
+                    f"node {node}: {name} uses %{hole}%, which has no value; there are {names}; give it under "
+                    "values, or write %% for a percent sign"
+                )
+        if graph:
+            cls.check(graph)
+        return graph
+
+    @classmethod
+    def check(cls, graph: Mapping[str, JsonValue]) -> None:
+        """Raise ValueError for what this stage cannot use."""
+        return
 
     @property
     def graph(self) -> dict[str, JsonValue]:
         """The workflow's nodes."""
         return self.workflow if isinstance(self.workflow, dict) else {}
-
-    def known(self) -> frozenset[str]:
-        """Names of placeholders that have a value."""
-        return frozenset({"prompt", "negative_prompt", "seed", "width", "height", "model", *self.values})
-
-    @model_validator(mode="after")
-    def _placeholders(self) -> Self:
-        for node, name, hole in placeholders(self.graph):
-            if hole in self.known():
-                continue
-            if hole == "image":
-                raise ValueError(
-                    f"workflow: node {node} uses {IMAGE}, and this stage makes its picture from nothing; use "
-                    "the stage comfy_image"
-                )
-            names = ", ".join(f"%{known}%" for known in sorted(self.known()))
-            raise ValueError(
-                f"workflow: node {node}: {name} uses %{hole}%, which has no value; there are {names}; give it "
-                f"under values, or write %% for a percent sign"
-            )
-        return self
 
 
 class ComfyWorkflowConfig(_WorkflowConfig):
@@ -178,6 +183,8 @@ class ComfyWorkflowConfig(_WorkflowConfig):
 class ComfyImageConfig(_WorkflowConfig):
     """Settings of comfy_image."""
 
+    names: ClassVar[frozenset[str]] = _WorkflowConfig.names | {"image"}
+
     workflow: dict[str, Any] | str = Field(
         {},
         title="Workflow",
@@ -186,21 +193,15 @@ class ComfyImageConfig(_WorkflowConfig):
         ),
     )
 
-    def known(self) -> frozenset[str]:
-        """Names of placeholders that have a value."""
-        return super().known() | {"image"}
-
-    @model_validator(mode="after")
-    def _uses_the_image(self) -> Self:
-        holes = [(node, name) for node, name, hole in placeholders(self.graph) if hole == "image"]
-        if self.graph and not holes:
-            raise ValueError(
-                f"workflow: no node uses {IMAGE}, so the picture would be lost; put it into LoadImage"
-            )
+    @classmethod
+    def check(cls, graph: Mapping[str, JsonValue]) -> None:
+        """The picture must be used, and be the whole value of an input."""
+        holes = [(node, name) for node, name, hole in placeholders(graph) if hole == "image"]
+        if not holes:
+            raise ValueError(f"no node uses {IMAGE}, so the picture would be lost; put it into LoadImage")
         for node, name in holes:
-            if self.graph[node]["inputs"][name] != IMAGE:
-                raise ValueError(f"workflow: node {node}: {name} must be {IMAGE} and nothing else")
-        return self
+            if graph[node]["inputs"][name] != IMAGE:
+                raise ValueError(f"node {node}: {name} must be {IMAGE} and nothing else")
 
 
 def _values(
