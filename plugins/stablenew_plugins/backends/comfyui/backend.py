@@ -113,7 +113,7 @@ class ComfyBackend(Backend):
 
         cancel.raise_if_cancelled()
         plan, inventory = self._plan(
-            request, lambda found: plan_txt2img(request, found, self.options.checkpoint)
+            request, lambda found: plan_txt2img(request, found, self.options.checkpoint), cancel
         )
         info = self._info(request, plan, inventory, cancel)
         picture = self._picture(lambda prefix: txt2img_graph(plan, prefix), plan.size, progress, cancel)
@@ -137,7 +137,7 @@ class ComfyBackend(Backend):
         # At strength 0 nothing is drawn; the names are looked at all the same.
         planned = replace(request, denoising_strength=1.0) if still else request
         plan, inventory = self._plan(
-            request, lambda found: plan_img2img(planned, found, self.options.checkpoint)
+            request, lambda found: plan_img2img(planned, found, self.options.checkpoint), cancel
         )
         info = self._info(request, plan, inventory, cancel)
         source = request.image.convert("RGB")
@@ -159,7 +159,7 @@ class ComfyBackend(Backend):
         from stablenew_plugins.backends.comfyui.graph import upscale_graph
 
         cancel.raise_if_cancelled()
-        plan, inventory = self._plan(request, lambda found: plan_upscale(request, found))
+        plan, inventory = self._plan(request, lambda found: plan_upscale(request, found), cancel)
         if request.extra:
             raise StageFailure(
                 FailureKind.BAD_INPUT,
@@ -175,7 +175,7 @@ class ComfyBackend(Backend):
         from stablenew_plugins.backends.comfyui.graph import with_prefix
 
         cancel.raise_if_cancelled()
-        inventory = self._known()
+        inventory = self._known(cancel)
         missing = sorted({str(node["class_type"]) for node in request.graph.values()} - inventory.nodes.keys())
         if missing:
             inventory = self._refresh(cancel)
@@ -248,10 +248,12 @@ class ComfyBackend(Backend):
         )
         return self._inventory
 
-    def _known(self) -> Inventory:
-        return self._inventory or self._refresh()
+    def _known(self, cancel: CancelToken) -> Inventory:
+        return self._inventory or self._refresh(cancel)
 
-    def _plan(self, request: Request, make: Callable[[Inventory], _P]) -> tuple[_P, Inventory]:
+    def _plan(
+        self, request: Request, make: Callable[[Inventory], _P], cancel: CancelToken
+    ) -> tuple[_P, Inventory]:
         """A plan by what is known of the server; where that refuses, by what the server has now."""
 
         def attempt(inventory: Inventory) -> _P:
@@ -263,11 +265,11 @@ class ComfyBackend(Backend):
             self.refuse_unknown(request, inventory.features)
             return make(inventory)
 
-        inventory = self._known()
+        inventory = self._known(cancel)
         try:
             return attempt(inventory), inventory
         except StageFailure:
-            inventory = self._refresh()
+            inventory = self._refresh(cancel)
             return attempt(inventory), inventory
 
     def _info(

@@ -56,6 +56,8 @@ LARGEST_MESSAGE = 64 * 2**20
 """Bytes of a message; a preview may be large."""
 CALM, KEEN = 2.0, 0.25
 """Seconds between two looks at queue and history, with a socket and without."""
+SOON = 0.002
+"""Seconds to a second look for an entry that must come, doubled from look to look up to LOOK."""
 QUICK = 5.0
 """Seconds that such a look may take."""
 AGAIN = 1.0
@@ -224,7 +226,8 @@ class Run:
             if entry is not None:
                 return self._finished(entry)
             if self._tracker.ended or self._misses:
-                pause(LOOK, self._cancel)  # the history is written a moment after the last message
+                # The history is written a moment after the last message.
+                pause(min(LOOK, SOON * 2 ** min(self._misses, 8)), self._cancel)
 
     def _look(self) -> Mapping[str, Any] | None:
         """The entry in the history, if the prompt is done. Raises StageFailure when it is nowhere."""
