@@ -40,6 +40,7 @@ TRAPS = {
     "error": "the sampler raises an error",
     "hang_prompt": "POST /prompt is never answered",
     "hang_sampling": "the sampler hangs at its first step until it is interrupted",
+    "hang_socket": "the websocket's handshake is never answered",
     "hang_view": "GET /view is never answered",
     "html_view": "a result is a page of a proxy",
     "huge_view": "a result of 100 MB",
@@ -427,6 +428,8 @@ class FakeComfyUI:
     async def _ws(self, request: web.Request) -> web.StreamResponse:
         if self.traps.get("no_socket"):
             return web.Response(status=404)
+        if self.spring("hang_socket"):
+            return await self._hang()
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         client = request.query.get("clientId", "") or uuid.uuid4().hex

@@ -22,6 +22,7 @@ from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind
 from stablenew_plugins.backends.comfyui.graph import (
     Graph,
+    completed,
     img2img_graph,
     txt2img_graph,
     upscale_graph,
@@ -200,6 +201,20 @@ def test_the_graph_is_the_same_but_for_the_name_of_the_file() -> None:
 def test_seeds_of_64_bits_go_through() -> None:
     (sampler,) = samplers(made(txt2img(seed=2**64 - 1)))
     assert sampler["seed"] == 2**64 - 1
+
+
+def test_inputs_that_a_newer_version_adds_get_their_defaults() -> None:
+    nodes = described(False, False)
+    wanted = nodes["KSampler"]["input"]["required"]
+    wanted["eta"] = ["FLOAT", {"default": 0.5}]
+    wanted["mode"] = [["fast", "slow"]]
+    graph = completed(made(txt2img()), Inventory(nodes))
+    (inputs,) = samplers(graph)
+    assert (inputs["eta"], inputs["mode"], inputs["steps"]) == (0.5, "fast", 4)
+    assert completed(made(txt2img()), INVENTORY).nodes == made(txt2img()).nodes
+    wanted["magic"] = ["MAGIC"]
+    with pytest.raises(StageFailure, match=r"KSampler \(node 5\) wants an input 'magic'"):
+        completed(made(txt2img()), Inventory(nodes))
 
 
 def test_workflows_get_files_of_new_names() -> None:

@@ -355,6 +355,23 @@ def test_without_a_websocket_it_asks(fake: FakeComfyUI, backend: ComfyBackend) -
     assert reports.steps == [(4, 4)]
 
 
+def test_a_websocket_that_is_never_answered_holds_nothing_up(fake: FakeComfyUI, connect: Connect) -> None:
+    backend = connect(connect_timeout=0.2)
+    fake.traps["hang_socket"] = -1
+    assert make(backend).image.size == (64, 64)
+    cancel = ManualCancel()
+    patient = connect(connect_timeout=60)
+    patient.capabilities()
+    thread = threading.Thread(
+        target=lambda: (until(lambda: fake.calls.count(("GET", "/ws")) > 1), cancel.cancel())
+    )
+    thread.start()
+    with pytest.raises(Cancelled):
+        make(patient, cancel)
+    thread.join(5)
+    assert len(fake.prompts) == 1
+
+
 @pytest.mark.parametrize("trap", ["truncate_view", "html_view", "wrong_size", "two_images"])
 def test_a_reply_that_does_not_fit_fails_with_evidence(
     fake: FakeComfyUI, backend: ComfyBackend, trap: str

@@ -109,21 +109,23 @@ class ComfyBackend(Backend):
 
     def txt2img(self, request: Txt2ImgRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
         """A picture of the prompt."""
-        from stablenew_plugins.backends.comfyui.graph import txt2img_graph
+        from stablenew_plugins.backends.comfyui.graph import completed, txt2img_graph
 
         cancel.raise_if_cancelled()
         plan, inventory = self._plan(
             request, lambda found: plan_txt2img(request, found, self.options.checkpoint), cancel
         )
         info = self._info(request, plan, inventory, cancel)
-        picture = self._picture(lambda prefix: txt2img_graph(plan, prefix), plan.size, progress, cancel)
+        picture = self._picture(
+            lambda prefix: completed(txt2img_graph(plan, prefix), inventory), plan.size, progress, cancel
+        )
         return GenerationResult(picture, info)
 
     def img2img(self, request: Img2ImgRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
         """The image drawn over; under a mask, what is black keeps its pixels exactly."""
         from PIL import Image as Images
 
-        from stablenew_plugins.backends.comfyui.graph import img2img_graph
+        from stablenew_plugins.backends.comfyui.graph import completed, img2img_graph
 
         cancel.raise_if_cancelled()
         mask = request.mask.convert("L") if request.mask is not None else None
@@ -147,7 +149,10 @@ class ComfyBackend(Backend):
         image = self._upload(_padded(source, size), cancel)
         under = self._upload(_padded(mask, size), cancel) if mask is not None else ""
         picture = self._picture(
-            lambda prefix: img2img_graph(plan, prefix, image, under), size, progress, cancel
+            lambda prefix: completed(img2img_graph(plan, prefix, image, under), inventory),
+            size,
+            progress,
+            cancel,
         )
         picture = picture.crop((0, 0, *source.size))
         if mask is not None:
@@ -156,7 +161,7 @@ class ComfyBackend(Backend):
 
     def upscale(self, request: UpscaleRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
         """A larger copy."""
-        from stablenew_plugins.backends.comfyui.graph import upscale_graph
+        from stablenew_plugins.backends.comfyui.graph import completed, upscale_graph
 
         cancel.raise_if_cancelled()
         plan, inventory = self._plan(request, lambda found: plan_upscale(request, found), cancel)
@@ -167,7 +172,9 @@ class ComfyBackend(Backend):
             )
         image = self._upload(request.image.convert("RGB"), cancel)
         size = (plan.width, plan.height)
-        picture = self._picture(lambda prefix: upscale_graph(plan, prefix, image), size, progress, cancel)
+        picture = self._picture(
+            lambda prefix: completed(upscale_graph(plan, prefix, image), inventory), size, progress, cancel
+        )
         return GenerationResult(picture, upscale_info(plan, request.scale, inventory))
 
     def workflow(self, request: WorkflowRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stablenew_api.jobs import JsonValue
+from stablenew_api.errors import StageFailure
+from stablenew_api.jobs import FailureKind, JsonValue
+from stablenew_plugins.backends.comfyui.inventory import Inventory
 from stablenew_plugins.backends.comfyui.plan import Enlarger, HiresPlan, Pass, SamplingPlan, UpscalePlan
 from stablenew_plugins.backends.comfyui.prompt import Part, Prompt
 
@@ -127,6 +129,26 @@ def upscale_graph(plan: UpscalePlan, prefix: str, image: str) -> Graph:
     loaded: Link = [graph.add("LoadImage", image=image), 0]
     picture = _enlarge(graph, plan.enlarger, loaded, plan.width, plan.height, crop=False)
     graph.add("SaveImage", images=picture, filename_prefix=prefix)
+    return graph
+
+
+def completed(graph: Graph, inventory: Inventory) -> Graph:
+    """``graph`` with what this ComfyUI's nodes want beyond it, at its default: versions add inputs.
+
+    Raises StageFailure(BACKEND) for an input that has no default.
+    """
+    for node, value in graph.nodes.items():
+        kind, inputs = value["class_type"], value["inputs"]
+        for name, default in inventory.required(kind):
+            if name in inputs:
+                continue
+            if default is None:
+                raise StageFailure(
+                    FailureKind.BACKEND,
+                    f"this ComfyUI's {kind} (node {node}) wants an input {name!r} that StableNew does not "
+                    "know; update StableNew",
+                )
+            inputs[name] = default
     return graph
 
 

@@ -7,7 +7,7 @@ versions, ``["COMBO", {"options": [A, B, ...]}]``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -63,9 +63,16 @@ class Inventory:
         """The list that the input ``name`` of ``node`` may be chosen from; empty if there is none."""
         return choices(self.nodes.get(node), name)
 
-    def inputs(self, node: str) -> frozenset[str]:
-        """Names of the inputs of a class."""
-        return frozenset(name for group in _groups(self.nodes.get(node)) for name in group)
+    def required(self, node: str) -> Iterator[tuple[str, JsonValue]]:
+        """Required inputs of a class, with the values that they have by default; None where there is none."""
+        description = self.nodes.get(node)
+        inputs = description.get("input") if isinstance(description, dict) else None
+        wanted = inputs.get("required") if isinstance(inputs, dict) else None
+        for name, spec in wanted.items() if isinstance(wanted, dict) else ():
+            options = spec[1] if isinstance(spec, list) and len(spec) > 1 else None
+            default = options.get("default") if isinstance(options, dict) else None
+            listed = self.choices(node, name)
+            yield name, listed[0] if default is None and listed else default
 
     @cached_property
     def models(self) -> tuple[str, ...]:
