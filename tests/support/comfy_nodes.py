@@ -178,14 +178,15 @@ def sample(
     noise = np.random.default_rng(seed).normal(0, 1, latent.samples.shape)
     sigmas = _schedule(scheduler, steps)
     end = min(end, steps)
-    x = latent.samples + (noise * sigmas[start] if add_noise else 0.0)
+    # The noise is known, so it need not be guessed: what is drawn is the latent without it.
+    drawn = latent.samples - (0.0 if add_noise else noise * sigmas[start])
+    x = drawn + noise * sigmas[min(start, steps)]
     count = max(0, end - start)
     for number, step in enumerate(range(start, end), 1):
-        denoised = x + (target - x) * 0.6
-        x = denoised + (x - denoised) * (sigmas[step + 1] / sigmas[step])
+        drawn = drawn + (target - drawn) * 0.6 * sigmas[step]  # early steps decide, late ones change little
+        x = drawn + noise * sigmas[step + 1]
         if latent.mask is not None:
-            kept = latent.samples + noise * sigmas[step + 1]
-            x = x * latent.mask + kept * (1 - latent.mask)
+            x = x * latent.mask + (latent.samples + noise * sigmas[step + 1]) * (1 - latent.mask)
         machine.step(number, count, x)
     if not leave_noise:
         x = x + noise * 0.25 / steps
