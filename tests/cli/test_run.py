@@ -60,6 +60,36 @@ def test_a_preset_file_travels_by_content_and_the_output_folder_is_absolute(
     assert list(request.reports) == ["html"]
 
 
+def test_a_value_from_a_file_travels_by_content(kernel, call, pack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flow.json").write_bytes(b'\xef\xbb\xbf{"1": {}}\n')
+    sets = ["--set", "comfy_workflow.workflow=@flow.json", "--set", "img2img.prompt_adjust= @@home"]
+    assert call("run", pack, *sets).code == 0
+    request = kernel.requests("SubmitRun")[0].run
+    assert list(request.sets) == ['comfy_workflow.workflow={"1": {}}\n', "img2img.prompt_adjust=@home"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("missing.json", "--set a.b=@missing.json: no such file"),
+        (".", "--set a.b=@.: this is a folder; give a file in it"),
+        ("raw", "--set a.b=@raw: this is no text in UTF-8"),
+        ("huge", "--set a.b=@huge: larger than 2 MiB"),
+    ],
+)
+def test_a_value_from_a_file_that_cannot_be_read_queues_nothing(
+    kernel, call, pack, tmp_path, monkeypatch, name, text
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "raw").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "huge").write_bytes(bytes(2 * 2**20 + 1))
+    result = call("run", pack, "--set", f"a.b=@{name}")
+    assert result.code == ExitCode.BAD_INPUT
+    assert text in result.err
+    assert not kernel.requests("SubmitRun")
+
+
 def test_json_is_one_object_a_line(kernel, call, pack):
     kernel.warnings = ["row 1 is short"]
     result = call("run", pack, "--json")

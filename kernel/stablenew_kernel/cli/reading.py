@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from stablenew_api.errors import UserError
 
 LARGEST_IMAGE = 256 * 2**20
 """Bytes; room for any image."""
+
+LARGEST_VALUE = 2 * 2**20
+"""Bytes of a file that is the value of a setting; a workflow has some hundred kilobytes."""
 
 
 def read_file(label: str, path: Path, most: int) -> bytes:
@@ -27,3 +31,25 @@ def read_file(label: str, path: Path, most: int) -> bytes:
     if len(data) > most:
         raise UserError(f"{label}: larger than {most >> 20} MiB; is this the right file?")
     return data
+
+
+def with_files(sets: Iterable[str]) -> list[str]:
+    """``STAGE.KEY=@FILE`` with the file's text as the value; ``@@`` is an @. All else as it is.
+
+    Raises UserError for a file that cannot be read, or is no text.
+    """
+    return [_with_file(text) for text in sets]
+
+
+def _with_file(text: str) -> str:
+    name, equals, value = text.partition("=")
+    value = value.strip()
+    if not value.startswith("@"):
+        return text
+    if value.startswith("@@"):
+        return f"{name}{equals}{value[1:]}"
+    data = read_file(f"--set {text}", Path(value[1:]).expanduser(), LARGEST_VALUE)
+    try:
+        return f"{name}{equals}{data.decode('utf-8-sig')}"
+    except UnicodeDecodeError as error:
+        raise UserError(f"--set {text}: this is no text in UTF-8 ({error.reason}); save it as UTF-8") from error

@@ -24,6 +24,7 @@ from stablenew_kernel.cli.library import (
 )
 from stablenew_kernel.cli.output import plain, say, say_json, say_table
 from stablenew_kernel.cli.packs import read_pack, read_preset
+from stablenew_kernel.cli.reading import with_files
 
 
 @click.group("preset", cls=DefaultGroup)
@@ -58,7 +59,11 @@ def show(
 
         preset, file_name, content = read_preset(name)
         run = pb.RunRequest(
-            preset=preset, preset_name=file_name, preset_json=content, sets=sets, like_last=like_last
+            preset=preset,
+            preset_name=file_name,
+            preset_json=content,
+            sets=with_files(sets),
+            like_last=like_last,
         )
         if pack:
             files = read_pack(pack)
@@ -146,7 +151,7 @@ def save(
             name,
             entry=source,
             run_id=None if from_run is None else find_run(kernel, from_run),
-            sets=sets,
+            sets=with_files(sets),
             unsets=unsets,
             description=description,
             replace=replace,

@@ -17,6 +17,7 @@ from stablenew_kernel.cli.library import (
     unsets_option,
 )
 from stablenew_kernel.cli.output import plain, say, say_fields, say_json
+from stablenew_kernel.cli.reading import with_files
 
 
 @click.group("profile", cls=DefaultGroup)
@@ -76,6 +77,7 @@ def new(
 ) -> None:
     """Make the profile NAME."""
     kind = "kind=lora" if lora else "kind=model"
+    sets = tuple(with_files(sets))
     given = sets if any(text.partition("=")[0].strip() == "kind" for text in sets) else (kind, *sets)
     with app.connect_or_start() as kernel:
         answer = kernel.library.save(
@@ -108,7 +110,7 @@ def set_(
             "profile",
             name,
             entry=name,
-            sets=changes,
+            sets=with_files(changes),
             unsets=unsets,
             description=description,
             replace=True,

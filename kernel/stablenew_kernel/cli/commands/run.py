@@ -18,6 +18,7 @@ from stablenew_kernel.cli.exits import ExitCode
 from stablenew_kernel.cli.lists import PackLists, packs_of
 from stablenew_kernel.cli.output import plain, say, say_json, say_table
 from stablenew_kernel.cli.packs import read_pack, request_of
+from stablenew_kernel.cli.reading import with_files
 
 if TYPE_CHECKING:
     from stablenew_client import KernelClient
@@ -173,7 +174,7 @@ def make_request(
     """What the options ask for. Raises UserError for a file that cannot be read."""
     request = request_of(read_pack(pack), preset, wildcards)
     request.rows = rows
-    request.sets.extend(sets)
+    request.sets.extend(with_files(sets))
     request.like_last = like_last
     request.axes.extend(axes)
     if count is not None:
