@@ -392,13 +392,18 @@ def _idle_sets(layer: Plain, merged: Mapping[str, Any], known: Known) -> Iterato
             master, _, wanted = str(marks.get("only_with", "") if isinstance(marks, dict) else "").partition(
                 "="
             )
-            if not master or _idle(value) or (owner := known[section].get(master)) is None:
+            if not master or _off(value) or (owner := known[section].get(master)) is None:
                 continue
             found = merged.get(section, {}).get(master, owner.get_default(call_default_factory=True))
-            if found != wanted if wanted else _idle(found):
+            if found != wanted if wanted else _off(found):
                 shown = f"{section}.{master}"
                 hint = f"is not {wanted}" if wanted else "is off"
                 yield section, f"{SET} {section}.{key} has no effect, as {shown} {hint}"
+
+
+def _off(value: JsonValue) -> bool:
+    """As :func:`_idle`, of a value as it was typed, too."""
+    return _idle(loose(value) if isinstance(value, str) else value)
 
 
 _LISTED = 8

@@ -1,8 +1,9 @@
 """Prompts of several units in the one text that a stage has.
 
-``FIRST [UNIT] SECOND [UNIT] REST``: with more than one part, the last one is what is added to each of the
-others, so that a text appended to the whole (a global negative prompt, trigger words) reaches every unit. In a
-unit's text ``[SEP]`` separates the texts of its finds, as in ADetailer; what is added is added to each of them.
+Without ``[UNIT]`` a text is that of every unit. ``FIRST [UNIT] SECOND [UNIT] REST``: the last part is what is
+added to each of the others, so that a text appended to the whole (a global negative prompt, trigger words)
+reaches every unit. In a unit's text ``[SEP]`` separates the texts of its finds, as in ADetailer; what is added is
+added to each of them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def filled(text: str, main: str) -> str:
 
 def joined(texts: Sequence[str]) -> str:
     """The one text for ``texts``, one a unit."""
-    if len(texts) == 1 and SEP not in texts[0]:
+    if len(set(texts)) == 1 and SEP not in texts[0]:
         return texts[0]
     return f" {UNIT} ".join([*texts, ""]).rstrip()
 
@@ -33,7 +34,7 @@ def parted(text: str, units: int) -> list[str]:
     """The texts of ``units`` units. Raises ValueError if it was not made for so many."""
     *found, rest = text.split(UNIT)
     if not found:
-        found, rest = [rest], ""
+        return [text] * units
     if len(found) != units:
         raise ValueError(f"the text has {len(found)} parts, and there are {units} units")
     rest = rest.strip().removeprefix(",").strip()
