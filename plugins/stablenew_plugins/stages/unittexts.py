@@ -2,8 +2,8 @@
 
 Without ``[UNIT]`` a text is that of every unit. ``FIRST [UNIT] SECOND [UNIT] REST``: the last part is what is
 added to each of the others, so that a text appended to the whole (a global negative prompt, trigger words)
-reaches every unit. In a unit's text ``[SEP]`` separates the texts of its finds, as in ADetailer; what is added is
-added to each of them.
+reaches every unit. In a unit's text ``[SEP]`` separates the texts of its finds, as in ADetailer; what is added
+is added to each of them.
 """
 
 from __future__ import annotations
