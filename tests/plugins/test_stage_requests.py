@@ -300,14 +300,17 @@ def test_face_restore_is_an_enlargement_by_one() -> None:
 TEXT = st.text(alphabet="ab ,", max_size=6).map(str.strip)
 
 
-@given(st.lists(TEXT, min_size=1, max_size=4), TEXT)
-def test_what_is_added_to_the_whole_reaches_every_unit(texts: list[str], added: str) -> None:
-    whole = joined(texts)
-    assert parted(whole, len(texts)) == texts
+@given(TEXT, st.lists(TEXT, min_size=1, max_size=4), TEXT)
+def test_what_is_added_to_the_whole_reaches_every_unit(main: str, texts: list[str], added: str) -> None:
+    whole = joined(main, texts)
+    assert parted(whole, len(texts)) == [text or main for text in texts]
+    assert whole.count("[UNIT]") == (len(texts) + 1 if any(texts) else 0)
     # As the kernel adds a global negative prompt.
     together = ", ".join(part for part in (whole.rstrip(", "), added) if part)
     for text, part in zip(texts, parted(together, len(texts)), strict=True):
-        assert part.replace(",", "").replace(" ", "") == (text + added).replace(",", "").replace(" ", "")
+        assert part.replace(",", "").replace(" ", "") == ((text or main) + added).replace(",", "").replace(
+            " ", ""
+        )
 
 
 def test_texts_of_several_finds() -> None:

@@ -43,7 +43,7 @@ from stablenew_plugins.stages.common import (
     only_image,
 )
 from stablenew_plugins.stages.finds import USUAL, cut, grown, ordered, patch, put_back
-from stablenew_plugins.stages.unittexts import filled, joined, of_find, parted
+from stablenew_plugins.stages.unittexts import joined, of_find, parted
 from stablenew_plugins.vram import sampling_bytes
 
 if TYPE_CHECKING:
@@ -321,12 +321,10 @@ class ADetailer(Stage):
         """``detail`` with the extension, a detector and inpainting without it, and for ``auto`` the feature
         ``detailing``, which :meth:`provides` gives a node that has either. VRAM: of drawing a find; the size of
         the picture is that of the stage before."""
-        nothing = joined([""] * (1 + len(config.units)))
-        texts = PlainTexts(nothing, nothing)
         side = config.working_size or USUAL
         vram = sampling_bytes(side, side)
-        requests: list[Request] = [config.by_extension(texts, NO_IMAGE)]
-        own = [config.by_ourselves(NO_TEXTS, unit, NO_IMAGE, NO_IMAGE) for unit in config.all_units(texts)]
+        requests: list[Request] = [config.by_extension(NO_TEXTS, NO_IMAGE)]
+        own = [config.by_ourselves(NO_TEXTS, unit, NO_IMAGE, NO_IMAGE) for unit in config.all_units(NO_TEXTS)]
         extension, ourselves = needs_of(requests, vram), needs_of(own, vram)
         names = extension.names | ourselves.names
         if config.detector == "extension":
@@ -351,8 +349,8 @@ class ADetailer(Stage):
         """The prompts of all units in one text each, see :mod:`~stablenew_plugins.stages.unittexts`."""
         units = (config, *config.units)
         return (
-            joined([filled(unit.adetailer_prompt, prompt) for unit in units]),
-            joined([filled(unit.adetailer_negative_prompt, negative_prompt) for unit in units]),
+            joined(prompt, [unit.adetailer_prompt for unit in units]),
+            joined(negative_prompt, [unit.adetailer_negative_prompt for unit in units]),
         )
 
     def run(

@@ -1,9 +1,10 @@
 """Prompts of several units in the one text that a stage has.
 
-Without ``[UNIT]`` a text is that of every unit. ``FIRST [UNIT] SECOND [UNIT] REST``: the last part is what is
-added to each of the others, so that a text appended to the whole (a global negative prompt, trigger words)
-reaches every unit. In a unit's text ``[SEP]`` separates the texts of its finds, as in ADetailer; what is added
-is added to each of them.
+Without ``[UNIT]`` a text is that of every unit. Else it is ``MAIN [UNIT] FIRST [UNIT] SECOND [UNIT] REST``: the
+row's prompt, the texts of the units, and what is added to each of those, so that a text appended to the whole (a
+global negative prompt, trigger words) reaches every unit. The row's prompt stands there once, and units name it
+``[PROMPT]``: each choice in it is made once, as in txt2img. In a unit's text ``[SEP]`` separates the texts of
+its finds, as in ADetailer; what is added is added to each of them.
 """
 
 from __future__ import annotations
@@ -18,27 +19,24 @@ UNIT, SEP, SKIP, PROMPT = "[UNIT]", "[SEP]", "[SKIP]", "[PROMPT]"
 _SKIP = re.compile(r"\s*\[SKIP\]\s*")
 
 
-def filled(text: str, main: str) -> str:
-    """A unit's own text: nothing means ``main``, which also stands for ``[PROMPT]``; so in each part."""
-    return f" {SEP} ".join(part.strip().replace(PROMPT, main) or main for part in text.split(SEP))
-
-
-def joined(texts: Sequence[str]) -> str:
-    """The one text for ``texts``, one a unit."""
-    if len(set(texts)) == 1 and SEP not in texts[0]:
-        return texts[0]
-    return f" {UNIT} ".join([*texts, ""]).rstrip()
+def joined(main: str, texts: Sequence[str]) -> str:
+    """The one text for ``texts``, one a unit; an empty one stands for ``main``."""
+    texts = [text.strip() for text in texts]
+    return f" {UNIT} ".join([main, *texts, ""]).rstrip() if any(texts) else main
 
 
 def parted(text: str, units: int) -> list[str]:
-    """The texts of ``units`` units. Raises ValueError if it was not made for so many."""
-    *found, rest = text.split(UNIT)
-    if not found:
+    """The texts of ``units`` units, final. Raises ValueError if it was not made for so many."""
+    if UNIT not in text:
         return [text] * units
+    main, *found, rest = (part.strip() for part in text.split(UNIT))
     if len(found) != units:
         raise ValueError(f"the text has {len(found)} parts, and there are {units} units")
-    rest = rest.strip().removeprefix(",").strip()
-    return [f" {SEP} ".join(_with(part.strip(), rest) for part in one.split(SEP)) for one in found]
+    rest = rest.removeprefix(",").strip()
+    return [
+        f" {SEP} ".join(_with(part.strip().replace(PROMPT, main) or main, rest) for part in one.split(SEP))
+        for one in found
+    ]
 
 
 def _with(text: str, rest: str) -> str:
