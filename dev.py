@@ -9,6 +9,7 @@
   format        put the code into its form
   types         mypy
   proto         make the Python code of the .proto files again
+  docs          make the pages of docs/ again that are made from the code
   bench         NAME [ARGS]: run a benchmark (--peers first: install what it compares with)
   run ARGS      the stablenew command: dev.py run doctor
   tool NAME     a tool of .venv on its own: dev.py tool ruff check --fix, dev.py tool lint-imports
@@ -101,7 +102,7 @@ def ensure(level: str) -> Path:
             )
     what = {"use": "StableNew", "dev": "StableNew and what its checks need", "bench": "StableNew and its peers"}
     say(f"installing {what[level]} into .venv; the first time takes a minute or two")
-    wanted = {"use": ".", "dev": ".[dev]", "bench": ".[dev,bench]"}[level]
+    wanted = {"use": ".[detect]", "dev": ".[dev,detect]", "bench": ".[dev,detect,bench]"}[level]
     packages = ["-e", wanted]
     if level != "use" and (EXAMPLE / "pyproject.toml").exists():
         packages += ["-e", "plugins/example"]
@@ -197,9 +198,9 @@ def demo(arguments: list) -> int:
     python = ensure("use")
     data = ("--data", str(ROOT / ".demo"))
     was_running = quiet(stablenew(python, *data, "kernel", "status")) == 0
-    say("running packs/demo.txt with the preset full, on the embedded engine: a stand-in, no AI model")
+    say("running packs/demo.txt with the preset everything, on the embedded engine: a stand-in, no AI model")
     try:
-        code = run(stablenew(python, *data, "run", "packs/demo.txt", "--preset", "full", *arguments))
+        code = run(stablenew(python, *data, "run", "packs/demo.txt", "--preset", "everything", *arguments))
     finally:
         if not was_running:
             quiet(stablenew(python, *data, "kernel", "stop"))
@@ -271,6 +272,11 @@ def proto(_arguments: list) -> int:
     return run([ensure("dev"), "proto/stablenew_proto/generate.py"])
 
 
+def docs(_arguments: list) -> int:
+    """Make the pages again that are made from the code."""
+    return run([ensure("dev"), "-m", "stablenew_plugins.reference", "docs"])
+
+
 def bench(arguments: list) -> int:
     """Run a benchmark by its name."""
     names = sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py"))
@@ -302,6 +308,7 @@ COMMANDS = {
     "format": format_code,
     "types": types,
     "proto": proto,
+    "docs": docs,
     "bench": bench,
     "run": run_stablenew,
     "tool": tool,

@@ -85,6 +85,7 @@ class Recorder(Backend):
 
     def __init__(self, inner: Backend) -> None:
         super().__init__(inner.config)
+        self.offers = inner.offers  # type: ignore[misc]  # a constant of the class that it stands for
         self._inner = inner
         self.peak_vram = 0
         self.model = ""

@@ -122,9 +122,9 @@ class Worker:
     def _describe(self, backend: Backend, stages: list[dict[str, str]]) -> None:
         try:
             identity = self._identity = backend.identify()
-            can = backend.capabilities()
+            own = can = backend.capabilities()
             for stage in self._kinds:
-                can |= stage.provides()
+                can |= stage.provides(own)
         except StageFailure as error:
             self._send({"op": "unready", "message": str(error), "stages": stages})
             return

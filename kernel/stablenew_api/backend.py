@@ -29,6 +29,8 @@ class Feature(StrEnum):
     INPAINT = "inpaint"  # img2img under a mask
     UPSCALE = "upscale"
     DETAIL = "detail"  # finds and redraws faces by itself: the ADetailer extension
+    DETECTOR = "detector"  # finds faces on the node, without the backend; given by the stage adetailer
+    DETAILING = "detailing"  # DETAIL, or DETECTOR and INPAINT; given by the stage adetailer
     WORKFLOW = "workflow"  # runs ComfyUI workflows
     MODEL = "model"  # switches checkpoints
     VAE = "vae"
@@ -50,6 +52,8 @@ FEATURE_TEXTS: Mapping[str, str] = {
     Feature.INPAINT: "inpainting under a mask",
     Feature.UPSCALE: "upscaling",
     Feature.DETAIL: "ADetailer",
+    Feature.DETECTOR: "a face detector on the node (the extra 'detect')",
+    Feature.DETAILING: "ADetailer, or inpainting with a face detector on the node (the extra 'detect')",
     Feature.WORKFLOW: "ComfyUI workflows",
     Feature.MODEL: "choosing a checkpoint",
     Feature.VAE: "choosing a VAE",

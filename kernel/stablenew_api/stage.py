@@ -134,10 +134,12 @@ class Stage(ABC):
         return Needs()
 
     @classmethod
-    def provides(cls) -> Capabilities:
-        """What this stage brings to a node by itself, whatever the backend: upscalers or detectors from a
-        package that is installed there. Called in the worker at start; it is added to what the backend can do.
-        Default: nothing. An exception makes the node unhealthy."""
+    def provides(cls, backend: Capabilities) -> Capabilities:
+        """What this stage brings to a node by itself: upscalers or detectors from a package that is installed
+        there, or a feature that it makes of several of the backend's, which is how a job can need one thing
+        *or* another. ``backend`` is what the backend can do, and the result is added to it. Called in the
+        worker at start and whenever the backend is asked again. Default: nothing. An exception makes the node
+        unhealthy."""
         return Capabilities()
 
     @classmethod

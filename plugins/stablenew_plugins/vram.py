@@ -17,6 +17,13 @@ UPSCALER_BYTES = GIB
 UPSCALER_BYTES_PER_PIXEL = 512
 """A pixel of the enlarged picture."""
 
+WHOLE_PIXELS = 1024 * 1024
+"""Largest picture that the diffusion pass of upscale draws whole: 6 GiB. Above it goes tile by tile."""
+TILE_SIDE = 768
+"""Side, in pixels, of those tiles: 4.25 GiB each, and large enough that a model sees what it draws."""
+TILE_OVERLAP = 64
+"""Pixels that neighbouring tiles share, across which the one fades into the other."""
+
 
 def sampling_bytes(width: int, height: int) -> int:
     """Peak VRAM, in bytes, of sampling a picture of ``width`` x ``height`` pixels.

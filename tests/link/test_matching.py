@@ -26,7 +26,7 @@ BOX = facts("gpu-box", models=frozenset({"sdxl"}))
             0,
             (),
             {},
-            "needs detail, upscale, which the backend of gpu-box cannot do",
+            "needs ADetailer, upscaling, which the backend of gpu-box cannot do",
         ),
         (Needs("sdxl"), 0, (), {}, None),
         (Needs("flux"), 0, (), {}, "needs model flux, which gpu-box has not"),

@@ -23,7 +23,20 @@ from stablenew_api.testing import (
 )
 from stablenew_plugins import stages
 from stablenew_plugins.backends.embedded import EmbeddedBackend, EmbeddedConfig
-from stablenew_plugins.stages import Frame, Img2Img, Noop, Txt2Img, Upscale
+from stablenew_plugins.stages import (
+    ADetailer,
+    ColorGrade,
+    Convert,
+    FaceRestore,
+    Frame,
+    Img2Img,
+    Noop,
+    Resize,
+    Sharpen,
+    Txt2Img,
+    Upscale,
+    Watermark,
+)
 from stablenew_plugins.vram import GIB
 
 
@@ -34,13 +47,21 @@ from stablenew_plugins.vram import GIB
         (Img2Img, {"steps": 3}),
         (Upscale, {}),
         (Upscale, {"upscale_mode": "img2img", "steps": 3}),
+        (ADetailer, {"steps": 3}),
+        (FaceRestore, {}),
+        (Sharpen, {}),
+        (ColorGrade, {"warmth": 0.5, "vignette": 0.5, "gamma": 1.2, "contrast": 1.1, "saturation": 0.8}),
+        (Resize, {"width": 32, "height": 32}),
+        (Watermark, {"text": "no. {seed}"}),
+        (Convert, {"mode": "sepia"}),
         (Frame, {"caption": "no. {seed}: {prompt}"}),
         (Noop, {"payload_bytes": 5000}),
     ],
 )
 def test_contract(stage: type[Stage], config: dict[str, Any]) -> None:
     check_stage(stage, config=config)
-    check_stage(stage, config=config, backend=EmbeddedBackend(EmbeddedConfig()))
+    if stage not in (FaceRestore, ADetailer):  # what the embedded engine cannot do, and what needs a detector
+        check_stage(stage, config=config, backend=EmbeddedBackend(EmbeddedConfig()))
 
 
 def test_two_images_at_once() -> None:
@@ -49,18 +70,39 @@ def test_two_images_at_once() -> None:
         (Img2Img, {"steps": 2}),
         (Upscale, {}),
         (Upscale, {"upscale_mode": "img2img"}),
+        (ADetailer, {"steps": 2, "units": [{"ad_model": "hand_yolov8n.pt"}]}),
+        (FaceRestore, {}),
         (Frame, {}),
     ):
         check_stage(stage, config=config, images=images)
 
 
-def test_the_plugin_loads_with_all_of_them() -> None:
+def test_the_plugin_loads_with_all() -> None:
     host = host_of(stages)
     (plugin,) = host.plugins
     assert plugin.state == "active", plugin.reason
-    assert {"frame", "img2img", "noop", "txt2img", "upscale", "comfy_workflow"} <= set(host.stages)
+    assert sorted(host.stages) == sorted(
+        [
+            "txt2img",
+            "img2img",
+            "adetailer",
+            "upscale",
+            "face_restore",
+            "sharpen",
+            "color_grade",
+            "resize",
+            "watermark",
+            "convert",
+            "frame",
+            "noop",
+            "comfy_workflow",
+            "comfy_image",
+        ]
+    )
     phases = {name: stage.phase for name, stage in host.stages.items()}
-    assert phases["txt2img"] < phases["img2img"] < phases["upscale"] < phases["frame"] == Phase.POST
+    order = [phases[name] for name in ("txt2img", "img2img", "adetailer", "upscale", "frame")]
+    assert order == sorted(set(order))
+    assert {phases[stage.name] for stage in stages.POST_PROCESSORS} == {Phase.POST}
 
 
 @pytest.mark.parametrize(
@@ -72,6 +114,12 @@ def test_the_plugin_loads_with_all_of_them() -> None:
         (Img2Img, "model_name", "model", "sdxl"),
         (Img2Img, "vae_name", "vae", "mse"),
         (Upscale, "scale", "upscaling_resize", 1.5),
+        (Txt2Img, "hires_steps", "hr_second_pass_steps", 9),
+        (ADetailer, "model", "adetailer_model", "hand.pt"),
+        (ADetailer, "ad_model", "adetailer_model", "hand.pt"),
+        (ADetailer, "conf", "adetailer_confidence", 0.5),
+        (ADetailer, "strength", "adetailer_denoise", 0.5),
+        (ADetailer, "dilation", "ad_dilate_erode", -3),
     ],
 )
 def test_old_key_names_are_read_and_the_new_ones_written(
@@ -122,11 +170,11 @@ def test_prompts_are_joined_with_a_comma() -> None:
 
 def test_needs() -> None:
     need = Txt2Img.needs(stages.txt2img.Txt2ImgConfig(model="sdxl", width=1024, height=1024))
-    assert (need.model, need.vram_bytes, need.features) == ("sdxl", 6 * GIB, frozenset({"txt2img"}))
+    assert (need.model, need.vram_bytes, need.features) == ("sdxl", 6 * GIB, frozenset({"txt2img", "model"}))
     single = Upscale.needs(stages.upscale.UpscaleConfig(model="sdxl"))
     assert (single.model, single.features) == ("", frozenset({"upscale"}))
     diffused = Upscale.needs(stages.upscale.UpscaleConfig(model="sdxl", upscale_mode="img2img"))
-    assert (diffused.model, diffused.features) == ("sdxl", frozenset({"upscale", "img2img"}))
+    assert (diffused.model, diffused.features) == ("sdxl", frozenset({"upscale", "img2img", "model"}))
     assert diffused.vram_bytes > single.vram_bytes
     assert Frame.needs(stages.frame.FrameConfig()).features == frozenset()
 

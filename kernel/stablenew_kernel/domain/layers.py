@@ -4,7 +4,7 @@ where it was written; and ``--set`` as one more of them. What a section may hold
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import NoneType, UnionType
@@ -18,7 +18,7 @@ from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
 from stablenew_api.stage import Stage
 from stablenew_kernel.domain.jsontext import kind_of
-from stablenew_kernel.domain.keys import GLOBAL_NEGATIVE, NOT_STAGES, NOT_YET, ONLY_WITH, SECTIONS
+from stablenew_kernel.domain.keys import GLOBAL_NEGATIVE, NOT_STAGES, NOT_YET, SECTIONS
 from stablenew_kernel.domain.presets import AXIS, SET, Assignment, Layer, copied
 from stablenew_kernel.domain.profiles import Profile
 from stablenew_kernel.domain.words import closest, explain, near
@@ -349,6 +349,8 @@ def loose(text: str) -> JsonValue:
 def unused(layers: Sequence[Plain], merged: Mapping[str, Any], known: Known) -> Iterable[tuple[str, str]]:
     """What of the layers has no effect: the stage whose it is (empty: it matters whatever runs), and a text."""
     for layer in layers:
+        if layer.source == SET:
+            yield from _idle_sets(layer, merged, known)
         if layer.source in (SET, AXIS):
             continue
         for section, values in layer.values.items():
@@ -368,9 +370,7 @@ def unused(layers: Sequence[Plain], merged: Mapping[str, Any], known: Known) -> 
                         yield "", f"{layer.where(section, key)}{_LOOPS} {value!r} is ignored, {_ONE_LOOP}"
                     continue
                 if key in later:
-                    master = ONLY_WITH.get(key) if section == DEFAULT_STAGE else None
-                    if master is None or not _idle(merged.get(section, {}).get(master)):
-                        not_yet.append(f"{section}.{key}")
+                    not_yet.append(f"{section}.{key}")
                 elif key.removeprefix(GLOBAL_NEGATIVE) not in (*known, *SECTIONS):
                     names = [*fields, *later, *(f"{GLOBAL_NEGATIVE}{name}" for name in known)]
                     help_ = "; ".join(part for part in (layer.place(section, key), closest(key, names)) if part)
@@ -380,6 +380,30 @@ def unused(layers: Sequence[Plain], merged: Mapping[str, Any], known: Known) -> 
                 yield owner, f"{layer.source}: unknown settings, ignored: {_listed(unknown)}"
             if not_yet:
                 yield owner, f"{layer.source}: no stage does this yet, ignored: {_listed(not_yet)}"
+
+
+def _idle_sets(layer: Plain, merged: Mapping[str, Any], known: Known) -> Iterator[tuple[str, str]]:
+    """What ``--set`` asks for that has no effect, as another setting is off. Files are full of such settings:
+    theirs are not told."""
+    for section, values in layer.values.items():
+        for key, value in values.items():
+            info = known.get(section, {}).get(key)
+            marks = info.json_schema_extra if info is not None else None
+            master, _, wanted = str(marks.get("only_with", "") if isinstance(marks, dict) else "").partition(
+                "="
+            )
+            if not master or _off(value) or (owner := known[section].get(master)) is None:
+                continue
+            found = merged.get(section, {}).get(master, owner.get_default(call_default_factory=True))
+            if found != wanted if wanted else _off(found):
+                shown = f"{section}.{master}"
+                hint = f"is not {wanted}" if wanted else "is off"
+                yield section, f"{SET} {section}.{key} has no effect, as {shown} {hint}"
+
+
+def _off(value: JsonValue) -> bool:
+    """As :func:`_idle`, of a value as it was typed, too."""
+    return _idle(loose(value) if isinstance(value, str) else value)
 
 
 _LISTED = 8

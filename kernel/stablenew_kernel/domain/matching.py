@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from stablenew_api.backend import FEATURE_TEXTS
 from stablenew_api.jobs import Needs
 from stablenew_kernel.domain.link import NodeFacts
 
@@ -27,7 +28,7 @@ def why_not(needs: Needs, min_vram: int, stages: Iterable[str], node: NodeFacts)
         if stage not in node.stages:
             return f"needs stage {stage}, which {node.name} has not"
     if not needs.features <= node.features:
-        missing = ", ".join(sorted(needs.features - node.features))
+        missing = ", ".join(FEATURE_TEXTS.get(name, name) for name in sorted(needs.features - node.features))
         return f"needs {missing}, which the backend of {node.name} cannot do"
     if needs.model and node.models and needs.model not in node.models:
         return f"needs model {needs.model}, which {node.name} has not"

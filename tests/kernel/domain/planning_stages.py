@@ -28,6 +28,13 @@ class Txt2ImgConfig(StageConfig):
     batch_size: int = Field(1, ge=1, le=64)
     styles: tuple[str, ...] = ()
     tiling: bool = False
+    enable_hr: bool = False
+    hr_second_pass_steps: int = Field(
+        0,
+        ge=0,
+        validation_alias=AliasChoices("hr_second_pass_steps", "hires_steps"),
+        json_schema_extra={"only_with": "enable_hr"},
+    )
 
 
 class Txt2Img(_Stage):
@@ -75,6 +82,7 @@ class Img2Img(_Stage):
 class UpscaleConfig(StageConfig):
     scale: float = Field(2.0, gt=0, le=8)
     mode: Literal["single", "img2img"] = "single"
+    steps: int = Field(20, ge=1, json_schema_extra={"only_with": "mode=img2img"})
 
 
 class Upscale(_Stage):

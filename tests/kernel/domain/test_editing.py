@@ -53,8 +53,8 @@ def test_no_edit_is_no_change() -> None:
         ("txt2img.styles=a, b", '"mine": [1,2]', '"mine": [1,2], "styles": ["a", "b"]'),
         ("txt2img.tiling=yes", '"mine": [1,2]', '"mine": [1,2], "tiling": true'),
         ("txt2img.enable_hr=true", '"mine": [1,2]', '"mine": [1,2], "enable_hr": true'),
-        ("adetailer.adetailer_model=hand", '"ad_model": "face"', '"adetailer_model": "hand"'),
-        ("adetailer.conf=0.5", '"ad_model": "face"', '"ad_model": "face", "adetailer_confidence": 0.5'),
+        ("txt2img.hr_second_pass_steps=5", '"hires_steps": 4', '"hr_second_pass_steps": 5'),
+        ("txt2img.hires_steps=5", '"hires_steps": 4', '"hr_second_pass_steps": 5'),
         (
             "adetailer.enabled=yes",
             '"upscale_enabled" : true',
@@ -96,7 +96,6 @@ def test_only_what_is_named_changes(change: str, before: str, after: str) -> Non
         ("txt2img.model", '"model_name": "xl", '),
         ("txt2img.hires_steps", ',  "hires_steps": 4'),
         ("txt2img.mine", ', "mine": [1,2]'),
-        ("adetailer.adetailer_model", '"ad_model": "face"'),
         ("pipeline.upscale_enabled", '"upscale_enabled" : true'),
     ],
 )

@@ -75,6 +75,8 @@ def test_a_job_is_resolved_to_the_end() -> None:
         "batch_size": 1,
         "styles": [],
         "tiling": False,
+        "enable_hr": False,
+        "hr_second_pass_steps": 0,
     }
     assert job.spec.needs == Needs("dream", 512 * 512, frozenset({"txt2img", "img2img"}))
     assert job.spec.run_timeout == 90.0
@@ -204,8 +206,8 @@ def test_a_wrong_request(request_: dict[str, Any], words: str) -> None:
 
 
 def test_warnings_reach_the_plan() -> None:
-    assert plan(preset={"txt2img": {"enable_hr": True}}, preset_name="p.json").warnings == (
-        "preset p.json: no stage does this yet, ignored: txt2img.enable_hr",
+    assert plan(preset={"pipeline": {"output_dir": "x"}}, preset_name="p.json").warnings == (
+        "preset p.json: no stage does this yet, ignored: pipeline.output_dir",
     )
 
 

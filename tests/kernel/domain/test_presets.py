@@ -294,14 +294,18 @@ def test_null_in_a_file_means_not_set() -> None:
 def test_what_is_ignored_is_said_unless_it_asked_for_nothing() -> None:
     preset = {
         "txt2img": {
-            "enable_hr": True,
-            "hr_scale": 2,
             "tiling": False,
             "restore_faces": False,
             "hypernetwork": "None",
         },
         "upscale": {"odd": 1},
-        "pipeline": {"loop_type": "single", "upscale_enabled": False, "model_matrix": []},
+        "pipeline": {
+            "loop_type": "single",
+            "pack_mode": "all",
+            "output_dir": "",
+            "upscale_enabled": False,
+            "model_matrix": [],
+        },
         "api": {"base_url": "x"},
         "crystal": {"size": 1},
         "comment": "mine",
@@ -309,11 +313,32 @@ def test_what_is_ignored_is_said_unless_it_asked_for_nothing() -> None:
     }
     warnings = resolved("upscale.scale=3", **{"preset p.json": preset}).warnings
     assert warnings == (
-        "preset p.json: no stage does this yet, ignored: txt2img.enable_hr, txt2img.hr_scale",
-        "preset p.json: no stage does this yet, ignored: pipeline.loop_type",
+        "preset p.json: no stage does this yet, ignored: pipeline.loop_type, pipeline.pack_mode",
         "preset p.json: section 'crystal' belongs to no stage; ignored",
         "--set upscale.scale: no effect, upscale is not enabled; add --set upscale.enabled=true",
     )
+
+
+@pytest.mark.parametrize(
+    ("sets", "warnings"),
+    [
+        (
+            ["txt2img.hires_steps=9"],
+            ["--set txt2img.hr_second_pass_steps has no effect, as txt2img.enable_hr is off"],
+        ),
+        (["txt2img.hires_steps=9", "txt2img.enable_hr=true"], []),
+        (["txt2img.hires_steps=0"], []),  # asks for nothing
+        (
+            ["upscale.enabled=true", "upscale.steps=9"],
+            ["--set upscale.steps has no effect, as upscale.mode is not img2img"],
+        ),
+        (["upscale.enabled=true", "upscale.steps=9", "upscale.mode=img2img"], []),
+    ],
+)
+def test_a_set_that_another_setting_makes_vain_is_told(sets: list[str], warnings: list[str]) -> None:
+    assert list(resolved(*sets).warnings) == warnings
+    file = {"preset p.json": {"txt2img": {"hires_steps": 9}, "upscale": {"steps": 9}}}
+    assert resolved(**file).warnings == (), "files are full of settings that are off"
 
 
 def test_leftovers_of_a_stage_that_does_not_run_do_no_harm() -> None:

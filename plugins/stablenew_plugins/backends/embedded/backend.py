@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +19,7 @@ from stablenew_api.backend import (
     Feature,
     GenerationResult,
     Img2ImgRequest,
+    Sampling,
     Txt2ImgRequest,
     UpscaleRequest,
 )
@@ -77,6 +79,20 @@ class EmbeddedConfig(BaseModel):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """One sampling pass of a call."""
+
+    request: Txt2ImgRequest | Img2ImgRequest
+    size: tuple[int, int]
+    total: int
+    """Steps of all passes of the call; ``done`` of them were made by earlier ones."""
+    done: int = 0
+    image: Image | None = None
+    mask: Image | None = None
+    strength: float = 1.0
+
+
 def _hang() -> NoReturn:
     """What a wedged driver looks like from outside: no answer, not even to a cancel."""
     while True:
@@ -101,7 +117,8 @@ class EmbeddedBackend(Backend):
     Config: ClassVar[type[BaseModel]] = EmbeddedConfig
     offers: ClassVar[frozenset[str]] = frozenset(
         {Feature.TXT2IMG, Feature.IMG2IMG, Feature.UPSCALE, Feature.MODEL, Feature.VAE, Feature.LORA}
-        | {Feature.CLIP_SKIP}
+        | {Feature.CLIP_SKIP, Feature.INPAINT, Feature.HIRES, Feature.HIRES_MODEL, Feature.REFINER}
+        | {Feature.SUBSEED}
     )
 
     def __init__(
@@ -136,33 +153,90 @@ class EmbeddedBackend(Backend):
             samplers=tuple(tables.SAMPLERS),
             schedulers=tuple(tables.SCHEDULERS),
             upscalers=tuple(tables.UPSCALERS),
+            hires_upscalers=tuple(tables.HIRES_UPSCALERS),
             loras=tuple(tables.LORAS),
         )
 
     def txt2img(self, request: Txt2ImgRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
-        """A picture of the prompt. Extra: ``fault`` (see docs/embedded-engine.md)."""
-        return self._sample(request, (request.width, request.height), None, 1.0, progress, cancel)
+        """A picture of the prompt, and with ``hires`` a second pass at the larger size, which the refiner then
+        finishes. Extra: ``fault`` (see docs/embedded-engine.md)."""
+        size = (request.width, request.height)
+        hires = request.hires
+        if hires is None:
+            return self._sample(_Pass(request, size, request.steps), progress, cancel)
+        self.refuse_unknown(request, self.offers)
+        tables.look_up("hires upscaler", hires.upscaler, tables.HIRES_UPSCALERS)
+        larger = hires.size(*size)
+        self._check_size(larger, 1)
+        more = hires.steps or request.steps
+        total = request.steps + more
+        made = self._sample(_Pass(replace(request, refiner=None), size, total), progress, cancel)
+        enlarged = self._resampled(made.image, larger, tables.HIRES_UPSCALERS[hires.upscaler], cancel)
+        again = replace(
+            request,
+            steps=more,
+            sampler=hires.sampler or request.sampler,
+            scheduler=hires.scheduler or request.scheduler,
+            model=hires.model or request.model,
+        )
+        second = self._sample(
+            _Pass(again, larger, total, request.steps, enlarged, None, hires.denoising_strength),
+            progress,
+            cancel,
+        )
+        info = dict(made.info)
+        stand_in = info.pop(STAND_IN_KEY)
+        info["Denoising strength"] = _plain(hires.denoising_strength)
+        if hires.width or hires.height:
+            info["Hires resize"] = f"{hires.width}x{hires.height}"
+        else:
+            info["Hires upscale"] = _plain(hires.scale)
+        if hires.steps:
+            info["Hires steps"] = hires.steps
+        info["Hires upscaler"] = hires.upscaler
+        if hires.sampler:
+            info["Hires sampler"] = second.info["Sampler"]
+        if hires.scheduler:
+            info["Hires schedule type"] = second.info["Schedule type"]
+        if hires.model:
+            info["Hires checkpoint"] = second.info["Model"]
+        info |= {key: value for key, value in second.info.items() if key.startswith("Refiner")}
+        info[STAND_IN_KEY] = stand_in
+        return GenerationResult(second.image, info, max(made.peak_vram_bytes, second.peak_vram_bytes))
 
     def img2img(self, request: Img2ImgRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
-        """The image drawn over; strength 0 returns its pixels unchanged, as RGB."""
+        """The image drawn over, where the mask is white; strength 0 returns its pixels unchanged, as RGB."""
+        if request.mask is not None and request.mask.size != request.image.size:
+            raise StageFailure(
+                FailureKind.BAD_INPUT,
+                f"the mask has {request.mask.width} x {request.mask.height} pixels, the image "
+                f"{request.image.width} x {request.image.height}; they must be the same",
+            )
+        mask = request.mask.convert("L") if request.mask is not None else None
         return self._sample(
-            request,
-            request.image.size,
-            request.image.convert("RGB"),
-            request.denoising_strength,
+            _Pass(
+                request,
+                request.image.size,
+                request.steps,
+                0,
+                request.image.convert("RGB"),
+                mask,
+                request.denoising_strength,
+            ),
             progress,
             cancel,
         )
 
-    def _sample(
-        self,
-        request: Txt2ImgRequest | Img2ImgRequest,
-        size: tuple[int, int],
-        image: Image | None,
-        strength: float,
-        progress: Progress,
-        cancel: CancelToken,
-    ) -> GenerationResult:
+    def _check_size(self, size: tuple[int, int], steps: int) -> None:
+        if min(size) < 8 or max(size) > MAX_SIDE or steps < 1:
+            raise StageFailure(
+                FailureKind.BAD_INPUT,
+                f"the embedded engine cannot make {size[0]} x {size[1]} in {steps} steps; "
+                f"sides go from 8 to {MAX_SIDE} pixels and steps from 1",
+            )
+
+    def _sample(self, one: _Pass, progress: Progress, cancel: CancelToken) -> GenerationResult:
+        request, size = one.request, one.size
         cancel.raise_if_cancelled()
         self.refuse_unknown(request, self.offers)
         model = request.model or tables.DEFAULT_MODEL
@@ -170,13 +244,11 @@ class EmbeddedBackend(Backend):
         tables.look_up("model", model, tables.MODELS)
         vae = request.vae or "Automatic"
         tables.look_up("VAE", vae, tables.VAES)
+        refiner = request.refiner
+        if refiner is not None:
+            tables.look_up("model", refiner.model, tables.MODELS)
         width, height = size
-        if width < 8 or height < 8 or max(size) > MAX_SIDE or request.steps < 1:
-            raise StageFailure(
-                FailureKind.BAD_INPUT,
-                f"the embedded engine cannot make {width} x {height} in {request.steps} steps; "
-                f"sides go from 8 to {MAX_SIDE} pixels and steps from 1",
-            )
+        self._check_size(size, request.steps)
         fault, fault_step = self._fault(request.extra)
         needed = sampling_bytes(width, height)
         self._take_memory(needed, f"{width} x {height}", forced=fault == "oom")
@@ -199,9 +271,15 @@ class EmbeddedBackend(Backend):
                 model=model,
                 vae=vae,
                 clip_skip=request.clip_skip,
-                strength=strength,
+                strength=one.strength,
+                subseed=max(0, request.subseed),
+                subseed_strength=request.subseed_strength,
+                refiner=refiner.model if refiner is not None else "",
+                refiner_share=1.0 - refiner.switch_at if refiner is not None else 0.0,
+                part=one.mask is not None or bool(request.extra.get("tile")),
             ),
-            image,
+            one.image,
+            one.mask,
         )
         cost = tables.SAMPLERS[sampler].cost * width * height / STANDARD_PIXELS
         least = self.options.seconds_per_step * cost / self.options.speed
@@ -209,8 +287,8 @@ class EmbeddedBackend(Backend):
         chunks = 0
         for step in range(1, request.steps + 1):
             started = self._clock.monotonic()
-            if step == fault_step:
-                self._break(fault, step)
+            if one.done + step == fault_step:
+                self._break(fault, fault_step)
             # The work is spread evenly over the steps; the last one takes what is left.
             until = drawing.chunks if step == request.steps else drawing.chunks * step // request.steps
             while chunks < until:
@@ -219,11 +297,20 @@ class EmbeddedBackend(Backend):
                 chunks += 1
             self._wait(least - (self._clock.monotonic() - started), cancel)
             cancel.raise_if_cancelled()
-            progress(step, request.steps, drawing.preview(step) if progress.wants_preview() else None)
+            preview = drawing.preview(step) if progress.wants_preview() else None
+            progress(one.done + step, one.total, preview)
         info = self._infotext(
-            request, prompt, size, model, vae, sampler, scheduler, strength if image else None
+            request, prompt, size, model, vae, sampler, scheduler, one.strength if one.image else None
         )
         return GenerationResult(drawing.result(), info, needed)
+
+    def _resampled(self, image: Image, size: tuple[int, int], upscaler: str, cancel: CancelToken) -> Image:
+        from stablenew_plugins.backends.embedded.resample import Resampling
+
+        resampling = Resampling(image, *size, upscaler)
+        for _ in resampling.work():
+            cancel.raise_if_cancelled()
+        return resampling.result()
 
     def upscale(self, request: UpscaleRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
         """A larger (or smaller) copy, by one of :data:`~.tables.UPSCALERS`."""
@@ -315,7 +402,7 @@ class EmbeddedBackend(Backend):
 
     def _infotext(
         self,
-        request: Txt2ImgRequest | Img2ImgRequest,
+        request: Sampling,
         prompt: Prompt,
         size: tuple[int, int],
         model: str,
@@ -338,12 +425,18 @@ class EmbeddedBackend(Backend):
         if vae not in ("Automatic", "None"):
             info["VAE hash"] = _short_hash(vae, 10)
             info["VAE"] = vae
+        if request.subseed_strength > 0:
+            info["Variation seed"] = max(0, request.subseed)
+            info["Variation seed strength"] = _plain(request.subseed_strength)
         if strength is not None:
             info["Denoising strength"] = _plain(strength)
         if request.clip_skip > 1:
             info["Clip skip"] = request.clip_skip
         if prompt.loras:
             info["Lora hashes"] = ", ".join(f"{name}: {_short_hash(name, 12)}" for name, _ in prompt.loras)
+        if request.refiner is not None:
+            info["Refiner"] = request.refiner.model
+            info["Refiner switch at"] = _plain(request.refiner.switch_at)
         info[STAND_IN_KEY] = "yes"
         return info
 

@@ -4,13 +4,13 @@ come between."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stablenew_plugins.backends.embedded import landscape, studio
-from stablenew_plugins.backends.embedded.field import Canvas, Dice, F, Plane, Rgb
+from stablenew_plugins.backends.embedded.field import Canvas, Dice, F, LeaningDice, Plane, Rgb
 from stablenew_plugins.backends.embedded.finish import Finish
 from stablenew_plugins.backends.embedded.layers import Layer
 from stablenew_plugins.backends.embedded.prompt import Prompt
@@ -56,6 +56,22 @@ class Settings:
     clip_skip: int
     strength: float
     """Denoising strength; 1 without an input image."""
+    subseed: int = 0
+    subseed_strength: float = 0.0
+    refiner: str = ""
+    """Checkpoint that takes over; empty: none."""
+    refiner_share: float = 0.0
+    """0 to 1, the part of the steps that it makes."""
+    part: bool = False
+    """The input is a part of a picture (a find, a tile): a whole new scene has no place in it."""
+
+    def dice(self, label: str) -> Dice:
+        """Random numbers for ``label``: of the seed, or on the way to the variation seed."""
+        if self.subseed_strength <= 0:
+            return Dice(self.seed, label)
+        if self.subseed_strength >= 1:
+            return Dice(self.subseed, label)
+        return LeaningDice(self.seed, label, self.subseed, self.subseed_strength)
 
 
 def _bands(canvas: Canvas, split: int = 0) -> list[tuple[int, int]]:
@@ -74,15 +90,16 @@ def _bands(canvas: Canvas, split: int = 0) -> list[tuple[int, int]]:
 class Drawing:
     """One picture in the making: exhaust :meth:`work`, then take the :meth:`result`.
 
-    ``image`` (RGB, of the settings' size) is what img2img draws over.
+    ``image`` (RGB, of the settings' size) is what img2img draws over; ``mask`` (L, the same size) says where.
     """
 
-    def __init__(self, settings: Settings, image: Image | None = None) -> None:
+    def __init__(self, settings: Settings, image: Image | None = None, mask: Image | None = None) -> None:
         self._settings = settings
         self._canvas = Canvas(settings.width, settings.height)
         self._scene = read_scene(settings.prompt, settings.negative)
         self._layers, split = self._compose(self._canvas)
         self._input = None if image is None else np.asarray(image, np.uint8)
+        self._mask = None if mask is None else np.asarray(mask, np.uint8).astype(np.int32)[:, :, None]
         self._picture: Rgb = np.zeros((3, settings.height, settings.width), F)
         self._pixels = np.empty((settings.height, settings.width, 3), np.uint8)
         self._painting = _bands(self._canvas, split)
@@ -92,7 +109,7 @@ class Drawing:
         self._thumbnail: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None = None
 
     def _compose(self, canvas: Canvas) -> tuple[list[Layer], int]:
-        return _COMPOSE[self._scene.subject](canvas, self._scene, Dice(self._settings.seed, "scene"))
+        return _COMPOSE[self._scene.subject](canvas, self._scene, self._settings.dice("scene"))
 
     def work(self) -> Iterator[None]:
         """Draw, yielding after each chunk."""
@@ -102,15 +119,47 @@ class Drawing:
             for _ in range(self.chunks):
                 yield
             return
+        share = min(1.0, max(0.0, 2 * self._settings.strength - 1)) if self._settings.part else 1.0
         for top, bottom in self._painting:
-            for layer in self._layers:
+            for layer in self._layers if share else ():
                 layer(self._picture[:, top:bottom], top, self._picture)
             yield
+        if share < 1 and self._input is not None:
+            self._paint_over(self._input, share)
         finish = Finish(self._canvas, self._settings, self._scene, self._picture)
+        refined = self._refined()
         for top, bottom in self._finishing:
             original = None if self._input is None else self._input[top:bottom]
-            self._pixels[top:bottom] = finish.band(top, bottom, original)
+            band = finish.band(top, bottom, original)
+            if refined is not None:
+                # In whole 256ths, as all that is mixed after the last rounding.
+                weight = round(self._settings.refiner_share * 256)
+                other = refined.band(top, bottom, original).astype(np.int32)
+                band = ((band * np.int32(256 - weight) + other * weight + 128) >> 8).astype(np.uint8)
+            if self._mask is not None and original is not None:
+                part = self._mask[top:bottom]
+                band = ((original * (255 - part) + band * part + 127) // 255).astype(np.uint8)
+            self._pixels[top:bottom] = band
             yield
+
+    def _refined(self) -> Finish | None:
+        """The finish that the refiner gives the same scene."""
+        settings = self._settings
+        if not settings.refiner or settings.refiner_share <= 0:
+            return None
+        return Finish(self._canvas, replace(settings, model=settings.refiner), self._scene, self._picture)
+
+    def _paint_over(self, original: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], share: float) -> None:
+        """In a part of a picture, strengths up to a half draw what is there, crisper; only higher ones
+        (``share``, 0 to 1) something new: a new scene in the place of a face would be no detail of it."""
+        for channel in range(3):
+            plane = original[:, :, channel].astype(F) * F(1 / 255)
+            padded = np.pad(plane, 2, mode="edge")
+            around = padded[:-4, 2:-2] + padded[4:, 2:-2]
+            around += padded[2:-2, :-4]
+            around += padded[2:-2, 4:]
+            crisp = np.clip(plane + (plane - around * F(0.25)) * F(1.1), F(0), F(1))
+            self._picture[channel] = crisp + (self._picture[channel] - crisp) * F(share)
 
     def result(self) -> Image:
         """The picture, RGB. Only once :meth:`work` is exhausted."""

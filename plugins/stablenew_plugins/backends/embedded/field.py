@@ -88,6 +88,36 @@ class Dice:
         return ((raw >> np.uint64(40)).astype(F) * F(2**-24)).reshape(shape)
 
 
+class LeaningDice(Dice):
+    """Dice of one seed that lean towards those of another: numbers lie between the two, choices are the one's
+    or the other's. ``lean`` is how far, 0 to 1, neither of them included."""
+
+    def __init__(self, seed: int, label: str, other: int, lean: float) -> None:
+        super().__init__(seed, label)
+        self._other, self._lean = Dice(other, label), lean
+        self._which = Dice(seed, f"{label}/towards {other}")
+        self._towards = other
+
+    def of(self, label: str) -> Dice:
+        """Dice for a part of the purpose, leaning as far."""
+        return LeaningDice(self._seed, f"{self._label}/{label}", self._towards, self._lean)
+
+    def real(self, low: float = 0.0, high: float = 1.0) -> float:
+        """A number between the two."""
+        one, two = super().real(low, high), self._other.real(low, high)
+        return one + (two - one) * self._lean
+
+    def whole(self, low: int, high: int) -> int:
+        """One of the two."""
+        one, two = super().whole(low, high), self._other.whole(low, high)
+        return two if self._which.real() < self._lean else one
+
+    def many(self, *shape: int) -> Plane:
+        """Numbers between the two."""
+        one, two = super().many(*shape), self._other.many(*shape)
+        return one + (two - one) * F(self._lean)
+
+
 def smooth(t: Plane) -> Plane:
     """The cubic step of t, 0 to 1."""
     return t * t * (F(3) - F(2) * t)

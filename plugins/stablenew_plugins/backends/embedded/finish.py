@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stablenew_plugins.backends.embedded import tables
-from stablenew_plugins.backends.embedded.field import Canvas, Dice, F, Plane, Rgb, blend, paint_of, ramp, smooth
+from stablenew_plugins.backends.embedded.field import Canvas, F, Plane, Rgb, blend, paint_of, ramp, smooth
 from stablenew_plugins.backends.embedded.scene import Scene, letter_colour, mix
 from stablenew_plugins.backends.embedded.studio import enlarge
 
@@ -36,7 +36,7 @@ class Finish:
         self._canvas, self._settings, self._scene, self._picture = canvas, settings, scene, picture
         sampler = tables.SAMPLERS[settings.sampler]
         pace, grain = tables.SCHEDULERS[settings.scheduler]
-        dice = Dice(settings.seed, f"finish {settings.sampler}")
+        dice = settings.dice(f"finish {settings.sampler}")
         rough = max(0.0, -scene.finish)
         self._left = min(1.0, residual(settings.steps, sampler.pace * pace) + 0.30 * rough)
         self._grain = (0.012 + 0.055 * sampler.grain * grain) * (
@@ -46,7 +46,7 @@ class Finish:
 
         # Strokes: every pixel is taken from a place nearby, the places in streaks along the stroke.
         length = sampler.stroke * 1.6 + (2.0 if settings.model == "embedded-painter" else 0.0)
-        self._reach = length * 0.001 * (1.0 - 0.4 * scene.finish) * canvas.density
+        self._reach = (0.0 if settings.part else length) * 0.001 * (1.0 - 0.4 * scene.finish) * canvas.density
         along, over = 150 - 95 * sampler.slant, 55 + 95 * sampler.slant
         scale = 3.2 / (2.0 + length * 0.4)
         self._across, self._over = along * scale, over * scale

@@ -90,6 +90,18 @@ UPSCALERS: dict[str, str] = {
     "Embedded 4x": "Lanczos, then sharper edges; flat areas stay calm.",
 }
 
+HIRES_UPSCALERS: dict[str, str] = {
+    "Latent": "Lanczos",
+    "Latent (antialiased)": "Lanczos",
+    "Latent (bicubic)": "Lanczos",
+    "Latent (bicubic antialiased)": "Lanczos",
+    "Latent (nearest)": "Nearest",
+    "Latent (nearest-exact)": "Nearest",
+    **{name: name for name in UPSCALERS},
+}
+"""What enlarges between the two passes: the latent modes of the WebUI, of which there are two here, and the
+upscalers."""
+
 LORAS: dict[str, tuple[float, float, float]] = {
     "embedded-warm": (1.00, 0.62, 0.28),
     "embedded-cool": (0.25, 0.55, 0.95),
