@@ -18,10 +18,10 @@ Rules that keep it right, each with a test that removes it and fails (``tests/li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from stablenew_api.jobs import Failure, FailureKind, JobState
+from stablenew_api.jobs import Failure, FailureKind, JobState, Needs
 from stablenew_api.leases import Fact, LeaseState
 from stablenew_api.scheduler import Scheduler
 from stablenew_kernel.domain import explain as people
@@ -58,6 +58,7 @@ from stablenew_kernel.domain.link import (
     Transition,
     WindowFilled,
 )
+from stablenew_kernel.domain.matching import nobody_has
 from stablenew_kernel.domain.sessions import Lease, Node
 
 __all__ = ["Coordinator", "InvalidTransition"]
@@ -141,6 +142,12 @@ class Coordinator:
         ahead = next((i for i, job_id in enumerate(self._ledger.window.jobs) if job_id == job.job_id), None)
         return people.explain(
             job, self._ledger.nodes.values(), self._ledger.paused, self._ledger.settings, ahead
+        )
+
+    def lacking(self, needs: Iterable[Needs]) -> list[str]:
+        """What of this no node in touch has, a line each, for people."""
+        return nobody_has(
+            needs, [node.facts for node in self._ledger.nodes.values() if node.connected and node.facts]
         )
 
     def preview(self, jobs: Sequence[QueuedJob]) -> list[Preview]:

@@ -129,6 +129,9 @@ class NodeFacts:
     """Backend features, e.g. ``txt2img``."""
     models: frozenset[str] = frozenset()
     """Checkpoints; empty: the backend does not tell, or takes any."""
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """What else the backend lists, by list of :class:`stablenew_api.backend.Capabilities`: ``loras``,
+    ``upscalers``. A list that is empty or not there is not known, and takes any."""
     vram_total_bytes: int = 0
     """Of its largest GPU (a job runs on one); 0: not known."""
     loopback: bool = False

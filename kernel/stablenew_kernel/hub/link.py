@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import grpc
 import grpc.aio
 
+from stablenew_api.backend import Capabilities
 from stablenew_api.leases import Cancel, LeaseKey, Offer
 from stablenew_client import wire
 from stablenew_client.pace import LAZY, Pace
@@ -243,6 +244,11 @@ def node_facts(info: pb.NodeInfo) -> NodeFacts:
         stages={stage.name: stage.version for stage in info.stages},
         features=frozenset(info.backend.features),
         models=frozenset(info.backend.models),
+        names={
+            kind: frozenset(names)
+            for kind in Capabilities.lists()
+            if kind != "models" and (names := getattr(info.backend, kind))
+        },
         vram_total_bytes=max((gpu.vram_total_bytes for gpu in info.gpus), default=0),
         loopback=info.loopback,
     )

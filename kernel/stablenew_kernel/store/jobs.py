@@ -29,8 +29,8 @@ CHUNK = 1000
 _ACTIVE = "(state = 'leased' OR state = 'running' OR state = 'unknown')"
 _STOPPED = "(state = 'failed' OR state = 'cancelled')"
 _QUEUED_COLUMNS = (
-    "job.job_id, run.run_id, job.priority, job.model, job.vram, job.features, job.stages, job.attempt,"
-    " job.failures, job_spec.spec, job.run_timeout, job.min_vram"
+    "job.job_id, run.run_id, job.priority, job.model, job.vram, job.features, job.names, job.stages,"
+    " job.attempt, job.failures, job_spec.spec, job.run_timeout, job.min_vram"
 )
 _SHOWN = f"job.run_seq NOT IN ({HIDDEN})"
 
@@ -114,6 +114,7 @@ def insert_jobs(
                     needs.model,
                     needs.vram_bytes,
                     _names_json(needs.features),
+                    _names_json(needs.names),
                     _names_json(job.stages),
                     job.run_timeout,
                     at,
@@ -122,8 +123,8 @@ def insert_jobs(
             )
         connection.executemany(
             "INSERT INTO job (seq, job_id, run_seq, idx, priority, position, spec_sha256, model, vram,"
-            " features, stages, run_timeout, created_at, updated_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " features, names, stages, run_timeout, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             rows,
         )
         connection.executemany(
@@ -219,12 +220,13 @@ def active(connection: sqlite3.Connection) -> list[ActiveJob]:
 
 
 def _queued_job(row: Sequence[Any]) -> QueuedJob:
-    job_id, run_id, priority, model, vram, features, stages, attempt, failures, spec, timeout, min_vram = row
+    job_id, run_id, priority, model, vram, features, names, stages, attempt, failures, *rest = row
+    spec, timeout, min_vram = rest
     return QueuedJob(
         job_id,
         run_id,
         priority,
-        Needs(model, vram, frozenset(_names(features))),
+        Needs(model, vram, _name_set(features), _name_set(names)),
         _names(stages),
         attempt,
         failures,
@@ -237,6 +239,11 @@ def _queued_job(row: Sequence[Any]) -> QueuedJob:
 @lru_cache(maxsize=1024)  # a run has one or two of them in thousands of jobs
 def _names(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
+
+
+@lru_cache(maxsize=1024)
+def _name_set(text: str) -> frozenset[str]:
+    return frozenset(json.loads(text))
 
 
 @lru_cache(maxsize=1024)

@@ -76,7 +76,8 @@ def test_a_job_is_resolved_to_the_end() -> None:
         "styles": [],
         "tiling": False,
     }
-    assert job.spec.needs == Needs("dream", 512 * 512, frozenset({"txt2img", "img2img"}))
+    features, names = frozenset({"txt2img", "img2img"}), frozenset({"embeddings:deep"})
+    assert job.spec.needs == Needs("dream", 512 * 512, features, names)
     assert job.spec.run_timeout == 90.0
     assert job.spec.provenance == {
         "pack": "demo.txt",
