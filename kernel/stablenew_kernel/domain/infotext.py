@@ -192,7 +192,10 @@ def stablenew_chunk(
             "worker_version": report.get("stablenew", ""),
             "backend": report.get("backend", {}),
             "stages": [
-                {key: stage.get(key) for key in ("name", "version", "seconds")}
+                {
+                    **{key: stage.get(key) for key in ("name", "version", "seconds")},
+                    "node": stage.get("node", node),
+                }
                 for stage in _stage_reports(report)
             ],
             "image_sha256": image_sha256,

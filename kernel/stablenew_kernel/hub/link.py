@@ -31,7 +31,7 @@ from stablenew_kernel.domain.link import (
     Progressed,
     Reported,
 )
-from stablenew_proto.options import PROTOCOL_MINOR
+from stablenew_proto.options import PROTOCOL_MINOR, STAGE_RESULTS
 from stablenew_proto.v1 import agent_link_pb2 as pb
 from stablenew_proto.v1 import agent_link_pb2_grpc
 
@@ -95,6 +95,7 @@ class AgentLink:
                 report_interval=report_interval,
                 session_ttl=session_ttl,
                 drop_leases=[wire.lease_key_to_proto(lease) for lease in drop],
+                features=[STAGE_RESULTS],
             )
         )
         self._wake()
@@ -214,7 +215,8 @@ class AgentLinkServicer(agent_link_pb2_grpc.AgentLinkServiceServicer):
             )
             while isinstance(frame := await context.read(), pb.ConnectRequest):
                 if frame.facts:
-                    link.at_work = max(0, link.at_work - len(frame.facts))
+                    ends = sum(not fact.HasField("stage") for fact in frame.facts)
+                    link.at_work = max(0, link.at_work - ends)
                     facts = tuple([wire.fact_from_proto(fact) for fact in frame.facts])
                     port.feed(FactsReceived(node_id, epoch, facts))
                 for progress in frame.progress:

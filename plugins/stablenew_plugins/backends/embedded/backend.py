@@ -128,7 +128,7 @@ class EmbeddedBackend(Backend):
         )
 
     def capabilities(self) -> Capabilities:
-        """The same names every time."""
+        """The same names every time. No LoRAs: any name works, and who lists some is asked for no others."""
         return Capabilities(
             features=self.offers,
             models=tuple(tables.MODELS),
@@ -136,7 +136,6 @@ class EmbeddedBackend(Backend):
             samplers=tuple(tables.SAMPLERS),
             schedulers=tuple(tables.SCHEDULERS),
             upscalers=tuple(tables.UPSCALERS),
-            loras=tuple(tables.LORAS),
         )
 
     def txt2img(self, request: Txt2ImgRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
