@@ -419,6 +419,7 @@ class Agent:
 
     def _run(self, offer: Offer, inputs: Iterable[Path], resume: Mapping[str, JsonValue] | None = None) -> None:
         lease = offer.lease
+        self._busy.pop(lease, None)  # its inputs are here: from now on a cancel is for the worker
         out = str(self._staging / f"{lease.job_id}-{lease.attempt}")
         job = Job(lease, offer.spec, offer.run_timeout, out, [str(path) for path in inputs], resume)
         self._pool.run(job)
