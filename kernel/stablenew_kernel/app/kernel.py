@@ -29,6 +29,7 @@ from stablenew_kernel.app.places import PlaceDesk
 from stablenew_kernel.app.planning import Planner
 from stablenew_kernel.app.queue import QueueDesk
 from stablenew_kernel.app.runs import RunDesk
+from stablenew_kernel.app.sources import ImageSources
 from stablenew_kernel.app.stagekeeping import StageKeeping
 from stablenew_kernel.domain.coordinator import Coordinator
 from stablenew_kernel.domain.link import LinkSettings, PauseSet, ReleaseImages, Restored, Transition
@@ -82,7 +83,8 @@ class Kernel:
         def recall(pack: str) -> Mapping[Place, JsonValue]:
             return database.read(lambda connection: places.recall(connection, pack)).result()
 
-        planner = Planner(host, data, settings, rng, recall)
+        sources = ImageSources(database, artifacts, self._learning)
+        planner = Planner(host, data, settings, rng, recall, sources)
         self._stages = StageKeeping(core, artifacts)
         self.places = PlaceDesk(core)
         self.runs = RunDesk(core, planner, self.places)

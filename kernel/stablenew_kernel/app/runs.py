@@ -19,7 +19,7 @@ from stablenew_kernel.app.core import Core
 from stablenew_kernel.app.delivery import VERSION
 from stablenew_kernel.app.forecast import Forecaster
 from stablenew_kernel.app.places import PlaceDesk
-from stablenew_kernel.app.planning import Planner
+from stablenew_kernel.app.planning import Planner, is_later
 from stablenew_kernel.domain.estimate import Estimate
 from stablenew_kernel.domain.link import QueuedJob
 from stablenew_kernel.domain.naming import DEFAULT_PATTERN, parse_pattern
@@ -75,7 +75,8 @@ class RunDesk:
         if replays:
             plan = await self._core.in_thread(self._planner.replay, replay)
         else:
-            plan = await self._core.in_thread(self._planner.plan, run, await last_run(self._core, run))
+            plan_dry = partial(self._planner.plan, dry=True)
+            plan = await self._core.in_thread(plan_dry, run, await last_run(self._core, run))
         out_dir = self._out_dir(replay.out_dir if replays else run.out_dir)
         await self._core.meet_node()
         needs: set[Needs] = set()
@@ -113,6 +114,7 @@ class RunDesk:
             "count": run.count if run.HasField("count") else None,
             "reports": list(run.reports),
             "like_last": run.like_last,
+            **(_asked_later(run) if is_later(run) else {}),
         }
         # Only in our own folder, which is on the database's disk: others may be on one that sleeps.
         if not run.out_dir and self._planner.quick(run) and self._folder_is_fine():
@@ -277,6 +279,21 @@ async def last_run(core: Core, run: pb.RunRequest) -> Mapping[str, Any] | None:
     if settings is None:
         raise UserError("no run of this data folder has settings to be like; leave --like-last out")
     return settings
+
+
+def _asked_later(run: pb.RunRequest) -> dict[str, Any]:
+    """What was asked for, of a run of later stages."""
+    promote = run.promote
+    return {
+        "from_stage": run.from_stage,
+        "stages": list(run.only_stages),
+        "images": len(run.images),
+        **(
+            {"min_rating": promote.min_rating, "tags": list(promote.tags), "since": promote.since}
+            if run.HasField("promote")
+            else {}
+        ),
+    }
 
 
 def _needs_of(plan: Plan) -> frozenset[Needs]:

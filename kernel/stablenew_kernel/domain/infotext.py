@@ -74,13 +74,14 @@ def describe(
     value mapping, per stage or adding up) and ``backend`` (``name``, ``version``, ``stand_in``). ``version`` is
     that of StableNew, ``node`` the name of the node that made the image.
     """
-    pairs: dict[str, JsonValue] = _asked(spec)
+    before = source_pairs(spec)
+    pairs: dict[str, JsonValue] = before or _asked(spec)
     seen: dict[str, JsonValue] = {}
-    for index, stage in enumerate(_stage_reports(report)):
+    for index, stage in enumerate(_stage_reports(report), 1 if before else 0):
         for key, value in _clean(stage.get("info")):
             if index == 0 or (key not in seen and key not in pairs):
                 pairs[key] = value
-            elif seen.get(key, pairs.get(key)) != value:
+            elif str(seen.get(key, pairs.get(key))) != str(value):
                 named = f"{stage.get('name', 'stage')} {key}"
                 if KEY.fullmatch(named):
                     pairs[named] = value
@@ -98,7 +99,32 @@ def describe(
 
 def prompts(spec: JobSpec) -> tuple[str, str]:
     """Positive and negative prompt of the generating stage: those of the image as a whole."""
+    source = spec.provenance.get("source")
+    if isinstance(source, Mapping):
+        return str(source.get("prompt", "")), str(source.get("negative_prompt", ""))
     return spec.stages[0].prompt, spec.stages[0].negative_prompt
+
+
+_NOT_TAKEN_OVER = frozenset(
+    {"StableNew stages", "StableNew backend", "StableNew node", "StableNew job", "Version", "Hashes"}
+)
+"""Of the infotext of an image that another one is made of: what is the other one's own."""
+
+
+def source_pairs(spec: JobSpec) -> dict[str, JsonValue]:
+    """The infotext of the image that a job begins with, which its own goes on from; empty: there is none."""
+    source = spec.provenance.get("source")
+    pairs = source.get("parameters") if isinstance(source, Mapping) else None
+    if not isinstance(pairs, list):
+        return {}
+    return {
+        str(pair[0]): pair[1]
+        for pair in pairs
+        if isinstance(pair, list)
+        and len(pair) == 2
+        and KEY.fullmatch(str(pair[0]))
+        and pair[0] not in _NOT_TAKEN_OVER
+    }
 
 
 _ASKED = {
@@ -125,7 +151,12 @@ def _asked(spec: JobSpec) -> dict[str, JsonValue]:
 
 
 def _ours(spec: JobSpec, report: Mapping[str, JsonValue], job_id: str, node: str) -> dict[str, JsonValue]:
-    pairs: dict[str, JsonValue] = {"StableNew stages": " ".join(stage.name for stage in spec.stages)}
+    source = spec.provenance.get("source")
+    earlier = source.get("stages", []) if isinstance(source, Mapping) else []
+    names = [*map(str, earlier), *(stage.name for stage in spec.stages)]
+    pairs: dict[str, JsonValue] = {"StableNew stages": " ".join(names)}
+    if isinstance(source, Mapping):
+        pairs["StableNew source"] = source.get("name")
     backend = report.get("backend")
     if isinstance(backend, Mapping) and backend.get("name"):
         name = f"{backend['name']} {backend.get('version', '')}".strip()

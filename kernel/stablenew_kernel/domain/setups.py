@@ -46,7 +46,7 @@ class StagePlan:
             raise PluginError(
                 f"stage {stage.name} {stage.version}: resolve_prompts failed: {error!r}"
             ) from error
-        if self.planned.negative:
+        if self.planned.negative and not resolved[1].endswith(self.planned.negative):
             parts = (resolved[1].rstrip(", "), self.planned.negative)
             return resolved[0], ", ".join(part for part in parts if part)
         return resolved

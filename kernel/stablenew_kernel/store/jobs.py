@@ -17,6 +17,7 @@ from typing import Any
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import Artifact, Failure, FailureKind, JobSpec, JobState, Needs
+from stablenew_kernel.domain.later import work_of
 from stablenew_kernel.domain.link import ActiveJob, QueuedJob, RecordCancel, Transition
 from stablenew_kernel.store import outputs, tally
 from stablenew_kernel.store.errors import Conflict, NotFound
@@ -53,6 +54,8 @@ class NewJob:
     stages: tuple[str, ...]
     """Stage names, in order."""
     run_timeout: float
+    work: str = ""
+    """What it does to an image that exists: see :func:`~stablenew_kernel.domain.later.work_of`."""
 
     @staticmethod
     def of(job_id: str, index: int, spec: JobSpec) -> NewJob:
@@ -66,6 +69,7 @@ class NewJob:
             spec.needs,
             tuple(stage.name for stage in spec.stages),
             spec.run_timeout,
+            work_of(spec),
         )
 
     def queued(self, run_id: str, priority: int) -> QueuedJob:
@@ -131,6 +135,10 @@ def insert_jobs(
             "INSERT INTO job_spec (job_seq, spec) VALUES (?, ?)",
             [(seq + offset, job.spec) for offset, job in enumerate(chunk, 1)],
         )
+        connection.executemany(
+            "INSERT INTO later_job (job_seq, work) VALUES (?, ?)",
+            [(seq + offset, job.work) for offset, job in enumerate(chunk, 1) if job.work],
+        )
         connection.execute(
             "INSERT INTO job_event (job_seq, at, who, from_state, to_state, attempt, node_id, why)"
             " SELECT seq, ?, ?, '', 'queued', 0, '', 'submitted' FROM job WHERE seq > ?",
@@ -145,6 +153,16 @@ def insert_jobs(
     connection.execute("UPDATE run SET total = total + ? WHERE seq = ?", (total, run_seq))
     tally.add(connection, tally.Deltas({(run_seq, "queued"): total}))
     return total
+
+
+def known_work(connection: sqlite3.Connection, works: Iterable[str]) -> set[str]:
+    """Those of ``works`` that some job does or has done, whose run was not put away."""
+    rows = connection.execute(
+        "SELECT DISTINCT value FROM json_each(?) AS w CROSS JOIN later_job ON later_job.work = w.value"
+        " CROSS JOIN job ON job.seq = later_job.job_seq WHERE job.state NOT IN ('failed', 'cancelled')",
+        (json.dumps(list(works)),),
+    )
+    return {work for (work,) in rows}
 
 
 def put_away(connection: sqlite3.Connection, run_id: str, start: int, *, at: str, why: str) -> int:

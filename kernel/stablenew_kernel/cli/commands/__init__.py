@@ -8,6 +8,7 @@ NAMES = (
     "packs",
     "replay",
     "rate",
+    "promote",
     "preset",
     "profile",
     "randomizer",
