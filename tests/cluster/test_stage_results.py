@@ -92,17 +92,3 @@ def test_a_job_that_was_cancelled_goes_on_when_it_is_tried_again(house: House) -
     house.wait_run(run_id)
     client.change_jobs("clear", run_id=run_id)
     eventually(lambda: stored(house) == 1, "what was kept for a job that is cleared is gone")
-
-
-@pytest.mark.parametrize("point", ["agent.stage.uploaded"])
-def test_an_agent_that_dies_before_it_tells_costs_only_time(house: House, point: str) -> None:
-    client = house.start_kernel("orphan_timeout=1")
-    house.start_agent("one", "--keep-after", "0", crash_at=point)
-    house.wait_online(client, 1)
-    run_id = client.submit(request(house)).run_id
-    eventually(lambda: house.agents["one"].poll() is not None, "the agent died")
-    agent(house, "two")
-    run = house.wait_run(run_id)
-    assert run.done == 1
-    again = house.wait_run(client.submit(request(house, name="again")).run_id)
-    assert images_of(run) == images_of(again)

@@ -30,7 +30,7 @@ KINDS: Mapping[str, str] = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "i
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".jfif", ".webp")
 
-MOST = 20_000
+MOST = 10_000
 """Images of one run: so many, with their metadata, fit a request."""
 
 LISTED = 20
@@ -121,13 +121,14 @@ def _read(
     try:
         data = read_file(f"image {path}", path, LARGEST_IMAGE)
         with Image.open(io.BytesIO(data)) as image:
-            if image.format not in KINDS:
+            media_type = KINDS.get(image.format or "")
+            if media_type is None:
                 raise UserError(f"image {path}: {image.format or 'no image'}; PNG, JPEG and WebP are read")
             image.load()
             pixels = pixel_sha256(image)
             artifact = Artifact(
                 path.name,
-                KINDS[image.format],
+                media_type,
                 sha256(data).hexdigest(),
                 len(data),
                 {"width": str(image.width), "height": str(image.height), "pixel_sha256": pixels},

@@ -67,8 +67,8 @@ def command(
 ) -> int:
     """Run later stages on images that are rated well.
 
-    The latest rating of an image counts (see: stablenew rate). Each is found by its pixels, wherever its file is
-    by now, and goes on with the settings that it was made with. What was promoted with the same stages and
+    The latest rating of an image counts (see: stablenew rate). Each is found by its pixels, wherever its file
+    is by now, and goes on with the settings that it was made with. What was promoted with the same stages and
     settings before is left out.
     """
     from stablenew_proto.v1 import kernel_pb2 as pb
