@@ -1,4 +1,4 @@
-"""What is kept between stages: told by the agent until it is acked, found by content, gone when it is of no use."""
+"""What is kept between stages: told until it is acked, found by content, gone when it is of no use."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def describe(
     value mapping, per stage or adding up) and ``backend`` (``name``, ``version``, ``stand_in``). ``version`` is
     that of StableNew, ``node`` the name of the node that made the image.
     """
-    before = source_pairs(spec)
+    before = {key: value for key, value in _source(spec)[1].items() if key not in _NOT_TAKEN_OVER}
     pairs: dict[str, JsonValue] = before or _asked(spec)
     seen: dict[str, JsonValue] = {}
     for index, stage in enumerate(_stage_reports(report), 1 if before else 0):
@@ -99,32 +99,39 @@ def describe(
 
 def prompts(spec: JobSpec) -> tuple[str, str]:
     """Positive and negative prompt of the generating stage: those of the image as a whole."""
-    source = spec.provenance.get("source")
-    if isinstance(source, Mapping):
+    source, _ = _source(spec)
+    if source:
         return str(source.get("prompt", "")), str(source.get("negative_prompt", ""))
     return spec.stages[0].prompt, spec.stages[0].negative_prompt
 
 
+_LINEAGE = ("StableNew pack", "StableNew template")
+"""Of the infotext of an image that another one is made of: what is said again among our own keys."""
 _NOT_TAKEN_OVER = frozenset(
-    {"StableNew stages", "StableNew backend", "StableNew node", "StableNew job", "Version", "Hashes"}
-)
-"""Of the infotext of an image that another one is made of: what is the other one's own."""
-
-
-def source_pairs(spec: JobSpec) -> dict[str, JsonValue]:
-    """The infotext of the image that a job begins with, which its own goes on from; empty: there is none."""
-    source = spec.provenance.get("source")
-    pairs = source.get("parameters") if isinstance(source, Mapping) else None
-    if not isinstance(pairs, list):
-        return {}
-    return {
-        str(pair[0]): pair[1]
-        for pair in pairs
-        if isinstance(pair, list)
-        and len(pair) == 2
-        and KEY.fullmatch(str(pair[0]))
-        and pair[0] not in _NOT_TAKEN_OVER
+    {
+        *_LINEAGE,
+        "StableNew stages",
+        "StableNew source",
+        "StableNew backend",
+        "StableNew node",
+        "StableNew job",
+        "Version",
+        "Hashes",
     }
+)
+"""What is each image's own."""
+
+
+def _source(spec: JobSpec) -> tuple[Mapping[str, JsonValue], dict[str, JsonValue]]:
+    """The image that a job begins with, and its infotext; both empty: there is none, or it is not told."""
+    source = spec.provenance.get("source")
+    if not isinstance(source, Mapping):
+        return {}, {}
+    pairs = source.get("parameters")
+    told = (
+        [pair for pair in pairs if isinstance(pair, list) and len(pair) == 2] if isinstance(pairs, list) else []
+    )
+    return source, {str(key): value for key, value in told if KEY.fullmatch(str(key))}
 
 
 _ASKED = {
@@ -151,18 +158,17 @@ def _asked(spec: JobSpec) -> dict[str, JsonValue]:
 
 
 def _ours(spec: JobSpec, report: Mapping[str, JsonValue], job_id: str, node: str) -> dict[str, JsonValue]:
-    source = spec.provenance.get("source")
-    earlier = source.get("stages", []) if isinstance(source, Mapping) else []
+    source, told = _source(spec)
+    earlier = source.get("stages", [])
     names = [*map(str, earlier), *(stage.name for stage in spec.stages)]
-    pairs: dict[str, JsonValue] = {"StableNew stages": " ".join(names)}
-    if isinstance(source, Mapping):
-        pairs["StableNew source"] = source.get("name")
+    pairs: dict[str, JsonValue] = {"StableNew stages": " ".join(names), "StableNew source": source.get("name")}
     backend = report.get("backend")
     if isinstance(backend, Mapping) and backend.get("name"):
         name = f"{backend['name']} {backend.get('version', '')}".strip()
         pairs["StableNew backend"] = f"{name} (stand-in, no AI model)" if backend.get("stand_in") else name
     pairs["StableNew node"] = node
     pairs["StableNew job"] = job_id
+    pairs |= {key: told[key] for key in _LINEAGE if key in told}
     if spec.provenance.get("pack"):
         pairs["StableNew pack"] = spec.provenance["pack"]
     template = spec.provenance.get("template")

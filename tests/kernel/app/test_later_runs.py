@@ -127,6 +127,10 @@ def test_what_is_refused(tmp_path: Path, request_: pb.RunRequest, words: str) ->
     run(main)
 
 
+def images_in(run: pb.Run) -> list[Path]:
+    return sorted(Path(run.out_dir).glob("0*.png"))
+
+
 def promote(**more: Any) -> pb.RunRequest:
     return pb.RunRequest(only_stages=["upscale"], promote=pb.Promotion(**{"min_rating": 4, **more}))
 
@@ -197,7 +201,7 @@ def test_a_file_that_moved_is_found_in_the_store_and_a_lost_artifact_in_the_file
     async def main() -> None:
         async with house_of(tmp_path) as house:
             made = await made_images(house, 3)
-            files = sorted(Path(made.out_dir).glob("0*.png"))
+            files = images_in(made)
             digests = [hashlib.sha256(png(number)[0]).hexdigest() for number in range(3)]
             files[0].rename(tmp_path / "elsewhere.png")
             house.artifacts.remove(digests[1])

@@ -1,4 +1,4 @@
-"""What is made between stages is kept: a job goes on where it was, on another node, with the very same pixels."""
+"""What is made between stages is kept: a job goes on where it was, on another node, with the same pixels."""
 
 from __future__ import annotations
 
