@@ -15,7 +15,7 @@ from stablenew_kernel.cli.commands.run import (
     submit_and_follow,
     yes_option,
 )
-from stablenew_kernel.cli.context import App, json_option, pass_app
+from stablenew_kernel.cli.context import App, find_run, json_option, pass_app
 from stablenew_kernel.cli.output import plain, say, say_json
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--min-rating", type=click.IntRange(1, 5), required=True, help="So many stars or more.")
 @click.option("--stages", required=True, metavar="STAGE,STAGE", help="What is done to them, and nothing else.")
 @click.option("--tag", "tags", multiple=True, help="Only those with this tag. May be given several times.")
-@click.option("--run", "run_id", default="", metavar="RUN", help="Only those of this run.")
+@click.option("--run", default="", metavar="RUN", help="Only those of this run.")
 @click.option("--since", default="", metavar="DATE", help="Only those rated at this time or later: 2026-11-27.")
 @click.option("--again", is_flag=True, help="Also those that were promoted with the same settings before.")
 @click.option("--preset", default="", help="A preset by name, or the path of a .json file.")
@@ -51,7 +51,7 @@ def command(
     min_rating: int,
     stages: str,
     tags: tuple[str, ...],
-    run_id: str,
+    run: str,
     since: str,
     again: bool,
     preset: str,
@@ -78,13 +78,13 @@ def command(
         raise UserError("--stages: name one at least, for example --stages adetailer,upscale")
     request = settings_of(preset, sets)
     request.only_stages.extend(names)
-    request.promote.CopyFrom(
-        pb.Promotion(min_rating=min_rating, tags=tags, run_id=run_id, since=since, again=again)
-    )
+    request.promote.CopyFrom(pb.Promotion(min_rating=min_rating, tags=tags, since=since, again=again))
     request.limit = limit or 0
     request.out_dir = absolute(out)
     request.priority = priority
     with app.connect_or_start() as kernel:
+        if run:
+            request.promote.run_id = find_run(kernel, run)
         if dry_run:
             show_plan(lambda shown: kernel.preview(request, shown), show, as_json)
             return 0

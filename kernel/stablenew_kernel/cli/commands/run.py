@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SHOWN = 50
 """Jobs that a dry run shows on a terminal unless asked for more."""
 
+MANY_IMAGES = 50
+"""So many take long enough to send for a word about it."""
+
 _AXIS = re.compile(r"\w+\.\w+")
 """Slots that are settings; no slot of a text has such a name."""
 
@@ -167,6 +170,8 @@ def run_images(
         if dry_run:
             show_plan(lambda shown: kernel.preview(request, shown), show, as_json)
             return 0
+        if len(sources.files) >= MANY_IMAGES and not as_json:
+            say(f"sending {len(sources.files):,} images to the kernel")
         kernel.uploads.send(sources.files)
 
         def submit(confirmed: bool) -> pb.SubmitRunResponse:
