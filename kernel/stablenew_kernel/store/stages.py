@@ -25,7 +25,7 @@ def keep(connection: sqlite3.Connection, records: Sequence[KeepStages], at: str)
         kept = record.kept
         images = json.dumps([image.to_json() for image in kept.result.images], ensure_ascii=False)
         connection.execute(
-            "INSERT OR IGNORE INTO stage_result (key, job_seq, stages, artifacts, report, made_at)"
+            "INSERT OR REPLACE INTO stage_result (key, job_seq, stages, artifacts, report, made_at)"
             " SELECT ?, seq, ?, ?, ?, ? FROM job WHERE job_id = ?",
             (kept.key, kept.result.stages, images, kept.result.report, at, kept.job_id),
         )

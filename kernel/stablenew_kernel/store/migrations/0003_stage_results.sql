@@ -4,12 +4,13 @@ ALTER TABLE job ADD COLUMN names TEXT NOT NULL DEFAULT '[]';  -- needs: JSON lis
 
 -- What the first stages of a job made. A job with the same inputs and first stages goes on from there.
 CREATE TABLE stage_result (
-  key       TEXT    PRIMARY KEY,              -- sha256 of the inputs and these stages of the spec
+  key       TEXT    NOT NULL,                 -- sha256 of the inputs and these stages of the spec
   job_seq   INTEGER NOT NULL REFERENCES job (seq),  -- that it was made for; it goes when that is done or cleared
   stages    INTEGER NOT NULL CHECK (stages > 0),    -- how many are done
   artifacts TEXT    NOT NULL,                 -- JSON list: the images, by content
   report    BLOB    NOT NULL,                 -- canonical JSON: what the worker told of these stages
-  made_at   TEXT    NOT NULL
+  made_at   TEXT    NOT NULL,
+  PRIMARY KEY (key, job_seq)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX stage_result_job ON stage_result (job_seq);
 
