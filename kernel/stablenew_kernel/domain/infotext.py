@@ -105,35 +105,6 @@ def prompts(spec: JobSpec) -> tuple[str, str]:
     return spec.stages[0].prompt, spec.stages[0].negative_prompt
 
 
-_LINEAGE = ("StableNew pack", "StableNew template")
-"""Of the infotext of an image that another one is made of: what is said again among our own keys."""
-_NOT_TAKEN_OVER = frozenset(
-    {
-        *_LINEAGE,
-        "StableNew stages",
-        "StableNew source",
-        "StableNew backend",
-        "StableNew node",
-        "StableNew job",
-        "Version",
-        "Hashes",
-    }
-)
-"""What is each image's own."""
-
-
-def _source(spec: JobSpec) -> tuple[Mapping[str, JsonValue], dict[str, JsonValue]]:
-    """The image that a job begins with, and its infotext; both empty: there is none, or it is not told."""
-    source = spec.provenance.get("source")
-    if not isinstance(source, Mapping):
-        return {}, {}
-    pairs = source.get("parameters")
-    told = (
-        [pair for pair in pairs if isinstance(pair, list) and len(pair) == 2] if isinstance(pairs, list) else []
-    )
-    return source, {str(key): value for key, value in told if KEY.fullmatch(str(key))}
-
-
 _ASKED = {
     "Steps": "steps",
     "Sampler": "sampler_name",
@@ -175,6 +146,35 @@ def _ours(spec: JobSpec, report: Mapping[str, JsonValue], job_id: str, node: str
     if template and template != spec.stages[0].prompt:
         pairs["StableNew template"] = template
     return {key: value for key, value in pairs.items() if value not in (None, "")}
+
+
+_LINEAGE = ("StableNew pack", "StableNew template")
+"""Of the infotext of an image that another one is made of: what is said again among our own keys."""
+_NOT_TAKEN_OVER = frozenset(
+    {
+        *_LINEAGE,
+        "StableNew stages",
+        "StableNew source",
+        "StableNew backend",
+        "StableNew node",
+        "StableNew job",
+        "Version",
+        "Hashes",
+    }
+)
+"""What is each image's own."""
+
+
+def _source(spec: JobSpec) -> tuple[Mapping[str, JsonValue], dict[str, JsonValue]]:
+    """The image that a job begins with, and its infotext; both empty: there is none, or it is not told."""
+    source = spec.provenance.get("source")
+    if not isinstance(source, Mapping):
+        return {}, {}
+    pairs = source.get("parameters")
+    told = (
+        [pair for pair in pairs if isinstance(pair, list) and len(pair) == 2] if isinstance(pairs, list) else []
+    )
+    return source, {str(key): value for key, value in told if KEY.fullmatch(str(key))}
 
 
 def _stage_reports(report: Mapping[str, JsonValue]) -> list[Mapping[str, JsonValue]]:
