@@ -122,7 +122,9 @@ def command(
         given = (*images, *packs)  # a shell makes many arguments of *.png
         return run_images(app, from_stage, given, prompt=prompt, negative=negative, **options)
     if not packs:
-        raise UserError("give a PACK; or images that exist: --from-stage STAGE --images FOLDER")
+        raise click.UsageError(
+            "give a PACK, or --from-stage STAGE --images FOLDER", click.get_current_context()
+        )
     code = 0
     chosen = chosen_packs(app, packs)
     for pack in chosen:
