@@ -31,17 +31,17 @@ from stablenew_agent.backoff import Backoff, give_up
 from stablenew_agent.dial import Link, LinkEnd
 from stablenew_agent.identity import Identity
 from stablenew_agent.outbox import Outbox
-from stablenew_agent.pool import Inventory, Job, StepReport, WorkerPool, WorkerResult, WorkerSetup
+from stablenew_agent.pool import Inventory, Job, StageFiles, StepReport, WorkerPool, WorkerResult, WorkerSetup
 from stablenew_agent.telemetry import Telemetry, host_name, operating_system
-from stablenew_agent.transfer import Transfer, TransferError
+from stablenew_agent.transfer import NotThere, Transfer, TransferError
 from stablenew_api.backend import BackendIdentity, Capabilities
 from stablenew_api.errors import StableNewError
 from stablenew_api.faults import crash_point
-from stablenew_api.jobs import Artifact, Failure, FailureKind
-from stablenew_api.leases import MAX_PREFETCH, LeaseKey, LeaseState, Offer, Outcome
+from stablenew_api.jobs import Artifact, Failure, FailureKind, JsonValue
+from stablenew_api.leases import MAX_PREFETCH, LeaseKey, LeaseState, Offer, Outcome, StageResult
 from stablenew_api.probe import Probe
 from stablenew_client import wire
-from stablenew_proto.options import PROTOCOL_MINOR
+from stablenew_proto.options import PROTOCOL_MINOR, STAGE_RESULTS
 from stablenew_proto.v1 import agent_link_pb2 as pb
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,9 @@ TICK = 1.0
 INVENTORY_TIMEOUT = 60.0
 """Seconds the first dial waits for a worker to tell what this node can run. Loading diffusers takes its time;
 after this long the kernel is told that there is a node with a problem, which beats no node at all."""
+
+KEEP_WAIT = 10.0
+"""Seconds that the end of a job waits for what it has between stages to be at the kernel."""
 
 LAST_UPLOADS = 2.0
 """Seconds that uploads under way get when the agent is told to stop at once."""
@@ -127,6 +130,8 @@ class Agent:
 
         self._busy: dict[LeaseKey, asyncio.Task[None]] = {}
         """Leases whose inputs are being fetched or whose outputs are being uploaded."""
+        self._keeping: dict[LeaseKey, set[asyncio.Task[None]]] = {}
+        """Uploads of what is between stages."""
         self._inputs: dict[LeaseKey, list[Path]] = {}
         self._files: dict[LeaseKey, list[Path]] = {}
         self._fact_files: dict[int, list[Path]] = {}
@@ -182,7 +187,7 @@ class Agent:
             task.cancel()
         self._telemetry.stop()
         await self._pool.stop()
-        uploads = list(self._busy.values())
+        uploads = [*self._busy.values(), *(task for tasks in self._keeping.values() for task in tasks)]
         if uploads:
             await asyncio.wait(uploads, timeout=LAST_UPLOADS)
             for task in uploads:
@@ -296,6 +301,7 @@ class Agent:
                 tuple([wire.lease_key_from_proto(lease) for lease in welcome.drop_leases]),
                 self._report_interval,
                 welcome.session_ttl or 15.0,
+                STAGE_RESULTS in welcome.features,
             )
         )
         self._report()
@@ -331,7 +337,7 @@ class Agent:
                 message = wire.fact_to_proto(fact)
                 self._messages[fact.fact_id] = message
                 self._unstored.append(message)
-                if files := self._files.pop(fact.lease, None):
+                if fact.stage is None and (files := self._files.pop(fact.lease, None)):
                     self._fact_files[fact.fact_id] = files
                 self._plan_flush()
             case s.SendFacts(epoch, facts):
@@ -406,18 +412,42 @@ class Agent:
 
     def _start(self, offer: Offer) -> None:
         lease = offer.lease
-        if offer.spec.startswith(NO_INPUTS):
+        if offer.resume is None and offer.spec.startswith(NO_INPUTS):
             self._run(offer, [])
         else:
             self._busy[lease] = self._in_background(lease, self._fetch(offer))
 
-    def _run(self, offer: Offer, inputs: Iterable[Path]) -> None:
+    def _run(self, offer: Offer, inputs: Iterable[Path], resume: Mapping[str, JsonValue] | None = None) -> None:
         lease = offer.lease
+        self._busy.pop(lease, None)  # its inputs are here: from now on a cancel is for the worker
         out = str(self._staging / f"{lease.job_id}-{lease.attempt}")
-        self._pool.run(Job(lease, offer.spec, offer.run_timeout, out, [str(path) for path in inputs]))
+        job = Job(lease, offer.spec, offer.run_timeout, out, [str(path) for path in inputs], resume)
+        self._pool.run(job)
+
+    async def _fetch_stages(self, offer: Offer) -> Mapping[str, JsonValue] | None:
+        """What others have made of this job; None: it cannot be had, so it begins at its first stage."""
+        lease, result = offer.lease, offer.resume
+        if result is None:
+            return None
+        paths = [
+            self._staging / f"{lease.job_id}-{lease.attempt}-done{index}" for index in range(len(result.images))
+        ]
+        self._inputs[lease] = paths
+        try:
+            report = json.loads(result.report)
+            for artifact, path in zip(result.images, paths, strict=True):
+                await self._transfer.download(artifact, path)
+        except (ValueError, TransferError, OSError) as error:
+            log.warning("a job begins at its first stage: what was kept of it is not to be had (%s)", error)
+            _remove(paths)
+            return None
+        return {"stages": result.stages, "images": [str(path) for path in paths], "report": report}
 
     async def _fetch(self, offer: Offer) -> None:
         lease = offer.lease
+        if (resume := await self._fetch_stages(offer)) is not None:
+            self._run(offer, [], resume)
+            return
         try:
             artifacts = [Artifact.from_json(entry) for entry in json.loads(offer.spec)["inputs"]]
             paths = [
@@ -428,6 +458,9 @@ class Agent:
                 await self._transfer.download(artifact, path)
         except (ValueError, KeyError, TypeError) as error:
             self._fail(lease, FailureKind.BAD_INPUT, f"the job cannot be read ({error!r})")
+        except NotThere as error:
+            why = "the kernel has not the image that this job starts from any more; run it on that image again"
+            self._fail(lease, FailureKind.BAD_INPUT, f"{why} ({error})")
         except (TransferError, OSError) as error:
             self._fail(lease, FailureKind.BACKEND, f"the job's inputs could not be fetched: {error}")
         else:
@@ -454,12 +487,47 @@ class Agent:
                 )
             )
 
+    def stage_made(self, lease: LeaseKey, made: StageFiles) -> None:
+        """A job is done with some of its stages, and goes on: keep that at the kernel."""
+        if not self._session.keeps_stages:
+            _remove([file.path for file in made.files])
+            return
+        task = self._loop.create_task(self._keep(lease, made), name=f"keep-{lease.job_id}-{lease.attempt}")
+        self._keeping.setdefault(lease, set()).add(task)
+        task.add_done_callback(partial(self._kept, lease, made))
+
+    async def _keep(self, lease: LeaseKey, made: StageFiles) -> None:
+        try:
+            await self._transfer.upload(made.files)
+        except (TransferError, OSError) as error:
+            log.warning("what a job has between two stages is not kept: %s", error)
+        else:
+            crash_point("agent.stage.uploaded")
+            images = tuple([file.artifact for file in made.files])
+            self._feed(s.StageKept(lease, StageResult(made.stages, images, made.report)))
+
+    def _kept(self, lease: LeaseKey, made: StageFiles, task: asyncio.Task[None]) -> None:
+        tasks = self._keeping.get(lease, set())
+        tasks.discard(task)
+        if not tasks:
+            self._keeping.pop(lease, None)
+        _remove([file.path for file in made.files])
+        self._background_ended(task)
+
+    async def _finish_behind(self, lease: LeaseKey, result: WorkerResult) -> None:
+        """The job is to be tried again: first let what it has go to the kernel, or nobody would know it."""
+        await asyncio.wait(self._keeping[lease], timeout=KEEP_WAIT)
+        self._finish(lease, _outcome(result))
+
     def ended(self, lease: LeaseKey, result: WorkerResult) -> None:
         """A job is over in its worker."""
         if self._link is not None:
             self._link.forget_progress(lease.job_id, lease.attempt)
         crash_point("agent.result.before_upload")
-        if result.files:
+        if result.state is not LeaseState.SUCCEEDED and lease in self._keeping:
+            self._busy[lease] = self._in_background(lease, self._finish_behind(lease, result))
+            self._feed(s.Made(lease))
+        elif result.files:
             self._files[lease] = [file.path for file in result.files]
             self._busy[lease] = self._in_background(lease, self._deliver(lease, result))
             self._feed(s.Made(lease))

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 from stablenew_agent.agent import Agent, AgentOptions, Refused
 from stablenew_agent.dial import address_from, check_address
 from stablenew_agent.identity import Identity
+from stablenew_agent.keeping import KEEP_AFTER
 from stablenew_agent.outbox import Outbox
 from stablenew_agent.pool import WorkerSetup
 from stablenew_agent.telemetry import choose_probes, host_name
@@ -97,6 +98,14 @@ class _Failed(click.ClickException):
     type=click.FloatRange(min=0),
     help="End when no kernel answered for so long and nothing runs.  [default: never]",
 )
+@click.option(
+    "--keep-after",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=KEEP_AFTER,
+    show_default=True,
+    help="Work that is worth keeping between two stages, so that another node can go on with it.",
+)
 @click.version_option(package_name="stablenew")
 def command(
     kernel: str | None,
@@ -109,6 +118,7 @@ def command(
     disabled: tuple[str, ...],
     state: Path | None,
     exit_after_lost: float | None,
+    keep_after: float,
 ) -> None:
     """Run an agent: takes jobs from the kernel and makes images with a backend of this machine."""
     try:
@@ -149,6 +159,7 @@ def command(
                             plugin_folder=folder.plugins,
                             disabled=tuple(everyone),
                             logs=where / "logs",
+                            keep_after=keep_after,
                         ),
                         probes=tuple(chosen),
                         exit_after_lost=exit_after_lost,

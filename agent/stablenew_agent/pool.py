@@ -67,6 +67,8 @@ class WorkerSetup:
     disabled: tuple[str, ...] = ()
     logs: Path | None = None
     """Folder for the workers' logs."""
+    keep_after: float | None = None
+    """Seconds of work behind which a worker keeps what it has between two stages. None: never."""
 
     def line(self, slot: int) -> bytes:
         """The ``start`` line. Options may hold a password, so they are not on the command line."""
@@ -78,6 +80,7 @@ class WorkerSetup:
                 "version": self.version,
                 "plugin_folder": str(self.plugin_folder) if self.plugin_folder else "",
                 "disabled": list(self.disabled),
+                "keep_after": self.keep_after,
                 "log": str(self.logs / f"worker-{slot}.jsonl") if self.logs else "",
             }
         )
@@ -95,6 +98,8 @@ class Job:
     """Beginning of the paths of its output files."""
     inputs: Sequence[str] = ()
     """Paths of its input images."""
+    resume: Mapping[str, JsonValue] | None = None
+    """Where to go on: ``stages`` that are done, paths of their ``images``, their ``report``."""
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     announced: bool = False
     cancel_reason: str | None = None
@@ -127,6 +132,16 @@ class WorkerResult:
     """JSON, as the worker wrote it."""
     run_time: float = 0.0
     peak_vram_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StageFiles:
+    """What a worker has between two stages."""
+
+    stages: int
+    """How many are done."""
+    files: tuple[OutputFile, ...]
+    report: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +179,9 @@ class PoolEvents(Protocol):
 
     def progressed(self, lease: LeaseKey, report: StepReport) -> None:
         """A job moved on."""
+
+    def stage_made(self, lease: LeaseKey, made: StageFiles) -> None:
+        """A job is done with some of its stages, and goes on."""
 
     def ended(self, lease: LeaseKey, result: WorkerResult) -> None:
         """A job is over, and its worker has gone on to the next one if there was one."""
@@ -398,6 +416,7 @@ class _Slot:
                 "attempt": lease.attempt,
                 "out": job.out,
                 "inputs": job.inputs,
+                **({"resume": job.resume} if job.resume else {}),
             }
         )
         child.write(b'%s,"spec":%s}\n' % (head[:-1].encode("ascii"), spec))
@@ -443,6 +462,8 @@ class _Slot:
             self._done(message)
         elif op == "progress":
             self._progress(message)
+        elif op == "stage":
+            self._stage(message)
         elif op in ("ready", "unready"):
             self._described(message)
         else:
@@ -460,6 +481,14 @@ class _Slot:
         # The next job goes out before anybody looks at this one's result: the GPU shall not wait for an upload.
         self._pool._next(self)
         self._pool._events.ended(job.lease, result)
+
+    def _stage(self, message: Mapping[str, Any]) -> None:
+        job = self.job
+        if job is None or (message["job"], message["attempt"]) != (job.lease.job_id, job.lease.attempt):
+            return  # dropped while the line was on its way
+        job.announced = True
+        report = message["report"].encode("utf-8")
+        self._pool._events.stage_made(job.lease, StageFiles(message["stages"], _files(message), report))
 
     def _progress(self, message: Mapping[str, Any]) -> None:
         job = self.job
@@ -599,19 +628,22 @@ def _timeout(job: Job, how: str) -> Failure:
     )
 
 
+def _files(message: Mapping[str, Any]) -> tuple[OutputFile, ...]:
+    return tuple(
+        OutputFile(
+            Path(file["path"]),
+            Artifact(file["name"], "image/png", file["sha256"], file["size"], file["tags"]),
+        )
+        for file in message["files"]
+    )
+
+
 def _result(job: Job, message: Mapping[str, Any]) -> WorkerResult:
     state = LeaseState(message["state"])
     run_time, vram = message["run_time"], message["peak_vram"]
     if state is LeaseState.SUCCEEDED:
         # Even when it was cancelled meanwhile: the work is done, and the agent's final state is the truth.
-        files = tuple(
-            OutputFile(
-                Path(file["path"]),
-                Artifact(file["name"], "image/png", file["sha256"], file["size"], file["tags"]),
-            )
-            for file in message["files"]
-        )
-        return WorkerResult(state, files, None, message["report"].encode("utf-8"), run_time, vram)
+        return WorkerResult(state, _files(message), None, message["report"].encode("utf-8"), run_time, vram)
     if job.timed_out:
         return WorkerResult(
             LeaseState.FAILED, (), _timeout(job, "was stopped"), run_time=run_time, peak_vram_bytes=vram

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from stablenew_agent import encode
+from stablenew_agent.keeping import StageKeeper
 from stablenew_api.backend import (
     Backend,
     BackendIdentity,
@@ -215,7 +216,10 @@ class JobRunner:
         version: str,
         emit: Emit,
         watched: threading.Event,
+        keep_after: float | None = None,
     ) -> None:
+        """``keep_after``: see :class:`~stablenew_agent.keeping.StageKeeper`."""
+        self._keep_after = keep_after
         self._stages = stages
         self._backend = Recorder(backend)
         self._identity = identity
@@ -230,24 +234,27 @@ class JobRunner:
         backend = self._backend
         backend.peak_vram = 0
         done: dict[str, JsonValue]
+        keeper = StageKeeper(job, self._emit, self._identity, self._keep_after)
         try:
-            done = self._succeed(job, cancel)
+            done = self._succeed(job, cancel, keeper)
+            keeper.discard()
         except BaseException as error:
+            keeper.settle()
             done = self._failed(error, cancel)
         done["op"] = "done"
         done["job"] = job["job"]
         done["attempt"] = job["attempt"]
-        done["run_time"] = time.perf_counter() - begun
+        done["run_time"] = time.perf_counter() - begun + keeper.seconds_before
         done["peak_vram"] = backend.peak_vram
         done["model"] = backend.model
         return done
 
-    def _succeed(self, job: Mapping[str, Any], cancel: EventToken) -> dict[str, JsonValue]:
+    def _succeed(self, job: Mapping[str, Any], cancel: EventToken, keeper: StageKeeper) -> dict[str, JsonValue]:
         specs = job["spec"]["stages"]
         reporter = Reporter(self._emit, self._watched, len(specs))
-        images: Sequence[StageImage] = [_load(path) for path in job["inputs"]]
-        reports: list[JsonValue] = []
-        for index, spec in enumerate(specs):
+        images: Sequence[StageImage]
+        images, reports = keeper.begin() or ([_load(path) for path in job["inputs"]], [])
+        for index, spec in enumerate(specs[len(reports) :], len(reports)):
             cancel.raise_if_cancelled()
             name = spec["name"]
             reporter.stage, reporter.index = name, index
@@ -268,6 +275,7 @@ class JobRunner:
                     "info": dict(images[0].info) if images else {},
                 }
             )
+            keeper.made(index + 1, images, reports)
         cancel.raise_if_cancelled()
         seed = str(specs[0]["seed"]) if specs else ""
         files = [_save(image, number, job["out"], seed) for number, image in enumerate(images, 1)]
@@ -338,7 +346,10 @@ def _load(path: str) -> StageImage:
     try:
         with Image.open(path) as image:
             image.load()
-            return StageImage(image)
+            if image.mode in ("RGB", "RGBA", "L"):
+                return StageImage(image)
+            # A palette, CMYK: what stages need not know.
+            return StageImage(image.convert("RGBA" if image.has_transparency_data else "RGB"))
     except OSError as error:
         raise StageFailure(FailureKind.BAD_INPUT, f"the input image cannot be read: {error}") from error
 

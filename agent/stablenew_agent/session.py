@@ -23,7 +23,7 @@ from enum import StrEnum
 from typing import Any
 
 from stablenew_api.jobs import canonical_json
-from stablenew_api.leases import Cancel, Fact, HeldLease, LeaseKey, LeaseState, Offer, Outcome
+from stablenew_api.leases import Cancel, Fact, HeldLease, LeaseKey, LeaseState, Offer, Outcome, StageResult
 
 # --- events ---------------------------------------------------------------------------------------------------
 # What came over the wire carries the epoch of its stream: frames of an older one may arrive late and are
@@ -46,6 +46,8 @@ class Welcomed:
     """Superseded while we were away: stop and forget."""
     report_interval: float = 2.0
     session_ttl: float = 15.0
+    keeps_stages: bool = False
+    """Whether this kernel keeps what is made between stages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,14 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class StageKept:
+    """A worker that runs this lease is done with these stages, and **their images are uploaded**."""
+
+    lease: LeaseKey
+    result: StageResult
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
     """The worker is done with this lease and takes the next one, while the outputs are uploaded. Optional:
     where there is nothing to upload, Finished alone will do."""
@@ -133,6 +143,7 @@ Event = (
     | DrainAsked
     | Disconnected
     | Started
+    | StageKept
     | Made
     | Finished
     | StopAsked
@@ -241,7 +252,7 @@ class AgentSession:
         self._slots = slots
         self._prefetch = prefetch
         self._outbox = deque(outbox)
-        self._unacked = Counter(fact.lease for fact in self._outbox)
+        self._unacked = Counter(fact.lease for fact in self._outbox if fact.stage is None)
         self._next_fact_id = next_fact_id
         self._leases: dict[LeaseKey, _Lease] = {}
         self._given = 0
@@ -253,6 +264,7 @@ class AgentSession:
         self._exit_reason = ""
         self._exited = False
         self._stopping = False
+        self._keeps_stages = False
         self._now = 0.0
         self._out: list[Effect] = []
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -264,6 +276,7 @@ class AgentSession:
             DrainAsked: self._drain_asked,
             Disconnected: self._disconnected,
             Started: self._started,
+            StageKept: self._stage_kept,
             Made: self._made,
             Finished: self._finished,
             StopAsked: self._stop_asked,
@@ -303,6 +316,11 @@ class AgentSession:
         return self._draining
 
     @property
+    def keeps_stages(self) -> bool:
+        """Whether the kernel that welcomed us last keeps what is made between stages."""
+        return self._keeps_stages
+
+    @property
     def idle(self) -> bool:
         """Whether nothing waits, runs or is unacked."""
         return not self._leases and not self._outbox
@@ -318,7 +336,9 @@ class AgentSession:
 
     def held_leases(self) -> tuple[HeldLease, ...]:
         """The same and the finished ones whose fact is not acked: for the Hello."""
-        return self.live_leases() + tuple(HeldLease(fact.lease, fact.outcome.state) for fact in self._outbox)
+        return self.live_leases() + tuple(
+            HeldLease(fact.lease, fact.outcome.state) for fact in self._outbox if fact.stage is None
+        )
 
     # --- the link ---
 
@@ -333,6 +353,11 @@ class AgentSession:
             return
         self._phase = _Phase.LINKED
         self._out_of_touch_since = None
+        self._keeps_stages = event.keeps_stages
+        if not event.keeps_stages:
+            # An older kernel than the one they were meant for, which would not understand them. They leave the
+            # disk with the next fact that it acks.
+            self._outbox = deque(fact for fact in self._outbox if fact.stage is None)
         for key in event.drop:
             # A finished one has no lease here any more; its fact goes the usual way, and will be acked.
             self._drop(key, "superseded while out of touch")
@@ -401,7 +426,9 @@ class AgentSession:
             return
         before = len(self._outbox)
         while self._outbox and self._outbox[0].fact_id <= event.up_to:
-            self._unacked[self._outbox.popleft().lease] -= 1
+            fact = self._outbox.popleft()
+            if fact.stage is None:
+                self._unacked[fact.lease] -= 1
         if len(self._outbox) < before:
             self._unacked = +self._unacked
             self._out.append(ForgetFacts(event.up_to))
@@ -420,6 +447,13 @@ class AgentSession:
         lease = self._leases.get(event.lease)
         if lease is not None and lease.given:
             lease.state = LeaseState.RUNNING
+
+    def _stage_kept(self, event: StageKept) -> None:
+        # Also of a lease that is over by now or was given to another: its images are at the kernel, which keeps
+        # them by what they are, or removes them.
+        if not self._keeps_stages:
+            return
+        self._add(Fact(self._next_fact_id, event.lease, Outcome(LeaseState.RUNNING), event.result))
 
     def _made(self, event: Made) -> None:
         lease = self._leases.get(event.lease)
@@ -460,10 +494,12 @@ class AgentSession:
                     return
 
     def _tell(self, key: LeaseKey, outcome: Outcome) -> None:
-        fact = Fact(self._next_fact_id, key, outcome)
+        self._unacked[key] += 1
+        self._add(Fact(self._next_fact_id, key, outcome))
+
+    def _add(self, fact: Fact) -> None:
         self._next_fact_id += 1
         self._outbox.append(fact)
-        self._unacked[key] += 1
         self._out.append(StoreFact(fact))
         if self._phase is _Phase.LINKED:
             self._out.append(SendFacts(self._epoch, (fact,)))
@@ -472,7 +508,7 @@ class AgentSession:
         """Offered what has ended here: the kernel died before it noted the lease, threw our word away as a
         stranger's, and now gives out the same attempt. The ack of that word may be on its way, and would take a
         mere repetition with it: so it is said as a new fact."""
-        told = next(fact for fact in reversed(self._outbox) if fact.lease == key)
+        told = next(fact for fact in reversed(self._outbox) if fact.lease == key and fact.stage is None)
         self._tell(key, told.outcome)
 
     def _drop(self, key: LeaseKey, why: str) -> None:

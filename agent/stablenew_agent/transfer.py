@@ -62,6 +62,10 @@ class TransferError(StableNewError):
     """The kernel will never take, or does not have, this file."""
 
 
+class NotThere(TransferError):
+    """The kernel does not have this file."""
+
+
 class Transfer:
     """Uploads and downloads of one agent. All methods run on the loop; cancel them to stop them."""
 
@@ -102,6 +106,8 @@ class Transfer:
                 await attempt(retry)
                 return
             except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.NOT_FOUND:
+                    raise NotThere(str(error.details())) from error
                 if error.code() not in _AGAIN:
                     raise TransferError(f"the kernel refused a file: {error.details()}") from error
                 if error.code() is grpc.StatusCode.DATA_LOSS:

@@ -88,7 +88,15 @@ class Worker:
         )
         kind = host.backend(setup["backend"])
         self._backend = backend = kind(kind.Config.model_validate(setup["options"]))
-        runner = JobRunner(host.stages, backend, self._who, setup["version"], self._send, self._watched)
+        runner = JobRunner(
+            host.stages,
+            backend,
+            self._who,
+            setup["version"],
+            self._send,
+            self._watched,
+            setup.get("keep_after"),
+        )
         host.started("worker")
         collect_rarely()
         self._kinds = tuple(host.stages.values())

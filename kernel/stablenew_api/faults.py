@@ -18,6 +18,7 @@ CRASH_POINTS = (
     "kernel.output.after_write",
     "kernel.output.after_commit",
     "agent.offer.received",
+    "agent.stage.uploaded",
     "agent.result.before_upload",
     "agent.result.after_upload",
     "agent.result.after_outbox",

@@ -49,6 +49,19 @@ class LeaseKey:
 
 
 @dataclass(frozen=True, slots=True)
+class StageResult:
+    """What the first stages of a job made: enough to go on from there on any node."""
+
+    stages: int
+    """How many are done, from 1."""
+    images: tuple[Artifact, ...]
+    """Already uploaded."""
+    report: bytes = b""
+    """JSON object as :attr:`Outcome.report`, of these stages, with ``infos``: what each image has in its
+    metadata so far."""
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """Kernel to agent: run this. Idempotent. If the next Hello does not list it, the kernel takes it for lost
     and queues the job again, as a new attempt."""
@@ -59,6 +72,8 @@ class Offer:
     run_timeout: float
     orphan_timeout: float
     """Seconds to go on working with no kernel in touch."""
+    resume: StageResult | None = None
+    """Go on behind these stages. None, or if its images cannot be had: begin at the first stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +114,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Agent to kernel: a lease ended. ``fact_id`` grows for ever per node."""
+    """Agent to kernel: a lease ended; or, with ``stage``, it goes on behind a stage whose images are kept.
+    ``fact_id`` grows for ever per node."""
 
     fact_id: int
     lease: LeaseKey
     outcome: Outcome
+    """With ``stage``: RUNNING, and nothing else."""
+    stage: StageResult | None = None

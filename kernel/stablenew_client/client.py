@@ -14,6 +14,7 @@ from stablenew_api.datafolder import DataFolder, KernelInfo
 from stablenew_api.errors import KernelUnavailable, NotConfirmed, StableNewError, UserError
 from stablenew_client.launch import start_kernel
 from stablenew_client.library import LibraryClient
+from stablenew_client.uploads import Uploads
 from stablenew_proto.options import CHANNEL_OPTIONS, MAX_REQUEST_BYTES, SUMMARY_KEY
 from stablenew_proto.v1 import kernel_pb2 as pb
 from stablenew_proto.v1 import kernel_pb2_grpc
@@ -50,6 +51,7 @@ class KernelClient:
         self._stub = kernel_pb2_grpc.KernelServiceStub(self._channel)
         self._metadata = (("authorization", f"Bearer {info.token}"),)
         self.library = LibraryClient(self._channel, self._call)
+        self.uploads = Uploads(self._channel, self._call)
 
     @classmethod
     def connect(cls, data: DataFolder, timeout: float = 2.0) -> KernelClient:

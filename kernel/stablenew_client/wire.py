@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from stablenew_api.backend import BackendIdentity, Capabilities
 from stablenew_api.errors import StableNewError
 from stablenew_api.jobs import Artifact, Failure, FailureKind
-from stablenew_api.leases import Cancel, Fact, HeldLease, LeaseKey, LeaseState, Offer, Outcome
+from stablenew_api.leases import Cancel, Fact, HeldLease, LeaseKey, LeaseState, Offer, Outcome, StageResult
 from stablenew_api.probe import GpuReading
 from stablenew_proto.v1 import agent_link_pb2 as link
 from stablenew_proto.v1 import common_pb2 as common
@@ -118,6 +118,21 @@ def held_from_proto(message: link.HeldLease) -> HeldLease:
     return HeldLease(lease_key_from_proto(message.lease), lease_state_from_wire(message.state))
 
 
+def stage_result_to_proto(result: StageResult) -> link.StageResult:
+    """What the first stages of a job made."""
+    return link.StageResult(
+        stages=result.stages,
+        images=[artifact_to_proto(image) for image in result.images],
+        report_json=result.report,
+    )
+
+
+def stage_result_from_proto(message: link.StageResult) -> StageResult:
+    """Inverse of :func:`stage_result_to_proto`. Raises WireError for a bad digest."""
+    images = tuple([artifact_from_proto(image) for image in message.images])
+    return StageResult(message.stages, images, message.report_json)
+
+
 def offer_to_proto(offer: Offer) -> link.LeaseOffer:
     """Run this."""
     return link.LeaseOffer(
@@ -125,6 +140,7 @@ def offer_to_proto(offer: Offer) -> link.LeaseOffer:
         spec_json=offer.spec,
         run_timeout=offer.run_timeout,
         orphan_timeout=offer.orphan_timeout,
+        resume=None if offer.resume is None else stage_result_to_proto(offer.resume),
     )
 
 
@@ -132,7 +148,11 @@ def offer_from_proto(message: link.LeaseOffer) -> Offer:
     """Inverse of :func:`offer_to_proto`."""
     lease = message.lease
     return Offer(
-        LeaseKey(lease.job_id, lease.attempt), message.spec_json, message.run_timeout, message.orphan_timeout
+        LeaseKey(lease.job_id, lease.attempt),
+        message.spec_json,
+        message.run_timeout,
+        message.orphan_timeout,
+        stage_result_from_proto(message.resume) if message.HasField("resume") else None,
     )
 
 
@@ -154,7 +174,7 @@ def cancel_from_proto(message: link.LeaseCancel) -> Cancel:
 
 
 def fact_to_proto(fact: Fact) -> link.Fact:
-    """A lease ended."""
+    """A lease ended, or a stage of it is kept."""
     outcome = fact.outcome
     return link.Fact(
         fact_id=fact.fact_id,
@@ -165,13 +185,16 @@ def fact_to_proto(fact: Fact) -> link.Fact:
         report_json=outcome.report,
         run_time=outcome.run_time,
         peak_vram_bytes=outcome.peak_vram_bytes,
+        stage=None if fact.stage is None else stage_result_to_proto(fact.stage),
     )
 
 
 def fact_from_proto(message: link.Fact) -> Fact:
-    """Inverse of :func:`fact_to_proto`. Raises WireError for a state that is not final or a bad digest."""
+    """Inverse of :func:`fact_to_proto`. Raises WireError for a state that is not final (but of a fact about a
+    stage) or a bad digest."""
     state = lease_state_from_wire(message.state)
-    if not state.final:
+    stage = stage_result_from_proto(message.stage) if message.HasField("stage") else None
+    if state.final is (stage is not None):
         raise WireError(f"fact {message.fact_id}: a lease does not end as {message.state!r}")
     lease = message.lease
     return Fact(
@@ -185,6 +208,7 @@ def fact_from_proto(message: link.Fact) -> Fact:
             run_time=message.run_time,
             peak_vram_bytes=message.peak_vram_bytes,
         ),
+        stage,
     )
 
 

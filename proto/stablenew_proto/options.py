@@ -8,6 +8,9 @@ CHUNK_BYTES = 256 * 1024
 PROTOCOL_MINOR = 0
 """Grows when a field is added that a peer may rely on; the major is in the package name (``v1``)."""
 
+STAGE_RESULTS = "stage_results"
+"""Feature of a kernel: it takes facts about stages, and keeps their images."""
+
 LARGEST_PACK = 32 * 2**20
 """Bytes of a pack with its sidecar that one run may have: 100,000 rows are about 10 MB."""
 

@@ -120,7 +120,7 @@ async def test_inputs_are_fetched(tmp_path: Path) -> None:
         lost = Artifact("start.png", "image/png", "00" * 32, 5, {})
         failed = (await kernel.fact(kernel.offer("job2", spec("invert", inputs=(lost,))))).outcome
         assert failed.failure is not None
-        assert failed.failure.kind is FailureKind.BACKEND
+        assert failed.failure.kind is FailureKind.BAD_INPUT, "it is not to be had elsewhere, either"
         assert "no such file here" in failed.failure.message
 
 

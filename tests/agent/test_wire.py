@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stablenew_api.backend import BackendIdentity, Capabilities
 from stablenew_api.jobs import Artifact, Failure, FailureKind
-from stablenew_api.leases import Cancel, Fact, HeldLease, LeaseKey, LeaseState, Offer, Outcome
+from stablenew_api.leases import Cancel, Fact, HeldLease, LeaseKey, LeaseState, Offer, Outcome, StageResult
 from stablenew_client import wire
 from stablenew_proto.v1 import agent_link_pb2 as pb
 from stablenew_proto.v1 import common_pb2 as common
@@ -34,13 +34,21 @@ OUTCOMES = st.builds(
 )
 
 
-@given(st.builds(Fact, st.integers(1, 2**64 - 1), LEASES, OUTCOMES))
+STAGE_RESULTS = st.builds(
+    StageResult, st.integers(1, 2**32 - 1), st.lists(ARTIFACTS, max_size=2).map(tuple), st.binary(max_size=50)
+)
+STAGES_MADE = st.builds(
+    Fact, st.integers(1, 2**64 - 1), LEASES, st.just(Outcome(LeaseState.RUNNING)), STAGE_RESULTS
+)
+
+
+@given(st.builds(Fact, st.integers(1, 2**64 - 1), LEASES, OUTCOMES) | STAGES_MADE)
 def test_fact(fact: Fact) -> None:
     data = wire.fact_to_proto(fact).SerializeToString()
     assert wire.fact_from_proto(pb.Fact.FromString(data)) == fact
 
 
-@given(st.builds(Offer, LEASES, st.binary(max_size=50), SECONDS, SECONDS))
+@given(st.builds(Offer, LEASES, st.binary(max_size=50), SECONDS, SECONDS, st.none() | STAGE_RESULTS))
 def test_offer(offer: Offer) -> None:
     data = wire.offer_to_proto(offer).SerializeToString()
     assert wire.offer_from_proto(pb.LeaseOffer.FromString(data)) == offer

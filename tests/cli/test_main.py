@@ -45,7 +45,7 @@ def test_an_error_is_one_line_whatever_its_text():
     [
         (["rnu"], "no command 'rnu'; did you mean: stablenew run"),
         (["zzz"], "no command 'zzz'; see: stablenew --help"),
-        (["run"], "Missing argument 'PACK' (see: stablenew run --help)"),
+        (["run"], "give a PACK, or --from-stage STAGE --images FOLDER (see: stablenew run --help)"),
         (["queue", "frob"], "No such command 'frob'"),
         (["queue", "list", "--state", "gone"], "Invalid value for '--state'"),
         (["run", "x.txt", "--count", "0"], "Invalid value for '--count'"),

@@ -19,8 +19,8 @@ from typing import Any
 import stablenew_agent.session as agent_side
 import stablenew_kernel.domain.link as kernel_side
 from stablenew_agent.session import AgentSession
-from stablenew_api.jobs import Failure, FailureKind, JobState, Needs
-from stablenew_api.leases import Fact, LeaseKey, LeaseState, Outcome
+from stablenew_api.jobs import Artifact, Failure, FailureKind, JobState, Needs, canonical_json
+from stablenew_api.leases import Fact, LeaseKey, LeaseState, Outcome, StageResult
 from stablenew_api.scheduler import Assignment, JobView, NodeView, Scheduler
 from stablenew_kernel.domain.coordinator import Coordinator
 from stablenew_kernel.domain.link import ActiveJob, KnownNode, LinkSettings, NodeFacts, NodeGauges, QueuedJob
@@ -85,6 +85,8 @@ class Store:
         self.rows: dict[str, Row] = {}
         self.nodes: dict[str, KnownNode] = {}
         self.finals: Counter[str] = Counter()
+        self.kept: dict[tuple[str, str], kernel_side.KeptStages] = {}
+        """By key and job: rows of the table ``stage_result``."""
 
     def commit(self, records: list[tuple[float, Any]], world: World) -> None:
         for at, record in records:
@@ -102,6 +104,12 @@ class Store:
                 self.nodes[record.node_id] = KnownNode(
                     record.node_id, record.name, record.epoch, record.draining, record.vram_total_bytes
                 )
+            elif isinstance(record, kernel_side.KeepStages):
+                kept = record.kept
+                told = kept.result.images[0].name.partition("#")[0]
+                assert kept.job_id == told, f"KEPT FOR ANOTHER: {told} as {kept.job_id}"
+                assert (kept.key, told) not in self.kept, f"KEPT TWICE: {kept.job_id}"
+                self.kept[kept.key, told] = kept
             else:  # the app's own part of a cancel: whatever is still queued here and matches
                 for row in self.rows.values():
                     if row.state is JobState.QUEUED and row.job.job_id in record:
@@ -125,7 +133,7 @@ class Store:
                 f"FENCE: {where} on the word of {told}"
             )
         if step.failure is not None and "came back without it" in step.failure.message:
-            kept = {fact.lease for fact in world.agents[row.node_id].outbox}
+            kept = {fact.lease for fact in world.agents[row.node_id].outbox if fact.stage is None}
             assert LeaseKey(step.job_id, step.attempt) not in kept, (
                 f"WORK LOST: {where}, but its fact is on disk"
             )
@@ -205,7 +213,12 @@ class Agent:
                 world.started.add(key)
                 row = store.rows[key.job_id]
                 assert row.job.attempt >= key.attempt, f"OFFERED BEFORE COMMIT: {key}"
-                self.workers[key] = {"started": False, "cancel": False}
+                self.workers[key] = {"started": False, "cancel": False, "stage": False}
+                if (resume := effect.offer.resume) is not None:
+                    made_for = resume.images[0].name.partition("#")[0]
+                    assert made_for == key.job_id, f"GOES ON WITH ANOTHER'S: {key} with that of {made_for}"
+                    assert resume.stages < len(row.job.stages), f"NOTHING LEFT TO DO: {key}"
+                    world.resumed += 1
                 assert len(self.workers) <= NODES[self.node_id].slots, "MORE WORKERS THAN SLOTS"
             elif isinstance(effect, agent_side.CancelJob):
                 row = store.rows[effect.lease.job_id]
@@ -227,6 +240,10 @@ class Agent:
                 for fact in self.outbox:
                     if fact.fact_id <= effect.up_to:
                         row = store.rows[fact.lease.job_id]
+                        if fact.stage is not None:
+                            made = {kept.job_id for kept in store.kept.values()} | world.released
+                            assert fact.lease.job_id in made, f"ACKED BEFORE COMMIT: stage of {fact.lease}"
+                            continue
                         waits = row.state in ACTIVE and row.job.attempt == fact.lease.attempt
                         assert not (waits and row.node_id == self.node_id), f"ACKED BEFORE COMMIT: {fact.lease}"
                 self.outbox[:] = [fact for fact in self.outbox if fact.fact_id > effect.up_to]
@@ -244,6 +261,13 @@ class Agent:
         del self.workers[key]
         self.handle(agent_side.Finished(key, outcome), crash_after=1 if kind == 99 else 99)
 
+    def keep(self, key: LeaseKey, kind: int) -> None:
+        """The worker is done with the first of two stages."""
+        self.workers[key]["stage"] = True
+        name = f"{key.job_id}#{key.attempt}@{self.node_id}"
+        result = StageResult(1, (Artifact(name, "image/png", "ab" * 32, 1),), b"{}")
+        self.handle(agent_side.StageKept(key, result), crash_after=1 if kind % 32 == 1 else 99)
+
 
 class World:
     """Everything, and the steps that can happen to it."""
@@ -259,6 +283,10 @@ class World:
         self.agents = {node_id: Agent(node_id, self) for node_id in NODES}
         self.drains: set[str] = set()
         self.cancels: set[str] = set()  # committed
+        self.released: set[str] = set()
+        """Jobs of which images between stages were removed, or came too late."""
+        self.resumed = 0
+        """Offers that went on behind a stage."""
         self.paused = False
         self._stream_count = 0
         for number in range(blockers + jobs):
@@ -280,7 +308,12 @@ class World:
             for row in self.store.rows.values()
             if row.state in ACTIVE
         )
-        restored = kernel_side.Restored(active, tuple(self.store.nodes.values()), self.paused)
+        # As the app does at a start: what is kept of jobs that are done is removed.
+        done = {job_id for job_id, row in self.store.rows.items() if row.state is JobState.DONE}
+        self.released |= {one.job_id for one in self.store.kept.values()} & done
+        self.store.kept = {key: one for key, one in self.store.kept.items() if one.job_id not in done}
+        kept = tuple(self.store.kept.values())
+        restored = kernel_side.Restored(active, tuple(self.store.nodes.values()), self.paused, kept)
         self.tell_kernel(restored)
 
     def tell_kernel(self, event: kernel_side.Event) -> None:
@@ -323,12 +356,23 @@ class World:
                 stream = self.sessions.pop((one.node_id, one.epoch), None)
                 if stream is not None:
                     stream.kernel_open = False
+            elif isinstance(one, kernel_side.ReleaseImages):
+                self._release(one)
             elif isinstance(one, kernel_side.SchedulerFault):
                 raise AssertionError(one.text)
             elif not isinstance(one, kernel_side.NodeChanged):
                 stream = self.sessions.get((one.node_id, one.epoch))
                 if stream is not None and stream.kernel_open:
                     stream.down.append(one)
+
+    def _release(self, effect: kernel_side.ReleaseImages) -> None:
+        self.released |= {effect.job_id} if effect.job_id else set()
+        self.released |= {image.name.partition("#")[0] for image in effect.images}
+        kept = self.store.kept
+        for key in [key for key, one in kept.items() if one.job_id == effect.job_id]:
+            state = self.store.rows[effect.job_id].state
+            assert state is JobState.DONE, f"REMOVED TOO EARLY: {effect.job_id} is {state}"
+            del kept[key]
 
     def deliver_read(self) -> None:
         read, self.read = self.read, None
@@ -392,7 +436,7 @@ class World:
         for _ in range(2 if twice else 1):
             epoch = stream.epoch
             if isinstance(frame, kernel_side.SendWelcome):
-                agent.handle(agent_side.Welcomed(epoch, frame.drop))
+                agent.handle(agent_side.Welcomed(epoch, frame.drop, keeps_stages=True))
             elif isinstance(frame, kernel_side.SendOffer):
                 agent.handle(agent_side.Offered(epoch, (frame.offer,)))
             elif isinstance(frame, kernel_side.SendCancel):
@@ -442,6 +486,12 @@ class World:
         if not agent.workers[key]["started"]:
             agent.workers[key]["started"] = True
             agent.handle(agent_side.Started(key))
+        elif (
+            kind % 4 == 1
+            and not agent.workers[key]["stage"]
+            and len(self.store.rows[key.job_id].job.stages) > 1
+        ):
+            agent.keep(key, kind)
         else:
             agent.finish(key, kind)
 
@@ -517,7 +567,8 @@ class World:
         if blocker:
             stages = ("nowhere",)
         needs = Needs(features=frozenset({"txt2img"}))
-        job = QueuedJob(f"j{number:02}", f"r{number % 3}", priority, needs, stages, 0, 0, b"{}", 60.0)
+        spec = canonical_json({"inputs": [], "stages": [{"name": name, "seed": number} for name in stages]})
+        job = QueuedJob(f"j{number:02}", f"r{number % 3}", priority, needs, stages, 0, 0, spec, 60.0)
         self.store.rows[job.job_id] = Row(job)
         return job
 
@@ -587,6 +638,9 @@ class World:
                 while agent.workers and not agent.dead and rng.random() < 0.7:
                     self.work(index, 0, rng.randrange(60))
             done = all(row.state.final or "nowhere" in row.job.stages for row in self.store.rows.values())
+            if done:
+                gone = {kept.job_id for kept in self.store.kept.values()}
+                assert not {j for j in gone if self.store.rows[j].state is JobState.DONE}, "KEPT FOR NOBODY"
             if done and not any(agent.outbox for agent in self.agents.values() if not agent.dead):
                 for job_id in self.cancels:
                     assert self.store.rows[job_id].state.final

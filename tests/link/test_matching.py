@@ -11,7 +11,7 @@ from test_coordinator import GIB, Driver, InOrder, facts, job
 
 from stablenew_api.jobs import Needs
 from stablenew_kernel.domain.link import DrainSet, HelloReceived, NodeFacts, NodeGauges, PauseSet, Reported
-from stablenew_kernel.domain.matching import Matcher, why_not
+from stablenew_kernel.domain.matching import Matcher, nobody_has, why_not
 
 BOX = facts("gpu-box", models=frozenset({"sdxl"}))
 
@@ -45,6 +45,58 @@ def test_why_not(
 ) -> None:
     box = facts("gpu-box", **({"models": frozenset({"sdxl"})} | node))
     assert why_not(needs, min_vram, stages, box) == text
+
+
+HASH = "6ce0161689" + "ab" * 27
+LORAS = {"loras": frozenset({"styles/Detailer.safetensors", "film"}), "samplers": frozenset({"Euler a"})}
+
+
+@pytest.mark.parametrize(
+    ("asked", "listed", "fits"),
+    [
+        ("x", "SDXL\\x.safetensors [6ce0161689]", True),
+        ("SDXL/X.safetensors", "x", True),
+        ("other.safetensors [6ce0161689]", "SDXL/x.ckpt [6ce0161689]", True),  # renamed there: the same file
+        (HASH, "x [6ce0161689]", True),  # the whole hash, and its beginning
+        ("6ce0161689", "x [6ce0161689]", True),
+        ("x [6ce0161689]", "x [aaaaaaaaaa]", False),  # the same name, another file
+        ("x [6ce0161689]", "x", True),  # no hash there: the name must do
+        ("x [6ce01616]", "x [aaaaaaaaaa]", True),  # the old hash of 8 digits is of another kind
+        ("x", "xx", False),
+    ],
+)
+def test_models_are_compared_by_hash_or_else_by_name(asked: str, listed: str, fits: bool) -> None:
+    box = facts("gpu-box", models=frozenset({listed, "another"}))
+    assert (why_not(Needs(asked), 0, (), box) is None) is fits
+    named = facts("gpu-box", names={"loras": frozenset({listed, "another"})})
+    assert (why_not(Needs(names=frozenset({f"loras:{asked}"})), 0, (), named) is None) is fits
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("loras:detailer", None),
+        ("loras:detail", "needs LoRA detail, which gpu-box has not; it has: styles/Detailer.safetensors"),
+        ("loras:qqq", "needs LoRA qqq, which gpu-box has not"),
+        ("samplers:euler A", None),
+        ("samplers:DPM/Euler a", "needs sampler DPM/Euler a, which gpu-box has not; it has: Euler a"),
+        ("upscalers:4x", None),  # a list that the node does not give
+    ],
+)
+def test_a_node_that_lists_names_of_a_kind_must_have_the_one_asked_for(name: str, text: str | None) -> None:
+    assert why_not(Needs(names=frozenset({name})), 0, (), facts("gpu-box", names=LORAS)) == text
+
+
+def test_what_no_node_has_is_told_once_and_only_if_there_are_nodes() -> None:
+    needs = [Needs("sdxl"), Needs("flux", names=frozenset({"loras:detail", "loras:film"}))] * 2
+    one, two = facts("one", models=frozenset({"flux"}), names=LORAS), facts("two", models=frozenset({"sd15"}))
+    assert nobody_has(needs, []) == []
+    assert nobody_has(needs, [one]) == [
+        "LoRA detail: no node in touch has it; one has: styles/Detailer.safetensors; its jobs wait for a node "
+        "that has",
+        "model sdxl: no node in touch has it; its jobs wait for a node that has",
+    ]
+    assert nobody_has([Needs("flux"), Needs("sd15")], [one, two]) == []  # each is somewhere
 
 
 FACTS = st.builds(

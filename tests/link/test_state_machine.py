@@ -24,6 +24,7 @@ from stablenew_agent.session import AgentSession
 from stablenew_kernel.domain.coordinator import Coordinator
 from stablenew_kernel.domain.leasing import Ledger
 from stablenew_kernel.domain.lifecycle import InvalidTransition
+from stablenew_kernel.domain.resuming import Kept
 from stablenew_kernel.domain.sessions import Node
 from stablenew_kernel.domain.window import Window
 
@@ -168,8 +169,7 @@ def test_histories_are_not_trivial() -> None:
     patch = pytest.MonkeyPatch()
     patch.setattr(Coordinator, "handle", count)
     try:
-        for seed in range(150):
-            link_sim.play(seed)
+        seen["resumed"] = sum(link_sim.play(seed).resumed for seed in range(150))
     finally:
         patch.undo()
     for wanted in (
@@ -177,6 +177,7 @@ def test_histories_are_not_trivial() -> None:
         "leased->done", "leased->cancelled", "running->unknown", "running->queued", "running->done",
         "running->failed", "running->cancelled", "unknown->leased", "unknown->running", "unknown->queued",
         "unknown->done", "unknown->cancelled", "revoke", "drop", "RefuseHello", "CloseSession", "RecordCancel",
+        "KeepStages", "ReleaseImages", "resumed",
     ):  # fmt: skip
         assert seen.get(wanted, 0) > 0, f"no history has {wanted}"
 
@@ -333,7 +334,7 @@ def kernel_sends_drain_only_while_draining(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(module, "SendDrain", send)
 
 
-@mutant("OFFERED BEFORE", "ACKED BEFORE", "MEMORY", "STARTED TWICE")
+@mutant("OFFERED BEFORE", "ACKED BEFORE", "MEMORY", "STARTED TWICE", "KEPT FOR NOBODY")
 def app_sends_before_it_commits(patch: pytest.MonkeyPatch) -> None:
     """Offers and acks go out for what a crash then forgets."""
     patch.setattr(World, "commit_first", False)
@@ -505,6 +506,37 @@ def agent_listens_to_dropped_workers(patch: pytest.MonkeyPatch) -> None:
         return drop
 
     _wrap(patch, AgentSession, "_drop", make)
+
+
+@mutant("KERNEL WAITS")
+def agent_takes_a_stage_for_an_end(patch: pytest.MonkeyPatch) -> None:
+    """What it has told of a stage is listed in the Hello as a lease that it holds."""
+
+    def held(self: Any) -> Any:
+        ended = [agent_side.HeldLease(fact.lease, fact.outcome.state) for fact in self._outbox]
+        return self.live_leases() + tuple(ended)
+
+    patch.setattr(AgentSession, "held_leases", held)
+
+
+@mutant("KEPT FOR NOBODY")
+def kernel_without_forgetting_what_is_done(patch: pytest.MonkeyPatch) -> None:
+    """What is kept of a job stays when the job is done."""
+    patch.setattr(Kept, "forget_job", lambda self, job_id: False)
+
+
+@mutant("GOES ON WITH ANOTHER'S")
+def kernel_without_a_look_at_the_seeds(patch: pytest.MonkeyPatch) -> None:
+    """Jobs that begin with the same stages, whatever their seeds, go on with each other's images."""
+
+    def key(spec: Any, stages: int) -> str:
+        return ",".join(stage["name"] for stage in spec["stages"][:stages])
+
+    import stablenew_kernel.domain.coordinator as coordinator
+    import stablenew_kernel.domain.resuming as resuming
+
+    patch.setattr(coordinator, "prefix_key", key)
+    patch.setattr(resuming, "prefix_key", key)
 
 
 @pytest.mark.parametrize("name", MUTANTS)

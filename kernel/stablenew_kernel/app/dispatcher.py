@@ -37,6 +37,7 @@ from stablenew_kernel.domain.link import (
     QueuedJob,
     Record,
     RefuseHello,
+    ReleaseImages,
     SchedulerFault,
     SendCancel,
     SendDrain,
@@ -75,6 +76,9 @@ class Listener(Protocol):
 
     def progressed(self, link: AgentLink, progress: pb.JobProgress) -> None:
         """A running job moved on. A gauge: nothing was committed."""
+
+    def released(self, effect: ReleaseImages) -> None:
+        """Images between stages are of no use any more."""
 
     def store_failed(self, error: BaseException) -> None:
         """A commit failed: memory is ahead of the disk. The dispatcher has stopped; rebuild it."""
@@ -327,6 +331,8 @@ class Dispatcher:
                     link.end(grpc.StatusCode.ABORTED, why)
             case FillWindow():
                 self._fill_window(effect)
+            case ReleaseImages():
+                self._listener.released(effect)
             case NodeChanged(node_id, name, what):
                 log.info("%s: %s", name, what, extra={"node_id": node_id})
                 self._listener.node_changed(node_id)

@@ -29,14 +29,16 @@ from stablenew_kernel.app.places import PlaceDesk
 from stablenew_kernel.app.planning import Planner
 from stablenew_kernel.app.queue import QueueDesk
 from stablenew_kernel.app.runs import RunDesk
+from stablenew_kernel.app.sources import ImageSources
+from stablenew_kernel.app.stagekeeping import StageKeeping
 from stablenew_kernel.domain.coordinator import Coordinator
-from stablenew_kernel.domain.link import LinkSettings, PauseSet, Restored, Transition
+from stablenew_kernel.domain.link import LinkSettings, PauseSet, ReleaseImages, Restored, Transition
 from stablenew_kernel.domain.randomizer.variants import Place
 from stablenew_kernel.domain.settings import Settings
 from stablenew_kernel.hub import views
 from stablenew_kernel.hub.link import AgentLink
 from stablenew_kernel.hub.watch import Watcher
-from stablenew_kernel.store import jobs, meta, nodes, outputs, places, runs
+from stablenew_kernel.store import jobs, meta, nodes, outputs, places, runs, stages
 from stablenew_kernel.store.artifacts import ArtifactStore
 from stablenew_kernel.store.database import SQLITE_VERSION, Connection, Database
 from stablenew_kernel.store.errors import StoreError
@@ -81,11 +83,13 @@ class Kernel:
         def recall(pack: str) -> Mapping[Place, JsonValue]:
             return database.read(lambda connection: places.recall(connection, pack)).result()
 
-        planner = Planner(host, data, settings, rng, recall)
+        sources = ImageSources(database, artifacts, self._learning)
+        planner = Planner(host, data, settings, rng, recall, sources)
+        self._stages = StageKeeping(core, artifacts)
         self.places = PlaceDesk(core)
         self.runs = RunDesk(core, planner, self.places)
         self.library = LibraryDesk(core, planner, Library(data, host, clock))
-        self.queue = QueueDesk(core)
+        self.queue = QueueDesk(core, self._stages)
         self.nodes = NodeDesk(core)
         self._info: KernelInfo | None = None
         self._start_note = ""
@@ -122,6 +126,7 @@ class Kernel:
         restored = await self._restore(clean=clean)
         self._core.dispatcher.start(restored)
         self._core.delivery.start()
+        await self._stages.sweep()
 
     async def _restore(self, *, clean: bool) -> Restored:
         core = self._core
@@ -136,7 +141,8 @@ class Kernel:
                 queue = meta.queue_state(connection)
             rows = nodes.nodes(connection)
             active = tuple(jobs.active(connection))
-            restored = Restored(active, tuple(row.known for row in rows), paused=queue.paused)
+            kept = tuple(stages.kept(connection))
+            restored = Restored(active, tuple(row.known for row in rows), paused=queue.paused, kept=kept)
             return restored, queue, runs.open_runs(connection), rows
 
         restored, queue, open_runs, rows = await core.database.write_async(read)
@@ -182,6 +188,7 @@ class Kernel:
             grpc.StatusCode.UNAVAILABLE, "the kernel is stopping; dial again later"
         )
         await self.runs.stop()
+        await self._stages.stop()
         await self._core.delivery.stop()
         self._core.bulletin.end()
         await self._core.in_thread(self._learning.close)
@@ -242,6 +249,10 @@ class Kernel:
     def trouble(self, text: str) -> None:
         """An output folder cannot be written (or can again: empty)."""
         self._core.set_problem("delivery", text)
+
+    def released(self, effect: ReleaseImages) -> None:
+        """Images between stages are of no use any more."""
+        self._stages.released(effect)
 
     def store_failed(self, error: BaseException) -> None:
         """The database refused a commit: stop everything that would promise more, and mend."""

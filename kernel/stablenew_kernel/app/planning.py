@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from random import Random
 from threading import Lock
 
 from stablenew_api.datafolder import DataFolder
+from stablenew_api.errors import UserError
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JsonValue
+from stablenew_kernel.app.sources import PROMOTED, ImageSources
 from stablenew_kernel.app.wildcards import WildcardFolder
+from stablenew_kernel.domain.later import plan_later
 from stablenew_kernel.domain.packs import Pack, parse_pack
-from stablenew_kernel.domain.pipeline import GlobalNegative, Resolver
+from stablenew_kernel.domain.pipeline import GlobalNegative, Later, Resolver
 from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, resolver_of
 from stablenew_kernel.domain.presets import parse_settings
 from stablenew_kernel.domain.randomizer.variants import Place
@@ -57,6 +61,11 @@ class _Kept(Mapping[Place, JsonValue]):
         return len(self._places)
 
 
+def is_later(run: pb.RunRequest) -> bool:
+    """Whether ``run`` is one of later stages, on images that exist."""
+    return bool(run.images or run.from_stage or run.only_stages or run.HasField("promote"))
+
+
 class Planner:
     """Plans runs. Blocking; call it in a thread. Thread-safe.
 
@@ -71,9 +80,11 @@ class Planner:
         settings: Settings,
         rng: Random,
         recall: Callable[[str], Mapping[Place, JsonValue]] = lambda pack: {},
+        sources: ImageSources | None = None,
     ) -> None:
         """``data`` has the person's presets, profiles and wildcards. ``recall`` gives what randomizer
-        strategies kept of the pack of this title; it may block."""
+        strategies kept of the pack of this title; it may block. ``sources`` finds images for later stages;
+        None: there are none."""
         self._host = host
         self._data = data
         self._presets = preset_shelf(data.presets, [place / "presets" for place in SHIPPED])
@@ -81,6 +92,7 @@ class Planner:
         self._wildcards = WildcardFolder(data.wildcards)
         self._settings = settings
         self._rng = rng
+        self._sources = sources
         self._recall = recall
         self._draw = rng.getrandbits(64)
         """All that the next plan draws follows from it."""
@@ -101,11 +113,16 @@ class Planner:
         """The plan of this turn is to be queued: the next one draws something else."""
         self._draw = self._rng.getrandbits(64)
 
-    def plan(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> Plan:
-        """The plan of ``run``. ``last_run``: the settings that it should be like, if it asks for that.
+    def plan(
+        self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None, *, dry: bool = False
+    ) -> Plan:
+        """The plan of ``run``. ``last_run``: the settings that it should be like, if it asks for that. ``dry``:
+        it is only to be shown, so images that it begins with need not be here.
 
         Raises UserError or PluginError; nothing has been queued then.
         """
+        if is_later(run):
+            return self._plan_later(run, last_run, dry=dry)
         request = self._request(run, last_run, parse_pack(run.pack_name, run.pack))
         filter_jobs = self._host.filter_jobs if self._host.listens("filter_jobs") else None
         return plan_run(
@@ -116,6 +133,31 @@ class Planner:
             filter_jobs=filter_jobs,
             memory=_Kept(partial(self._recall, request.pack.title)),
         )
+
+    def _plan_later(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None, *, dry: bool) -> Plan:
+        """Of later stages, on images that were sent or are rated."""
+        if run.pack:
+            raise UserError("a run has a pack or images, not both")
+        later = Later(run.from_stage, tuple(run.only_stages))
+        later.check(self._host.stages)
+        if self._sources is None:
+            raise UserError("there is no place for images here")
+        promotes = run.HasField("promote")
+        if promotes:
+            found = self._sources.promoted(run.promote)
+        else:
+            found = self._sources.sent(run.images, stored=not dry)
+        plan = plan_later(
+            self._request(run, last_run, Pack(run.pack_name or (PROMOTED if promotes else "images"), "", ())),
+            found.sources,
+            later,
+            self._host.stages,
+            rng=Random(self._draw),  # noqa: S311
+            filter_jobs=self._host.filter_jobs if self._host.listens("filter_jobs") else None,
+        )
+        if promotes and not run.promote.again:
+            plan = self._sources.done_before(plan)
+        return replace(plan, warnings=(*plan.warnings, *found.notes))
 
     def resolver(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> Resolver:
         """The settings of :meth:`plan`. The pack is not looked at. Raises UserError."""
@@ -154,7 +196,7 @@ class Planner:
         name, profiles, wildcards, the last run) and no plugin to ask (filters, randomizers)."""
         texts = (run.pack, run.sidecar, run.preset_json)
         return (
-            not (run.preset or run.like_last or run.axes or run.wildcards)
+            not (is_later(run) or run.preset or run.like_last or run.axes or run.wildcards)
             and sum(map(len, texts)) <= QUICK
             and not any(sign in text for text in texts for sign in (b"__", b"randomization", b"matrix"))
             and b"{" not in run.pack

@@ -10,6 +10,7 @@ from stablenew_api.errors import UserError
 from stablenew_api.jobs import JobSpec, JobState
 from stablenew_kernel.app.board import run_message
 from stablenew_kernel.app.core import Core
+from stablenew_kernel.app.stagekeeping import StageKeeping
 from stablenew_kernel.domain.link import CancelRequested, PauseSet, QueueChanged, QueuedJob
 from stablenew_kernel.hub import views
 from stablenew_kernel.store import jobs, meta, runs
@@ -22,8 +23,9 @@ _Changes = tuple[jobs.Changed, list[runs.RunRow], dict[str, int]]
 class QueueDesk:
     """What clients ask about jobs; see ``kernel.proto``."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, stages: StageKeeping) -> None:
         self._core = core
+        self._stages = stages
 
     async def list_jobs(self, request: pb.ListJobsRequest) -> pb.ListJobsResponse:
         """Jobs, a page at a time."""
@@ -117,7 +119,9 @@ class QueueDesk:
         return changed, 0
 
     async def _clear(self, selection: jobs.Selection, reason: str) -> tuple[jobs.Changed, int]:
-        return await self._change(lambda connection: jobs.clear(connection, selection)), 0
+        changed = await self._change(lambda connection: jobs.clear(connection, selection))
+        await self._stages.sweep()
+        return changed, 0
 
     async def _change(
         self,

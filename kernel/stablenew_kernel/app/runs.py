@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -12,14 +12,14 @@ from typing import Any
 
 from stablenew_api.errors import NotConfirmed, UserError
 from stablenew_api.ids import uuid7
-from stablenew_api.jobs import canonical_json
+from stablenew_api.jobs import Needs, canonical_json
 from stablenew_kernel.app.adding import Adder, NewRun
 from stablenew_kernel.app.board import run_message
 from stablenew_kernel.app.core import Core
 from stablenew_kernel.app.delivery import VERSION
 from stablenew_kernel.app.forecast import Forecaster
 from stablenew_kernel.app.places import PlaceDesk
-from stablenew_kernel.app.planning import Planner
+from stablenew_kernel.app.planning import Planner, is_later
 from stablenew_kernel.domain.estimate import Estimate
 from stablenew_kernel.domain.link import QueuedJob
 from stablenew_kernel.domain.naming import DEFAULT_PATTERN, parse_pattern
@@ -34,6 +34,9 @@ PREVIEW_BATCH = 100
 
 PREVIEW_OF_TOO_MANY = 1000
 """Jobs shown, unless asked for more, of a plan that is too large to be queued."""
+
+LOOKED_INTO = 256
+"""Jobs of a long run, spread over all of it, whose needs are held against what the nodes have."""
 
 FEW = 16
 """Jobs that are made in a moment."""
@@ -72,14 +75,17 @@ class RunDesk:
         if replays:
             plan = await self._core.in_thread(self._planner.replay, replay)
         else:
-            plan = await self._core.in_thread(self._planner.plan, run, await last_run(self._core, run))
+            plan_dry = partial(self._planner.plan, dry=True)
+            plan = await self._core.in_thread(plan_dry, run, await last_run(self._core, run))
         out_dir = self._out_dir(replay.out_dir if replays else run.out_dir)
         await self._core.meet_node()
+        needs: set[Needs] = set()
         shown = min(plan.count, request.show or (PREVIEW_OF_TOO_MANY if too_many(plan.count) else plan.count))
         for start in range(0, shown, PREVIEW_BATCH):
             batch = await self._core.in_thread(
                 lambda start=start: list(plan.jobs[start : min(start + PREVIEW_BATCH, shown)])
             )
+            needs.update(job.spec.needs for job in batch)
             places = self._core.dispatcher.coordinator.preview(
                 [_queued(job, str(job.index), "") for job in batch]
             )
@@ -89,8 +95,12 @@ class RunDesk:
                     for job, place in zip(batch, places, strict=True)
                 ]
             )
+        if shown < plan.count:
+            needs |= await self._core.in_thread(_needs_of, plan)
         estimate = await self._forecaster.estimate(plan, run.priority)
-        yield pb.PreviewRunResponse(summary=self._summary(plan, str(out_dir), estimate, sampled=not replays))
+        yield pb.PreviewRunResponse(
+            summary=self._summary(plan, str(out_dir), estimate, needs, sampled=not replays)
+        )
 
     async def submit(self, run: pb.RunRequest) -> pb.SubmitRunResponse:
         """Plan and queue; returns after the commit. A client that hangs up stops nothing."""
@@ -104,6 +114,7 @@ class RunDesk:
             "count": run.count if run.HasField("count") else None,
             "reports": list(run.reports),
             "like_last": run.like_last,
+            **(_asked_later(run) if is_later(run) else {}),
         }
         # Only in our own folder, which is on the database's disk: others may be on one that sleeps.
         if not run.out_dir and self._planner.quick(run) and self._folder_is_fine():
@@ -189,7 +200,8 @@ class RunDesk:
             new = await prepare()
         except _Unconfirmed as error:
             estimate = await self._forecaster.estimate(error.plan, priority)
-            summary = self._summary(error.plan, str(self._out_dir(out_dir)), estimate, sampled=sampled)
+            needs = await core.in_thread(_needs_of, error.plan)
+            summary = self._summary(error.plan, str(self._out_dir(out_dir)), estimate, needs, sampled=sampled)
             raise NotConfirmed(summary.question, summary.SerializeToString()) from None
         # Runs that move places go one by one from here to the commit; all others need not wait.
         async with self._places.moving if new.plan.memory.slots else nullcontext():
@@ -210,21 +222,28 @@ class RunDesk:
         # A single image is over before anybody has read how long it takes; without a node there is no telling.
         if new.plan.count > 1 and self._core.met.is_set():
             estimate = await self._forecaster.estimate(new.plan, new.row.priority, new.row.run_id, hurry=True)
-        summary = self._summary(new.plan, new.row.folder, estimate, sampled=sampled)
+        needs = frozenset(job.needs for job in new.queued) or await self._core.in_thread(_needs_of, new.plan)
+        summary = self._summary(new.plan, new.row.folder, estimate, needs, sampled=sampled)
         return {"run_id": new.row.run_id, "summary": summary}
 
     def _needs_yes(self, plan: Plan) -> bool:
         above = self._core.settings.confirm_above
         return bool(above) and above < plan.count and not too_many(plan.count)
 
-    def _summary(self, plan: Plan, out_dir: str, estimate: Estimate | None, *, sampled: bool) -> pb.PlanSummary:
-        """``sampled``: whether ``--sample`` can make it smaller."""
+    def _summary(
+        self, plan: Plan, out_dir: str, estimate: Estimate | None, needs: Iterable[Needs], *, sampled: bool
+    ) -> pb.PlanSummary:
+        """``needs``: of its jobs, or of many of them. ``sampled``: whether ``--sample`` can make it smaller."""
         time, refused = str(estimate or ""), too_many(plan.count)
         asked = self._needs_yes(plan)
         return pb.PlanSummary(
             jobs=min(plan.count, 2**64 - 1),
             line=plan.line,
-            warnings=[*plan.warnings, *([refused] if refused else [])],
+            warnings=[
+                *plan.warnings,
+                *self._core.dispatcher.coordinator.lacking(needs),
+                *([refused] if refused else []),
+            ],
             out_dir=out_dir,
             seconds=(estimate.seconds if estimate else None) or 0.0,
             time=time,
@@ -261,6 +280,28 @@ async def last_run(core: Core, run: pb.RunRequest) -> Mapping[str, Any] | None:
     if settings is None:
         raise UserError("no run of this data folder has settings to be like; leave --like-last out")
     return settings
+
+
+def _asked_later(run: pb.RunRequest) -> dict[str, Any]:
+    """What was asked for, of a run of later stages."""
+    promote = run.promote
+    return {
+        "from_stage": run.from_stage,
+        "stages": list(run.only_stages),
+        "images": len(run.images),
+        **(
+            {"min_rating": promote.min_rating, "tags": list(promote.tags), "since": promote.since}
+            if run.HasField("promote")
+            else {}
+        ),
+    }
+
+
+def _needs_of(plan: Plan) -> frozenset[Needs]:
+    """What jobs of the plan need, of so many of them that it is known in a moment."""
+    places = range(min(plan.count, LOOKED_INTO))
+    many = (plan.jobs[place * plan.count // len(places)] for place in places if not too_many(plan.count))
+    return frozenset(job.spec.needs for job in many)
 
 
 def _queued(job: PlannedJob, job_id: str, run_id: str) -> QueuedJob:

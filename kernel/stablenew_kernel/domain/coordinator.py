@@ -18,11 +18,12 @@ Rules that keep it right, each with a test that removes it and fails (``tests/li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from stablenew_api.jobs import Failure, FailureKind, JobState
-from stablenew_api.leases import Fact, LeaseState
+from stablenew_api.jobs import Failure, FailureKind, JobState, Needs
+from stablenew_api.leases import Fact, LeaseKey, LeaseState, StageResult
 from stablenew_api.scheduler import Scheduler
 from stablenew_kernel.domain import explain as people
 from stablenew_kernel.domain.dispatch import Dispatcher
@@ -39,6 +40,8 @@ from stablenew_kernel.domain.link import (
     Event,
     FactsReceived,
     HelloReceived,
+    KeepStages,
+    KeptStages,
     LinkSettings,
     NodeChanged,
     NodeGauges,
@@ -50,14 +53,18 @@ from stablenew_kernel.domain.link import (
     QueuedJob,
     RecordCancel,
     RefuseHello,
+    ReleaseImages,
     Reported,
     Restored,
     SendDrain,
     SendWelcome,
+    StagesForgotten,
     Tick,
     Transition,
     WindowFilled,
 )
+from stablenew_kernel.domain.matching import nobody_has
+from stablenew_kernel.domain.resuming import Kept, prefix_key, signed
 from stablenew_kernel.domain.sessions import Lease, Node
 
 __all__ = ["Coordinator", "InvalidTransition"]
@@ -71,6 +78,7 @@ class Coordinator:
         self._dispatcher = Dispatcher(self._ledger, scheduler)
         self._handlers: dict[type, Callable[[Any], None]] = {
             Restored: self._restored,
+            StagesForgotten: self._stages_forgotten,
             WindowFilled: self._window_filled,
             QueueChanged: self._queue_changed,
             HelloReceived: self._hello,
@@ -143,6 +151,12 @@ class Coordinator:
             job, self._ledger.nodes.values(), self._ledger.paused, self._ledger.settings, ahead
         )
 
+    def lacking(self, needs: Iterable[Needs]) -> list[str]:
+        """What of this no node in touch has, a line each, for people."""
+        return nobody_has(
+            needs, [node.facts for node in self._ledger.nodes.values() if node.connected and node.facts]
+        )
+
     def preview(self, jobs: Sequence[QueuedJob]) -> list[Preview]:
         """Where these jobs would go if they were alone, in their order, by the scheduler's own word. Changes
         nothing."""
@@ -158,6 +172,7 @@ class Coordinator:
 
     def _restored(self, event: Restored) -> None:
         self._ledger.paused = event.paused
+        self._ledger.kept = Kept(event.kept)
         for known in event.nodes:
             node = self._ledger.nodes[known.node_id] = Node(known.node_id, known.name)
             node.epoch, node.draining, node.vram_total = known.epoch, known.draining, known.vram_total_bytes
@@ -324,11 +339,37 @@ class Coordinator:
         if node is None or not event.facts:
             return
         for fact in event.facts:
+            if fact.stage is not None:
+                self._stage_made(node, fact.lease, fact.stage)
+                continue
             lease = self._ledger.current(fact.lease, event.node_id)
             if lease is not None:
                 self._ended(lease, node, fact)
             # Otherwise superseded, or told before: the fence holds, and the ack lets the agent forget it.
         self._ledger.out.append(AckFacts(node.node_id, node.epoch, event.facts[-1].fact_id))
+
+    def _stage_made(self, node: Node, key: LeaseKey, result: StageResult) -> None:
+        """A node is done with the first stages of a job. No fence: what they are, and so what they make, is in
+        the job's spec, whichever attempt it was. Of a job that is over nothing is kept."""
+        lease = self._ledger.leases.get(key.job_id)
+        waiting = self._ledger.window.jobs.get(key.job_id)
+        job = lease.job if lease else waiting.job if waiting else None
+        if current := self._ledger.current(key, node.node_id):
+            self._ledger.running(current)
+        kept = None
+        if job is not None and 0 < result.stages < len(job.stages) and result.images:
+            spec = json.loads(job.spec)
+            kept = KeptStages(prefix_key(spec, result.stages), job.job_id, signed(result, node.name))
+        if kept is not None and self._ledger.kept.put(kept):
+            done = ", ".join(job.stages[: result.stages]) if job else ""
+            why = f"kept behind stage {result.stages} of {len(job.stages) if job else 0} ({done})"
+            self._ledger.out.append(KeepStages(kept, f"node {node.name}", why))
+        elif kept is None or not self._ledger.kept.has(result, kept.key):
+            self._ledger.out.append(ReleaseImages(images=result.images))
+
+    def _stages_forgotten(self, event: StagesForgotten) -> None:
+        for job_id in event.job_ids:
+            self._ledger.kept.forget_job(job_id)
 
     def _ended(self, lease: Lease, node: Node, fact: Fact) -> None:
         outcome = fact.outcome

@@ -82,8 +82,12 @@ class Dispatcher:
         attempt = job.attempt + 1
         lease = Lease(job, attempt, node.node_id, node.name, JobState.QUEUED, self._ledger.now)
         self._ledger.leases[job.job_id] = node.leases[job.job_id] = lease
+        resume = self._ledger.kept.find(job)
+        if resume is not None:
+            done = resume.stages
+            reason = f"{reason}; goes on at {job.stages[done]} (stage {done + 1} of {len(job.stages)})"
         self._ledger.step(lease, JobState.LEASED, "scheduler", reason)
-        offer = Offer(lease.key, job.spec, job.run_timeout, self._ledger.settings.orphan_timeout)
+        offer = Offer(lease.key, job.spec, job.run_timeout, self._ledger.settings.orphan_timeout, resume)
         self._ledger.out.append(SendOffer(node.node_id, node.epoch, offer))
 
     def _steal(self, idle: Sequence[str]) -> None:

@@ -141,13 +141,14 @@ def describe(
     value mapping, per stage or adding up) and ``backend`` (``name``, ``version``, ``stand_in``). ``version`` is
     that of StableNew, ``node`` the name of the node that made the image.
     """
-    pairs: dict[str, JsonValue] = _asked(spec)
+    before = {key: value for key, value in _source(spec)[1].items() if key not in _NOT_TAKEN_OVER}
+    pairs: dict[str, JsonValue] = before or _asked(spec)
     seen: dict[str, JsonValue] = {}
-    for index, stage in enumerate(_stage_reports(report)):
+    for index, stage in enumerate(_stage_reports(report), 1 if before else 0):
         for key, value in _clean(stage.get("info")):
             if index == 0 or (key not in seen and key not in pairs):
                 pairs[key] = value
-            elif seen.get(key, pairs.get(key)) != value:
+            elif str(seen.get(key, pairs.get(key))) != str(value):
                 named = f"{stage.get('name', 'stage')} {key}"
                 if KEY.fullmatch(named):
                     pairs[named] = value
@@ -165,6 +166,9 @@ def describe(
 
 def prompts(spec: JobSpec) -> tuple[str, str]:
     """Positive and negative prompt of the generating stage: those of the image as a whole."""
+    source, _ = _source(spec)
+    if source:
+        return str(source.get("prompt", "")), str(source.get("negative_prompt", ""))
     return spec.stages[0].prompt, spec.stages[0].negative_prompt
 
 
@@ -251,19 +255,52 @@ def _asked(spec: JobSpec) -> dict[str, JsonValue]:
 
 
 def _ours(spec: JobSpec, report: Mapping[str, JsonValue], job_id: str, node: str) -> dict[str, JsonValue]:
-    pairs: dict[str, JsonValue] = {"StableNew stages": " ".join(stage.name for stage in spec.stages)}
+    source, told = _source(spec)
+    earlier = source.get("stages", [])
+    names = [*map(str, earlier), *(stage.name for stage in spec.stages)]
+    pairs: dict[str, JsonValue] = {"StableNew stages": " ".join(names), "StableNew source": source.get("name")}
     backend = report.get("backend")
     if isinstance(backend, Mapping) and backend.get("name"):
         name = f"{backend['name']} {backend.get('version', '')}".strip()
         pairs["StableNew backend"] = f"{name} (stand-in, no AI model)" if backend.get("stand_in") else name
     pairs["StableNew node"] = node
     pairs["StableNew job"] = job_id
+    pairs |= {key: told[key] for key in _LINEAGE if key in told}
     if spec.provenance.get("pack"):
         pairs["StableNew pack"] = spec.provenance["pack"]
     template = spec.provenance.get("template")
     if template and template != spec.stages[0].prompt:
         pairs["StableNew template"] = template
     return {key: value for key, value in pairs.items() if value not in (None, "")}
+
+
+_LINEAGE = ("StableNew pack", "StableNew template")
+"""Of the infotext of an image that another one is made of: what is said again among our own keys."""
+_NOT_TAKEN_OVER = frozenset(
+    {
+        *_LINEAGE,
+        "StableNew stages",
+        "StableNew source",
+        "StableNew backend",
+        "StableNew node",
+        "StableNew job",
+        "Version",
+        "Hashes",
+    }
+)
+"""What is each image's own."""
+
+
+def _source(spec: JobSpec) -> tuple[Mapping[str, JsonValue], dict[str, JsonValue]]:
+    """The image that a job begins with, and its infotext; both empty: there is none, or it is not told."""
+    source = spec.provenance.get("source")
+    if not isinstance(source, Mapping):
+        return {}, {}
+    pairs = source.get("parameters")
+    told = (
+        [pair for pair in pairs if isinstance(pair, list) and len(pair) == 2] if isinstance(pairs, list) else []
+    )
+    return source, {str(key): value for key, value in told if KEY.fullmatch(str(key))}
 
 
 def _stage_reports(report: Mapping[str, JsonValue]) -> list[Mapping[str, JsonValue]]:
@@ -325,7 +362,10 @@ def stablenew_chunk(
             "worker_version": report.get("stablenew", ""),
             "backend": report.get("backend", {}),
             "stages": [
-                {key: stage.get(key) for key in ("name", "version", "seconds")}
+                {
+                    **{key: stage.get(key) for key in ("name", "version", "seconds")},
+                    "node": stage.get("node", node),
+                }
                 for stage in _stage_reports(report)
             ],
             "image_sha256": image_sha256,

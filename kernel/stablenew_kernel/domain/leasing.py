@@ -8,11 +8,13 @@ from stablenew_kernel.domain.lifecycle import Step, after_failure, check
 from stablenew_kernel.domain.link import (
     Effect,
     LinkSettings,
+    ReleaseImages,
     RememberNode,
     SendCancel,
     Transition,
 )
 from stablenew_kernel.domain.matching import Matcher
+from stablenew_kernel.domain.resuming import Kept
 from stablenew_kernel.domain.sessions import Lease, Node
 from stablenew_kernel.domain.window import Window
 
@@ -28,6 +30,8 @@ class Ledger:
         self.nodes: dict[str, Node] = {}
         self.leases: dict[str, Lease] = {}
         """By job id, oldest first."""
+        self.kept = Kept()
+        """What jobs can go on from."""
         self.paused = False
         self.promises = False
         """Whether some job of the window may be promised to a node."""
@@ -78,6 +82,8 @@ class Ledger:
         job_id = lease.job.job_id
         del self.leases[job_id]
         del self.nodes[lease.node_id].leases[job_id]
+        if to_state is JobState.DONE and self.kept.forget_job(job_id):
+            self.out.append(ReleaseImages(job_id))
         if to_state is JobState.QUEUED:
             self.window.put_back(lease.queued_again(), promised)
             self.promises = self.promises or bool(promised)

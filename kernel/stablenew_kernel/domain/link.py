@@ -6,8 +6,8 @@ Durations are seconds. Times are monotonic seconds of the kernel's clock and are
 The app around it does three things, in this order, once a tick of its loop:
 
 1. collect the effects of all events of the tick, in order;
-2. commit every *record* among them (:class:`Transition`, :class:`RecordCancel`, :class:`RememberNode`) in one
-   transaction, in order;
+2. commit every *record* among them (:class:`Transition`, :class:`RecordCancel`, :class:`RememberNode`,
+   :class:`KeepStages`) in one transaction, in order;
 3. only then carry out the rest. A *send* names (``node_id``, ``epoch``); if that session was replaced or ended
    meanwhile, the app drops it: whoever came after has been told everything at its own Hello.
 
@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stablenew_api.jobs import Failure, JobState, Needs
-from stablenew_api.leases import MAX_PREFETCH, Cancel, Fact, HeldLease, LeaseKey, Offer, Outcome
+from stablenew_api.jobs import Artifact, Failure, JobState, Needs
+from stablenew_api.leases import MAX_PREFETCH, Cancel, Fact, HeldLease, LeaseKey, Offer, Outcome, StageResult
 
 # --- settings -------------------------------------------------------------------------------------------------
 
@@ -89,6 +89,17 @@ class QueuedJob:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptStages:
+    """What the first stages of a job made, kept until that job is done or forgotten."""
+
+    key: str
+    """Of inputs and stages: see :func:`~stablenew_kernel.domain.resuming.prefix_key`."""
+    job_id: str
+    """That it was made for."""
+    result: StageResult
+
+
+@dataclass(frozen=True, slots=True)
 class ActiveJob:
     """A job that some node holds or may hold (LEASED, RUNNING, UNKNOWN): as stored, and as shown."""
 
@@ -129,6 +140,9 @@ class NodeFacts:
     """Backend features, e.g. ``txt2img``."""
     models: frozenset[str] = frozenset()
     """Checkpoints; empty: the backend does not tell, or takes any."""
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """What else the backend lists, by list of :class:`stablenew_api.backend.Capabilities`: ``loras``,
+    ``upscalers``. A list that is empty or not there is not known, and takes any."""
     vram_total_bytes: int = 0
     """Of its largest GPU (a job runs on one); 0: not known."""
     loopback: bool = False
@@ -182,6 +196,14 @@ class Restored:
     jobs: tuple[ActiveJob, ...] = ()
     nodes: tuple[KnownNode, ...] = ()
     paused: bool = False
+    kept: tuple[KeptStages, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StagesForgotten:
+    """What was kept for these jobs is about to be removed."""
+
+    job_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +315,7 @@ class Tick:
 
 Event = (
     Restored
+    | StagesForgotten
     | WindowFilled
     | QueueChanged
     | HelloReceived
@@ -356,6 +379,15 @@ class RememberNode:
     epoch: int
     draining: bool
     vram_total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepStages:
+    """Keep what the first stages of a job made, and note it in the job's history."""
+
+    kept: KeptStages
+    who: str
+    why: str
 
 
 # --- effects: sends (after the commit; dropped if the session is gone) ----------------------------------------
@@ -448,6 +480,17 @@ class FillWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseImages:
+    """Images between stages that nobody goes on from: remove their files, unless something else has the very
+    same ones."""
+
+    job_id: str = ""
+    """All that was kept for this job, which is done."""
+    images: tuple[Artifact, ...] = ()
+    """These, which were not kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeChanged:
     """Something about a node that people see has changed: connected, lost, drained, ready, unhealthy."""
 
@@ -465,11 +508,11 @@ class SchedulerFault:
     text: str
 
 
-Record = Transition | RecordCancel | RememberNode
+Record = Transition | RecordCancel | RememberNode | KeepStages
 Send = SendWelcome | RefuseHello | SendOffer | SendCancel | SendDrain | AckFacts | CloseSession
-Effect = Record | Send | FillWindow | NodeChanged | SchedulerFault
+Effect = Record | Send | FillWindow | ReleaseImages | NodeChanged | SchedulerFault
 
-RECORDS: tuple[type, ...] = (Transition, RecordCancel, RememberNode)
+RECORDS: tuple[type, ...] = (Transition, RecordCancel, RememberNode, KeepStages)
 """Types of the effects to commit."""
 
 

@@ -3,10 +3,13 @@ scheduler's."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
+from functools import lru_cache
 
 from stablenew_api.backend import FEATURE_TEXTS
 from stablenew_api.jobs import Needs
+from stablenew_api.models import model_hash, model_name
 from stablenew_kernel.domain.link import NodeFacts
 
 _GIB = 1 << 30
@@ -18,11 +21,103 @@ def gigabytes(size: int) -> str:
     return f"{size / _GIB:.1f}"
 
 
+KINDS = {
+    "models": "model",
+    "vaes": "VAE",
+    "samplers": "sampler",
+    "schedulers": "scheduler",
+    "upscalers": "upscaler",
+    "hires_upscalers": "hires upscaler",
+    "loras": "LoRA",
+    "embeddings": "embedding",
+    "hypernetworks": "hypernetwork",
+    "styles": "style",
+    "face_restorers": "face restorer",
+    "detectors": "detector",
+    "scripts": "script",
+}
+"""What a name of each list of :class:`stablenew_api.backend.Capabilities` is called."""
+
+_FILES = frozenset(
+    {"models", "vaes", "upscalers", "hires_upscalers", "loras", "embeddings", "hypernetworks", "detectors"}
+)
+"""Lists whose names are files: with or without folder, ending and hash."""
+
+_SHORTEST_HASH = 10
+"""Digits of A1111's hash of a model's content. The older one of eight digits is of another kind: it tells
+nothing beside these."""
+
+MOST_SHOWN = 3
+"""Names of a node that are told where another one is asked for."""
+
+
+class _Names:
+    """Names of one kind that a node lists, ready to be asked."""
+
+    __slots__ = ("hashes", "keys", "listed")
+
+    def __init__(self, kind: str, names: frozenset[str]) -> None:
+        self.listed = sorted(names)
+        self.keys: dict[str, set[str]] = {}
+        """Name as compared, to the hashes that the node lists with it."""
+        self.hashes: set[str] = set()
+        for name in names:
+            digest = _content(name) if kind in _FILES else ""
+            self.keys.setdefault(_key(kind, name), set()).update([digest] if digest else [])
+            self.hashes.update([digest] if digest else [])
+
+    def has(self, kind: str, name: str) -> bool:
+        digest = _content(name) if kind in _FILES else ""
+        if digest and any(one.startswith(digest) or digest.startswith(one) for one in self.hashes):
+            return True
+        hashes = self.keys.get(_key(kind, name))
+        # The same name with another hash is another file. Where one side tells no hash, the name must do.
+        return hashes is not None and not (digest and hashes)
+
+
+def _key(kind: str, name: str) -> str:
+    """A name as it is compared: names that differ in case alone are one file on Windows, and never two models
+    that anybody keeps."""
+    return (model_name(name) if kind in _FILES else name.strip()).casefold()
+
+
+def _content(name: str) -> str:
+    digest = model_hash(name)
+    return digest if len(digest) >= _SHORTEST_HASH else ""
+
+
+# A frozenset keeps its hash, so that asking costs no more for a thousand names than for one.
+_names = lru_cache(maxsize=1024)(_Names)
+
+
+def lacks(needs: Needs, node: NodeFacts) -> str | None:
+    """The first name in ``needs`` that the node lists others of its kind without; in people's words."""
+    for kind, name in (
+        *((("models", needs.model),) if needs.model else ()),
+        *(tuple(entry.partition(":")[::2]) for entry in sorted(needs.names)),
+    ):
+        listed = node.models if kind == "models" else node.names.get(kind)
+        if listed and not _names(kind, listed).has(kind, name):
+            return (
+                f"needs {KINDS.get(kind, kind)} {name}, which {node.name} has not{_instead(kind, name, listed)}"
+            )
+    return None
+
+
+def _instead(kind: str, name: str, listed: frozenset[str]) -> str:
+    """What the node has that is most like it."""
+    by_key = {_key(kind, one): one for one in sorted(listed, reverse=True)}
+    close = difflib.get_close_matches(_key(kind, name), by_key, n=MOST_SHOWN, cutoff=0.5)
+    return f"; it has: {', '.join(by_key[key] for key in close)}" if close else ""
+
+
 def why_not(needs: Needs, min_vram: int, stages: Iterable[str], node: NodeFacts) -> str | None:
     """Why a job cannot run on a node; None: it can.
 
     ``needs.vram_bytes`` is a hint and counts only against a node whose VRAM is known; ``min_vram`` was learned
-    from running out of memory and must be met for certain. A node that lists no models takes any.
+    from running out of memory and must be met for certain. A node that lists no models takes any; so with
+    LoRAs, upscalers and every other list of names. Names of files are compared without folder, ending and hash,
+    whatever their case, and by their hash where both sides tell one.
     """
     for stage in stages:
         if stage not in node.stages:
@@ -30,8 +125,8 @@ def why_not(needs: Needs, min_vram: int, stages: Iterable[str], node: NodeFacts)
     if not needs.features <= node.features:
         missing = ", ".join(FEATURE_TEXTS.get(name, name) for name in sorted(needs.features - node.features))
         return f"needs {missing}, which the backend of {node.name} cannot do"
-    if needs.model and node.models and needs.model not in node.models:
-        return f"needs model {needs.model}, which {node.name} has not"
+    if (needs.model or needs.names) and (lacking := lacks(needs, node)):
+        return lacking
     total = node.vram_total_bytes
     if total < min_vram:
         if not total:
@@ -42,6 +137,28 @@ def why_not(needs: Needs, min_vram: int, stages: Iterable[str], node: NodeFacts)
     if 0 < total < needs.vram_bytes:
         return f"needs {gigabytes(needs.vram_bytes)} GB VRAM, {node.name} has {gigabytes(total)}"
     return None
+
+
+def nobody_has(many: Iterable[Needs], nodes: Iterable[NodeFacts]) -> list[str]:
+    """Models and names that no node in touch has, a line each, for people; the jobs wait for one that has.
+    Nothing where no node is in touch."""
+    facts = list(nodes)
+    found: dict[str, str] = {}
+    if not facts:
+        return []
+    for needs in set(many):
+        wanted = [Needs(model=needs.model)] if needs.model else []
+        for one in (*wanted, *(Needs(names=frozenset({entry})) for entry in sorted(needs.names))):
+            reasons = [lacks(one, node) for node in facts]
+            if all(reasons):
+                kind, name = next(iter(one.names), f"models:{one.model}").split(":", 1)
+                near = (reasons[0] or "").partition("; it has: ")[2]
+                has = f"; {facts[0].name} has: {near}" if near else ""
+                found[f"{kind}:{name}"] = (
+                    f"{KINDS.get(kind, kind)} {name}: no node in touch has it{has}; "
+                    "its jobs wait for a node that has"
+                )
+    return [found[key] for key in sorted(found)]
 
 
 class Requirement:

@@ -42,6 +42,7 @@ from stablenew_kernel.domain.layers import (
 from stablenew_kernel.domain.presets import AXIS, SET, Assignment, Layer, overlay, parse_set
 from stablenew_kernel.domain.profiles import NO_PROFILES, Profile, Profiles
 from stablenew_kernel.domain.saving import DEFAULT_QUALITY, kind_named
+from stablenew_kernel.domain.words import near
 
 
 class PipelineSettings(BaseModel):
@@ -178,18 +179,67 @@ class Pipeline:
     """Batch size and count: both are in ``images_per_row``."""
 
 
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Which stages run on an image that exists."""
+
+    from_stage: str = ""
+    """This one, and those behind it that the settings turn on."""
+    only: tuple[str, ...] = ()
+    """These and no others, in place of ``from_stage``."""
+
+    def check(self, stages: Mapping[str, type[Stage]]) -> None:
+        """Raises UserError for a stage that is not there, or that makes an image from nothing."""
+        if not (self.from_stage or self.only):
+            raise UserError("say which stages: --from-stage STAGE, for example upscale")
+        for name in self.only or (self.from_stage,):
+            option = "--stages" if self.only else "--from-stage"
+            later = [one for one, stage in stages.items() if stage.phase is not Phase.GENERATE]
+            if name not in stages:
+                raise UserError(f"{option} {name}: no such stage; {near(name, later)}")
+            if stages[name].phase is Phase.GENERATE:
+                raise UserError(
+                    f"{option} {name}: this stage begins with nothing; give a later one: {', '.join(later)}"
+                )
+
+    def may_run(self, name: str, stages: Mapping[str, type[Stage]]) -> bool:
+        """Whether it is one of them, if the settings turn it on."""
+        if self.only:
+            return name in self.only
+        if self.from_stage not in stages:
+            return False
+        first, stage = stages[self.from_stage], stages[name]
+        return name == self.from_stage or stage.phase > first.phase or stage.phase is first.phase is Phase.POST
+
+    def choose(
+        self, enabled: Collection[str], stages: Mapping[str, type[Stage]], post_order: Sequence[str]
+    ) -> frozenset[str]:
+        """Those that run, of what the settings have ``enabled``. Raises UserError."""
+        self.check(stages)
+        if self.only:
+            return frozenset(self.only)
+        found = {name for name in enabled if self.may_run(name, stages)} | {self.from_stage}
+        order = sequence(stages, found, post_order, begins=False)
+        return frozenset(order[order.index(self.from_stage) :])
+
+
 def sequence(
-    stages: Mapping[str, type[Stage]], enabled: Collection[str], post_order: Sequence[str] = ()
+    stages: Mapping[str, type[Stage]],
+    enabled: Collection[str],
+    post_order: Sequence[str] = (),
+    *,
+    begins: bool = True,
 ) -> tuple[str, ...]:
     """Running order of the ``enabled`` stages: by phase; POST stages as in ``post_order``, then by name.
 
-    Raises UserError when nothing is enabled, no generating stage is, or a stage may not follow the one before.
+    Raises UserError when nothing is enabled, no generating stage is (but not if there is an image already:
+    ``begins`` is false), or a stage may not follow the one before.
     """
     if not enabled:
         raise UserError("no stage is enabled; turn one on, for example --set txt2img.enabled=true")
     place = {name: index for index, name in enumerate(post_order)}
     order = sorted(enabled, key=lambda name: (stages[name].phase, place.get(name, len(place)), name))
-    if stages[order[0]].phase is not Phase.GENERATE:
+    if begins and stages[order[0]].phase is not Phase.GENERATE:
         makers = ", ".join(sorted(name for name, stage in stages.items() if stage.phase is Phase.GENERATE))
         raise UserError(
             f"stage {order[0]} needs an image, and no stage before it makes one; "
@@ -246,9 +296,12 @@ class Resolver:
         *,
         profiles: Profiles = NO_PROFILES,
         global_negative: GlobalNegative = NO_GLOBAL_NEGATIVE,
+        later: Later | None = None,
     ) -> None:
-        """``layers``: lowest first; ``sets`` lie over them. Raises UserError naming source, place and field."""
+        """``layers``: lowest first; ``sets`` lie over them. ``later``: there is an image
+        already. Raises UserError naming source, place and field."""
         self._stages = stages
+        self._later = later
         self._known = known_settings(stages)
         self._profiles = profiles
         self._global_negative = global_negative
@@ -301,8 +354,11 @@ class Resolver:
     def _resolve(self, settings: Merged) -> Pipeline:
         stages = self._stages
         pipeline = settings.validate("pipeline", PipelineSettings)
+        later = self._later
         enabled = _enabled(settings, pipeline.post_processors, stages)
-        order = sequence(stages, enabled, pipeline.post_processors)
+        if later is not None:
+            enabled = later.choose(enabled, stages, pipeline.post_processors)
+        order = sequence(stages, enabled, pipeline.post_processors, begins=later is None)
         for name in {assignment.section for assignment in self._assignments} - {"pipeline"} - set(order):
             settings.validate(name, stages[name].Config)
         section = settings.values.get("pipeline", {})
@@ -323,7 +379,7 @@ class Resolver:
                     words_of if stages[name].phase < Phase.POST and own_model in ("", model) else None,
                 )
             )
-        draw = settings.validate(order[0], DrawSettings)
+        draw = settings.validate(order[0], DrawSettings) if later is None else DrawSettings()
         return Pipeline(
             tuple(planned),
             pipeline.images_per_prompt * draw.batch_size * draw.batch_count,

@@ -154,9 +154,9 @@ class Plan:
         return self.jobs.total if isinstance(self.jobs, Jobs) else len(self.jobs)
 
 
-def resolver_of(request: PlanRequest, stages: Mapping[str, type[Stage]]) -> Resolver:
-    """The settings of ``request``, for its plan and for whoever explains them. Raises UserError."""
-    layers = [
+def layers_of(request: PlanRequest) -> list[Layer]:
+    """The settings of ``request``, lowest first."""
+    return [
         Layer(f"{kind} {name}".rstrip(), values)
         for kind, name, values in (
             ("preset", request.preset_name, request.preset),
@@ -165,8 +165,16 @@ def resolver_of(request: PlanRequest, stages: Mapping[str, type[Stage]]) -> Reso
         )
         if values is not None
     ]
+
+
+def resolver_of(request: PlanRequest, stages: Mapping[str, type[Stage]]) -> Resolver:
+    """The settings of ``request``, for its plan and for whoever explains them. Raises UserError."""
     return Resolver(
-        layers, request.sets, stages, profiles=request.profiles, global_negative=request.global_negative
+        layers_of(request),
+        request.sets,
+        stages,
+        profiles=request.profiles,
+        global_negative=request.global_negative,
     )
 
 
@@ -295,7 +303,7 @@ def plan_run(
     jobs: Sequence[PlannedJob] = all_jobs
     if filter_jobs is not None:
         refuse_too_many(total)  # a filter gets all of them at once
-        jobs = _filtered(all_jobs, filter_jobs)
+        jobs = filtered(all_jobs, filter_jobs)
         if len(jobs) != total:
             line += f"; plugins made it {count_of(len(jobs), 'image')}"
     settings = used_settings(pipeline, stages, count=request.count, seed=request.seed)
@@ -354,7 +362,8 @@ def refuse_problems(pack: Pack, rows: Sequence[int]) -> None:
         raise UserError(f"pack {pack.name}, {found[0]}{more}")
 
 
-def _filtered(jobs: Sequence[PlannedJob], filter_jobs: FilterJobs) -> Sequence[PlannedJob]:
+def filtered(jobs: Sequence[PlannedJob], filter_jobs: FilterJobs) -> Sequence[PlannedJob]:
+    """What plugins make of ``jobs``. Raises PluginError, and UserError if they leave none."""
     specs = filter_jobs([job.spec for job in jobs])
     if not isinstance(specs, Sequence) or not all(isinstance(spec, JobSpec) for spec in specs):
         raise PluginError("a filter_jobs plugin returned something else than jobs; see stablenew plugins")

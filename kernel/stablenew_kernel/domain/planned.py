@@ -18,7 +18,7 @@ from stablenew_kernel.domain.randomizer.variants import Place, RowVariants, Uses
 from stablenew_kernel.domain.seeds import SeedMode, advance_seed, draw_seed, seed_offset
 from stablenew_kernel.domain.setups import MAX_SETUPS, Setup, Setups
 from stablenew_kernel.domain.summary import Factor, Shape, what_varies
-from stablenew_kernel.domain.tokens import resolve
+from stablenew_kernel.domain.tokens import unescape
 
 ROWS_AT_HAND = 2048
 """Compiled rows that are kept: so many are compiled once, for the count and for the jobs; those beyond, twice.
@@ -122,7 +122,7 @@ class JobMaker:
         setup = self._setups.base
         texts, prompts = self._prompts(row)
         if not self._variants.axes and not _any_grammar(prompts):
-            final = [(resolve(positive), resolve(negative)) for positive, negative in prompts]
+            final = [(unescape(positive), unescape(negative)) for positive, negative in prompts]
             return PlannedRow(row, texts, final, None)
         space = self._space(row, setup, prompts)
         planned = PlannedRow(row, texts, prompts, self._variants.row(row.number, space), {setup.key: space})
@@ -132,7 +132,9 @@ class JobMaker:
 
     def _space(self, row: Row, setup: Setup, prompts: Sequence[tuple[str, str]]) -> Space:
         try:
-            return self._variants.space(prompts)
+            space = self._variants.space(prompts)
+            space.finish = unescape  # what tags name is read, and they are made bare, when a job is made
+            return space
         except SpaceError as error:
             raise RowError(self._pack.name, _problem(row, setup, prompts, error)) from error
 
@@ -196,6 +198,7 @@ class JobMaker:
             if space.wildcards:
                 wildcards = {"wildcards": dict(space.wildcards)}
         prompts, added = setup.adjusted(prompts)
+        prompts, needs = setup.named(prompts)
         base = setup.seed if self._seed is None else self._seed
         if base < 0:
             base = draw_seed(self._plan_seed, 0 if self.seed_mode == "fixed" else row.number)
@@ -203,7 +206,7 @@ class JobMaker:
         seed = advance_seed(base, offset)
         return JobSpec(
             tuple(stage.spec(texts, seed, offset) for stage, texts in zip(setup.stages, prompts, strict=True)),
-            setup.needs,
+            needs,
             (),
             self._run_timeout,
             {

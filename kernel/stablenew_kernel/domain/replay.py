@@ -93,7 +93,7 @@ def _has_right_types(spec: JobSpec) -> bool:
         )
         and isinstance(spec.needs.model, str)
         and type(spec.needs.vram_bytes) is int
-        and all(isinstance(feature, str) for feature in spec.needs.features)
+        and all(isinstance(name, str) for name in (*spec.needs.features, *spec.needs.names))
         and type(spec.run_timeout) in (int, float)
         and spec.run_timeout > 0
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from stablenew_api.backend import Feature
 from stablenew_api.errors import PluginError, UserError
 from stablenew_api.jobs import JsonValue, Needs, StageSpec, canonical_json
 from stablenew_api.stage import Phase
@@ -14,9 +15,13 @@ from stablenew_kernel.domain.presets import AXIS, SET, parse_set
 from stablenew_kernel.domain.profiles import NO_PROFILES, Added, Profile, Profiles
 from stablenew_kernel.domain.randomizer.axes import Axis
 from stablenew_kernel.domain.seeds import advance_seed
+from stablenew_kernel.domain.tokens import named
 
 MAX_SETUPS = 1024
 """Combinations of axes whose settings are kept at hand."""
+
+DRAWING = frozenset({Feature.TXT2IMG, Feature.IMG2IMG, Feature.INPAINT, Feature.DETAIL, Feature.WORKFLOW})
+"""Features of a stage that draws by its prompt, and so uses what tags in it name."""
 
 Resolve = Callable[[Mapping[str, JsonValue]], Pipeline]
 """The pipeline with these overrides (``section.field`` to value) on top."""
@@ -29,6 +34,8 @@ class StagePlan:
     planned: PlannedStage
     config: Mapping[str, JsonValue]
     has_seed: bool
+    draws: bool
+    """Whether it draws by its prompts."""
 
     def prompts(self, positive: str, negative: str) -> tuple[str, str]:
         """What the stage makes of a row's texts, before anything in them is picked. Raises PluginError."""
@@ -39,7 +46,7 @@ class StagePlan:
             raise PluginError(
                 f"stage {stage.name} {stage.version}: resolve_prompts failed: {error!r}"
             ) from error
-        if self.planned.negative:
+        if self.planned.negative and not resolved[1].endswith(self.planned.negative):
             parts = (resolved[1].rstrip(", "), self.planned.negative)
             return resolved[0], ", ".join(part for part in parts if part)
         return resolved
@@ -80,6 +87,21 @@ class Setup:
             found.append((positive, negative))
             added |= dict.fromkeys(more)
         return found, tuple(added)
+
+    def named(self, prompts: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], Needs]:
+        """Prompts of each stage as a backend gets them, and what the job needs with the LoRAs and embeddings
+        that they name. A LoRA in a negative prompt does nothing."""
+        if not any("<" in positive or "<" in negative for positive, negative in prompts):
+            return prompts, self.needs
+        made: list[tuple[str, str]] = []
+        names: frozenset[str] = frozenset()
+        for stage, (positive, negative) in zip(self.stages, prompts, strict=True):
+            positive, wanted = named(positive)
+            negative, unwanted = named(negative)
+            made.append((positive, negative))
+            if stage.draws:
+                names |= wanted | {name for name in unwanted if name.startswith("embeddings:")}
+        return made, _with_names(self.needs, names)
 
 
 class Setups:
@@ -142,14 +164,17 @@ class Setups:
         except UserError as error:
             raise UserError(self._blame(str(error), key)) from error
         needs = Needs()
+        plans: list[StagePlan] = []
         for planned in pipeline.stages:
             try:
-                needs |= planned.stage.needs(planned.config)
+                own = planned.stage.needs(planned.config)
+                needs |= own
             except Exception as error:
                 raise PluginError(f"stage {planned.stage.name}: needs failed: {error!r}") from error
+            plans.append(_stage_plan(planned, own))
         return Setup(
             key,
-            tuple(_stage_plan(planned) for planned in pipeline.stages),
+            tuple(plans),
             needs,
             pipeline.seed,
             pipeline.profile,
@@ -166,7 +191,12 @@ class Setups:
         return text
 
 
-def _stage_plan(planned: PlannedStage) -> StagePlan:
+@lru_cache(maxsize=4096)  # one object for all jobs that need the same
+def _with_names(needs: Needs, names: frozenset[str]) -> Needs:
+    return replace(needs, names=needs.names | names)
+
+
+def _stage_plan(planned: PlannedStage, needs: Needs) -> StagePlan:
     stage = planned.stage
     config = planned.config.model_dump(mode="json", by_alias=False)
     for field in ("batch_size", "batch_count"):
@@ -176,4 +206,5 @@ def _stage_plan(planned: PlannedStage) -> StagePlan:
         canonical_json(config)
     except (TypeError, ValueError) as error:
         raise UserError(f"stage {stage.name}: a setting that JSON cannot hold ({error})") from error
-    return StagePlan(planned, config, "seed" in config)
+    draws = stage.phase is Phase.GENERATE or not DRAWING.isdisjoint(needs.features)
+    return StagePlan(planned, config, "seed" in config, draws)

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 _EMBEDDING = re.compile(r"<embedding:([^<>:]*)(?::([^<>:]*))?>", re.IGNORECASE)
 _EMBEDDING_BEGINS = re.compile(r"<\s*embedding\b", re.IGNORECASE)
 _WEIGHT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)")
+_NETWORK = re.compile(r"<(lora|lyco|hypernet):\s*([^<>:]+?)\s*(?::[^<>]*)?>", re.IGNORECASE)
+_LISTS = {"lora": "loras", "lyco": "loras", "hypernet": "hypernetworks"}
 _ESCAPE = re.compile(r"\\([{}|$]|__)")
 
 
@@ -21,9 +24,23 @@ def resolve(text: str) -> str:
     becomes ``(NAME:WEIGHT)``; the escapes ``\\{``, ``\\}``, ``\\|``, ``\\$`` and ``\\__`` lose their
     backslash. The escapes ``\\(``, ``\\)``, ``\\[`` and ``\\]`` belong to the backend and stay.
     """
-    if "<" in text:
-        text = _EMBEDDING.sub(_bare, text)
+    return unescape(_EMBEDDING.sub(_bare, text) if "<" in text else text)
+
+
+def unescape(text: str) -> str:
+    """``text`` without the backslashes of our own escapes; its tags stay. See :func:`resolve`."""
     return _ESCAPE.sub(r"\1", text) if "\\" in text else text
+
+
+@lru_cache(maxsize=1024)  # the images of a row share their prompts
+def named(text: str) -> tuple[str, frozenset[str]]:
+    """An unescaped ``text`` as a backend gets it, and the names that it asks for, as
+    :attr:`stablenew_api.jobs.Needs.names` has them: ``loras:detail``, ``embeddings:easynegative``."""
+    if "<" not in text:
+        return text, frozenset()
+    found = {f"{_LISTS[tag[1].lower()]}:{tag[2]}" for tag in _NETWORK.finditer(text)}
+    found |= {f"embeddings:{tag[1].strip()}" for tag in _EMBEDDING.finditer(text) if tag[1].strip()}
+    return _EMBEDDING.sub(_bare, text), frozenset(found)
 
 
 def _bare(tag: re.Match[str]) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import grpc
 import grpc.aio
 
+from stablenew_api.backend import Capabilities
 from stablenew_api.leases import Cancel, LeaseKey, Offer
 from stablenew_client import wire
 from stablenew_client.pace import LAZY, Pace
@@ -30,7 +31,7 @@ from stablenew_kernel.domain.link import (
     Progressed,
     Reported,
 )
-from stablenew_proto.options import PROTOCOL_MINOR
+from stablenew_proto.options import PROTOCOL_MINOR, STAGE_RESULTS
 from stablenew_proto.v1 import agent_link_pb2 as pb
 from stablenew_proto.v1 import agent_link_pb2_grpc
 
@@ -94,6 +95,7 @@ class AgentLink:
                 report_interval=report_interval,
                 session_ttl=session_ttl,
                 drop_leases=[wire.lease_key_to_proto(lease) for lease in drop],
+                features=[STAGE_RESULTS],
             )
         )
         self._wake()
@@ -213,7 +215,8 @@ class AgentLinkServicer(agent_link_pb2_grpc.AgentLinkServiceServicer):
             )
             while isinstance(frame := await context.read(), pb.ConnectRequest):
                 if frame.facts:
-                    link.at_work = max(0, link.at_work - len(frame.facts))
+                    ends = sum(not fact.HasField("stage") for fact in frame.facts)
+                    link.at_work = max(0, link.at_work - ends)
                     facts = tuple([wire.fact_from_proto(fact) for fact in frame.facts])
                     port.feed(FactsReceived(node_id, epoch, facts))
                 for progress in frame.progress:
@@ -243,6 +246,11 @@ def node_facts(info: pb.NodeInfo) -> NodeFacts:
         stages={stage.name: stage.version for stage in info.stages},
         features=frozenset(info.backend.features),
         models=frozenset(info.backend.models),
+        names={
+            kind: frozenset(names)
+            for kind in Capabilities.lists()
+            if kind != "models" and (names := getattr(info.backend, kind))
+        },
         vram_total_bytes=max((gpu.vram_total_bytes for gpu in info.gpus), default=0),
         loopback=info.loopback,
     )

@@ -17,6 +17,7 @@ from typing import Any
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import Artifact, Failure, FailureKind, JobSpec, JobState, Needs
+from stablenew_kernel.domain.later import work_of
 from stablenew_kernel.domain.link import ActiveJob, QueuedJob, RecordCancel, Transition
 from stablenew_kernel.store import outputs, tally
 from stablenew_kernel.store.errors import Conflict, NotFound
@@ -29,8 +30,8 @@ CHUNK = 1000
 _ACTIVE = "(state = 'leased' OR state = 'running' OR state = 'unknown')"
 _STOPPED = "(state = 'failed' OR state = 'cancelled')"
 _QUEUED_COLUMNS = (
-    "job.job_id, run.run_id, job.priority, job.model, job.vram, job.features, job.stages, job.attempt,"
-    " job.failures, job_spec.spec, job.run_timeout, job.min_vram"
+    "job.job_id, run.run_id, job.priority, job.model, job.vram, job.features, job.names, job.stages,"
+    " job.attempt, job.failures, job_spec.spec, job.run_timeout, job.min_vram"
 )
 _SHOWN = f"job.run_seq NOT IN ({HIDDEN})"
 
@@ -53,6 +54,8 @@ class NewJob:
     stages: tuple[str, ...]
     """Stage names, in order."""
     run_timeout: float
+    work: str = ""
+    """What it does to an image that exists: see :func:`~stablenew_kernel.domain.later.work_of`."""
 
     @staticmethod
     def of(job_id: str, index: int, spec: JobSpec) -> NewJob:
@@ -66,6 +69,7 @@ class NewJob:
             spec.needs,
             tuple(stage.name for stage in spec.stages),
             spec.run_timeout,
+            work_of(spec),
         )
 
     def queued(self, run_id: str, priority: int) -> QueuedJob:
@@ -114,6 +118,7 @@ def insert_jobs(
                     needs.model,
                     needs.vram_bytes,
                     _names_json(needs.features),
+                    _names_json(needs.names),
                     _names_json(job.stages),
                     job.run_timeout,
                     at,
@@ -122,13 +127,17 @@ def insert_jobs(
             )
         connection.executemany(
             "INSERT INTO job (seq, job_id, run_seq, idx, priority, position, spec_sha256, model, vram,"
-            " features, stages, run_timeout, created_at, updated_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " features, names, stages, run_timeout, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             rows,
         )
         connection.executemany(
             "INSERT INTO job_spec (job_seq, spec) VALUES (?, ?)",
             [(seq + offset, job.spec) for offset, job in enumerate(chunk, 1)],
+        )
+        connection.executemany(
+            "INSERT INTO later_job (job_seq, work) VALUES (?, ?)",
+            [(seq + offset, job.work) for offset, job in enumerate(chunk, 1) if job.work],
         )
         connection.execute(
             "INSERT INTO job_event (job_seq, at, who, from_state, to_state, attempt, node_id, why)"
@@ -144,6 +153,16 @@ def insert_jobs(
     connection.execute("UPDATE run SET total = total + ? WHERE seq = ?", (total, run_seq))
     tally.add(connection, tally.Deltas({(run_seq, "queued"): total}))
     return total
+
+
+def known_work(connection: sqlite3.Connection, works: Iterable[str]) -> set[str]:
+    """Those of ``works`` that some job does or has done, whose run was not put away."""
+    rows = connection.execute(
+        "SELECT DISTINCT value FROM json_each(?) AS w CROSS JOIN later_job ON later_job.work = w.value"
+        " CROSS JOIN job ON job.seq = later_job.job_seq WHERE job.state NOT IN ('failed', 'cancelled')",
+        (json.dumps(list(works)),),
+    )
+    return {work for (work,) in rows}
 
 
 def put_away(connection: sqlite3.Connection, run_id: str, start: int, *, at: str, why: str) -> int:
@@ -219,12 +238,13 @@ def active(connection: sqlite3.Connection) -> list[ActiveJob]:
 
 
 def _queued_job(row: Sequence[Any]) -> QueuedJob:
-    job_id, run_id, priority, model, vram, features, stages, attempt, failures, spec, timeout, min_vram = row
+    job_id, run_id, priority, model, vram, features, names, stages, attempt, failures, *rest = row
+    spec, timeout, min_vram = rest
     return QueuedJob(
         job_id,
         run_id,
         priority,
-        Needs(model, vram, frozenset(_names(features))),
+        Needs(model, vram, _name_set(features), _name_set(names)),
         _names(stages),
         attempt,
         failures,
@@ -237,6 +257,11 @@ def _queued_job(row: Sequence[Any]) -> QueuedJob:
 @lru_cache(maxsize=1024)  # a run has one or two of them in thousands of jobs
 def _names(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
+
+
+@lru_cache(maxsize=1024)
+def _name_set(text: str) -> frozenset[str]:
+    return frozenset(json.loads(text))
 
 
 @lru_cache(maxsize=1024)

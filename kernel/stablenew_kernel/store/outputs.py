@@ -199,6 +199,47 @@ def by_pixels(connection: sqlite3.Connection, pixel_sha256: str) -> list[KnownIm
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class MadeImage:
+    """A saved image with the job that made it."""
+
+    run_id: str
+    path: str
+    artifact: Artifact
+    spec: bytes
+    """Canonical JSON of the JobSpec."""
+    report: bytes
+    """Canonical JSON of what the worker told; empty if nothing."""
+    job_id: str
+    node_name: str
+
+
+def made(
+    connection: sqlite3.Connection, pixel_sha256s: Iterable[str], run_id: str = ""
+) -> dict[str, MadeImage]:
+    """The newest saved image with each of these pixels, by them; of one run, if it is named."""
+    rows = connection.execute(
+        "SELECT output.pixel_sha256, run.run_id, output.path, output.name, output.media_type, output.sha256,"  # noqa: S608
+        " output.size, output.tags, job_spec.spec, job.report, job.job_id, job.node_name FROM json_each(?) AS w"
+        f" CROSS JOIN output ON output.pixel_sha256 = w.value {_JOIN}"
+        " WHERE output.pixel_sha256 <> '' AND output.state = 'saved' AND (? = '' OR run.run_id = ?)"
+        " ORDER BY job.seq",
+        (json.dumps(list(pixel_sha256s)), run_id, run_id),
+    )
+    return {
+        pixels: MadeImage(
+            run,
+            path,
+            Artifact(name, media_type, sha256, size, json.loads(tags)),
+            spec,
+            report or b"",
+            job_id,
+            node,
+        )
+        for pixels, run, path, name, media_type, sha256, size, tags, spec, report, job_id, node in rows
+    }
+
+
 def _pending(row: Sequence[Any]) -> PendingOutput:
     job_id, run_id, job_index, idx, name, media_type, sha256, size, tags, spec, spec_sha256, *rest = row
     attempt, node_id, node_name, report, run_time, ended_at = rest

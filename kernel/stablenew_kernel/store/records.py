@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import groupby
 
-from stablenew_kernel.domain.link import Record, RecordCancel, RememberNode, Transition
-from stablenew_kernel.store import jobs, nodes
+from stablenew_kernel.domain.link import KeepStages, Record, RecordCancel, RememberNode, Transition
+from stablenew_kernel.store import jobs, nodes, stages
 
 
 def commit(connection: sqlite3.Connection, records: Sequence[Record], at: str) -> None:
@@ -22,5 +22,7 @@ def commit(connection: sqlite3.Connection, records: Sequence[Record], at: str) -
             jobs.record_cancels(
                 connection, [record for record in group if isinstance(record, RecordCancel)], at
             )
+        elif kind is KeepStages:
+            stages.keep(connection, [record for record in group if isinstance(record, KeepStages)], at)
         else:
             nodes.remember(connection, [record for record in group if isinstance(record, RememberNode)], at)

@@ -199,16 +199,28 @@ class GpuLoad(_message.Message):
     def __init__(self, uuid: _Optional[str] = ..., vram_used_bytes: _Optional[int] = ..., utilization: _Optional[float] = ..., temperature_c: _Optional[float] = ..., power_w: _Optional[float] = ...) -> None: ...
 
 class LeaseOffer(_message.Message):
-    __slots__ = ("lease", "spec_json", "run_timeout", "orphan_timeout")
+    __slots__ = ("lease", "spec_json", "run_timeout", "orphan_timeout", "resume")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     SPEC_JSON_FIELD_NUMBER: _ClassVar[int]
     RUN_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     ORPHAN_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
     lease: LeaseKey
     spec_json: bytes
     run_timeout: float
     orphan_timeout: float
-    def __init__(self, lease: _Optional[_Union[LeaseKey, _Mapping]] = ..., spec_json: _Optional[bytes] = ..., run_timeout: _Optional[float] = ..., orphan_timeout: _Optional[float] = ...) -> None: ...
+    resume: StageResult
+    def __init__(self, lease: _Optional[_Union[LeaseKey, _Mapping]] = ..., spec_json: _Optional[bytes] = ..., run_timeout: _Optional[float] = ..., orphan_timeout: _Optional[float] = ..., resume: _Optional[_Union[StageResult, _Mapping]] = ...) -> None: ...
+
+class StageResult(_message.Message):
+    __slots__ = ("stages", "images", "report_json")
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    REPORT_JSON_FIELD_NUMBER: _ClassVar[int]
+    stages: int
+    images: _containers.RepeatedCompositeFieldContainer[_common_pb2.Artifact]
+    report_json: bytes
+    def __init__(self, stages: _Optional[int] = ..., images: _Optional[_Iterable[_Union[_common_pb2.Artifact, _Mapping]]] = ..., report_json: _Optional[bytes] = ...) -> None: ...
 
 class HeldLease(_message.Message):
     __slots__ = ("lease", "state")
@@ -253,7 +265,7 @@ class JobProgress(_message.Message):
     def __init__(self, lease: _Optional[_Union[LeaseKey, _Mapping]] = ..., stage: _Optional[str] = ..., stage_index: _Optional[int] = ..., stage_count: _Optional[int] = ..., step: _Optional[int] = ..., steps: _Optional[int] = ..., fraction: _Optional[float] = ..., eta: _Optional[float] = ..., preview_jpeg: _Optional[bytes] = ...) -> None: ...
 
 class Fact(_message.Message):
-    __slots__ = ("fact_id", "lease", "state", "outputs", "failure", "report_json", "run_time", "peak_vram_bytes")
+    __slots__ = ("fact_id", "lease", "state", "outputs", "failure", "report_json", "run_time", "peak_vram_bytes", "stage")
     FACT_ID_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -262,6 +274,7 @@ class Fact(_message.Message):
     REPORT_JSON_FIELD_NUMBER: _ClassVar[int]
     RUN_TIME_FIELD_NUMBER: _ClassVar[int]
     PEAK_VRAM_BYTES_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
     fact_id: int
     lease: LeaseKey
     state: str
@@ -270,7 +283,8 @@ class Fact(_message.Message):
     report_json: bytes
     run_time: float
     peak_vram_bytes: int
-    def __init__(self, fact_id: _Optional[int] = ..., lease: _Optional[_Union[LeaseKey, _Mapping]] = ..., state: _Optional[str] = ..., outputs: _Optional[_Iterable[_Union[_common_pb2.Artifact, _Mapping]]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., report_json: _Optional[bytes] = ..., run_time: _Optional[float] = ..., peak_vram_bytes: _Optional[int] = ...) -> None: ...
+    stage: StageResult
+    def __init__(self, fact_id: _Optional[int] = ..., lease: _Optional[_Union[LeaseKey, _Mapping]] = ..., state: _Optional[str] = ..., outputs: _Optional[_Iterable[_Union[_common_pb2.Artifact, _Mapping]]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., report_json: _Optional[bytes] = ..., run_time: _Optional[float] = ..., peak_vram_bytes: _Optional[int] = ..., stage: _Optional[_Union[StageResult, _Mapping]] = ...) -> None: ...
 
 class Watch(_message.Message):
     __slots__ = ("previews",)

@@ -55,7 +55,7 @@ class QueueSummary(_message.Message):
     def __init__(self, paused: bool = ..., paused_reason: _Optional[str] = ..., queued: _Optional[int] = ..., active: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., cancelled: _Optional[int] = ...) -> None: ...
 
 class RunRequest(_message.Message):
-    __slots__ = ("pack_name", "pack", "sidecar", "sidecar_name", "preset", "preset_json", "preset_name", "rows", "sets", "count", "seed", "out_dir", "priority", "reports", "pack_path", "limit", "sample", "wildcards", "like_last", "confirmed", "axes")
+    __slots__ = ("pack_name", "pack", "sidecar", "sidecar_name", "preset", "preset_json", "preset_name", "rows", "sets", "count", "seed", "out_dir", "priority", "reports", "pack_path", "limit", "sample", "wildcards", "like_last", "confirmed", "axes", "from_stage", "only_stages", "images", "promote")
     PACK_NAME_FIELD_NUMBER: _ClassVar[int]
     PACK_FIELD_NUMBER: _ClassVar[int]
     SIDECAR_FIELD_NUMBER: _ClassVar[int]
@@ -77,6 +77,10 @@ class RunRequest(_message.Message):
     LIKE_LAST_FIELD_NUMBER: _ClassVar[int]
     CONFIRMED_FIELD_NUMBER: _ClassVar[int]
     AXES_FIELD_NUMBER: _ClassVar[int]
+    FROM_STAGE_FIELD_NUMBER: _ClassVar[int]
+    ONLY_STAGES_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    PROMOTE_FIELD_NUMBER: _ClassVar[int]
     pack_name: str
     pack: bytes
     sidecar: bytes
@@ -98,7 +102,45 @@ class RunRequest(_message.Message):
     like_last: bool
     confirmed: bool
     axes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, pack_name: _Optional[str] = ..., pack: _Optional[bytes] = ..., sidecar: _Optional[bytes] = ..., sidecar_name: _Optional[str] = ..., preset: _Optional[str] = ..., preset_json: _Optional[bytes] = ..., preset_name: _Optional[str] = ..., rows: _Optional[str] = ..., sets: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., seed: _Optional[int] = ..., out_dir: _Optional[str] = ..., priority: _Optional[int] = ..., reports: _Optional[_Iterable[str]] = ..., pack_path: _Optional[str] = ..., limit: _Optional[int] = ..., sample: _Optional[int] = ..., wildcards: _Optional[_Iterable[_Union[NamedFile, _Mapping]]] = ..., like_last: bool = ..., confirmed: bool = ..., axes: _Optional[_Iterable[str]] = ...) -> None: ...
+    from_stage: str
+    only_stages: _containers.RepeatedScalarFieldContainer[str]
+    images: _containers.RepeatedCompositeFieldContainer[SourceImage]
+    promote: Promotion
+    def __init__(self, pack_name: _Optional[str] = ..., pack: _Optional[bytes] = ..., sidecar: _Optional[bytes] = ..., sidecar_name: _Optional[str] = ..., preset: _Optional[str] = ..., preset_json: _Optional[bytes] = ..., preset_name: _Optional[str] = ..., rows: _Optional[str] = ..., sets: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., seed: _Optional[int] = ..., out_dir: _Optional[str] = ..., priority: _Optional[int] = ..., reports: _Optional[_Iterable[str]] = ..., pack_path: _Optional[str] = ..., limit: _Optional[int] = ..., sample: _Optional[int] = ..., wildcards: _Optional[_Iterable[_Union[NamedFile, _Mapping]]] = ..., like_last: bool = ..., confirmed: bool = ..., axes: _Optional[_Iterable[str]] = ..., from_stage: _Optional[str] = ..., only_stages: _Optional[_Iterable[str]] = ..., images: _Optional[_Iterable[_Union[SourceImage, _Mapping]]] = ..., promote: _Optional[_Union[Promotion, _Mapping]] = ...) -> None: ...
+
+class SourceImage(_message.Message):
+    __slots__ = ("artifact", "prompt", "negative_prompt", "seed", "settings_json", "parameters", "pixel_sha256", "stages")
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    NEGATIVE_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_JSON_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    PIXEL_SHA256_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    artifact: _common_pb2.Artifact
+    prompt: str
+    negative_prompt: str
+    seed: int
+    settings_json: bytes
+    parameters: str
+    pixel_sha256: str
+    stages: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, artifact: _Optional[_Union[_common_pb2.Artifact, _Mapping]] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., seed: _Optional[int] = ..., settings_json: _Optional[bytes] = ..., parameters: _Optional[str] = ..., pixel_sha256: _Optional[str] = ..., stages: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Promotion(_message.Message):
+    __slots__ = ("min_rating", "tags", "run_id", "since", "again")
+    MIN_RATING_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    AGAIN_FIELD_NUMBER: _ClassVar[int]
+    min_rating: int
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    run_id: str
+    since: str
+    again: bool
+    def __init__(self, min_rating: _Optional[int] = ..., tags: _Optional[_Iterable[str]] = ..., run_id: _Optional[str] = ..., since: _Optional[str] = ..., again: bool = ...) -> None: ...
 
 class NamedFile(_message.Message):
     __slots__ = ("name", "content")

@@ -231,7 +231,7 @@ def test_the_chunk_holds_all_there_is_to_say() -> None:
         "attempt": 2,
         "worker_version": "0.1.0",
         "backend": {"name": "embedded", "version": "1.0", "stand_in": True},
-        "stages": [{"name": "txt2img", "version": "1.0", "seconds": 0.5}],
+        "stages": [{"name": "txt2img", "version": "1.0", "seconds": 0.5, "node": "attic"}],
         "image_sha256": "ab" * 32,
     }
 

@@ -78,7 +78,8 @@ def test_a_job_is_resolved_to_the_end() -> None:
         "enable_hr": False,
         "hr_second_pass_steps": 0,
     }
-    assert job.spec.needs == Needs("dream", 512 * 512, frozenset({"txt2img", "img2img"}))
+    features, names = frozenset({"txt2img", "img2img"}), frozenset({"embeddings:deep"})
+    assert job.spec.needs == Needs("dream", 512 * 512, features, names)
     assert job.spec.run_timeout == 90.0
     assert job.spec.provenance == {
         "pack": "demo.txt",

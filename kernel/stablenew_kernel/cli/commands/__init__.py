@@ -10,6 +10,7 @@ NAMES = (
     "rate",
     "info",
     "diff",
+    "promote",
     "preset",
     "profile",
     "randomizer",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 SHOWN = 50
 """Jobs that a dry run shows on a terminal unless asked for more."""
 
+MANY_IMAGES = 50
+"""So many take long enough to send for a word about it."""
+
 _AXIS = re.compile(r"\w+\.\w+")
 """Slots that are settings; no slot of a text has such a name."""
 
@@ -41,7 +44,7 @@ yes_option = click.option("--yes", is_flag=True, help="Queue it however many ima
 
 
 @click.command("run")
-@click.argument("packs", metavar="PACK", nargs=-1, required=True)
+@click.argument("packs", metavar="PACK", nargs=-1)
 @click.option("--preset", default="", help="A preset by name, or the path of a .json file.")
 @click.option("--rows", default="", metavar="1-3,7", help="Only these rows of the pack.")
 @click.option(
@@ -60,6 +63,21 @@ yes_option = click.option("--yes", is_flag=True, help="Queue it however many ima
     help="Vary a setting. May be given several times.",
 )
 @click.option("--count", type=click.IntRange(min=1), help="Images a row.")
+@click.option(
+    "--from-stage",
+    default="",
+    metavar="STAGE",
+    help="In place of a pack: run this stage, and those behind it that are on, on --images.",
+)
+@click.option(
+    "--images",
+    multiple=True,
+    type=click.Path(),
+    metavar="FOLDER",
+    help="With --from-stage: a folder of images, a run's folder, or an image. May be given several times.",
+)
+@click.option("--prompt", help="With --images: this prompt, in place of the one in each image.")
+@click.option("--negative", help="With --images: this negative prompt, in place of the one in each image.")
 @click.option("--seed", type=click.IntRange(-1, 2**63 - 1), help="First seed; -1 draws one.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many images.")
 @click.option("--sample", type=click.IntRange(min=1), help="So many images drawn from all there could be.")
@@ -82,14 +100,32 @@ yes_option = click.option("--yes", is_flag=True, help="Queue it however many ima
 @click.option("--detach", is_flag=True, help="Queue, print the run's id and return.")
 @json_option
 @pass_app
-def command(app: App, /, packs: tuple[str, ...], **options: Any) -> int:
+def command(
+    app: App,
+    /,
+    packs: tuple[str, ...],
+    from_stage: str,
+    images: tuple[str, ...],
+    prompt: str | None,
+    negative: str | None,
+    **options: Any,
+) -> int:
     """Make the images of a prompt pack.
 
     PACK is a .txt or .tsv file; its sidecar, the .json file of the same name beside it, is read too. The
     defaults give way to the preset, the preset to the sidecar, the sidecar to --set. Ctrl-C cancels the run and
     waits for it to settle; a second Ctrl-C does not wait. PACK may be given several times, may be a folder or
     @LIST (see packs lists): each pack is a run of its own, one after the other.
+
+    With --from-stage, later stages are run on images that exist, each with the settings in its metadata.
     """
+    if from_stage or images or prompt is not None or negative is not None:
+        given = (*images, *packs)  # a shell makes many arguments of *.png
+        return run_images(app, from_stage, given, prompt=prompt, negative=negative, **options)
+    if not packs:
+        raise click.UsageError(
+            "give a PACK, or --from-stage STAGE --images FOLDER", click.get_current_context()
+        )
     code = 0
     chosen = chosen_packs(app, packs)
     for pack in chosen:
@@ -99,6 +135,73 @@ def command(app: App, /, packs: tuple[str, ...], **options: Any) -> int:
         if code == ExitCode.CANCELLED:
             break
     return code
+
+
+def run_images(
+    app: App,
+    from_stage: str,
+    given: Sequence[str],
+    *,
+    prompt: str | None,
+    negative: str | None,
+    dry_run: bool,
+    show: int | None,
+    yes: bool,
+    explain: bool,
+    detach: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Run later stages on images that exist. Returns the exit code."""
+    if not from_stage or not given:
+        raise UserError("later stages need both: --from-stage STAGE --images FOLDER")
+    for option in ("wildcards", "sample", "axes", "rows", "count"):
+        if options[option]:
+            name = {"axes": "axis"}.get(option, option)
+            raise UserError(f"--{name}: later stages make one image of each image; leave it out")
+    if explain:
+        raise UserError("--explain: settings come from each image here; --dry-run --json shows each job")
+    from stablenew_kernel.cli.sources import read_sources
+
+    request = settings_of(options["preset"], options["sets"])
+    sources = read_sources(app, given, prompt=prompt, negative=negative)
+    request.pack_name = sources.name
+    request.from_stage = from_stage
+    request.images.extend(sources.messages)
+    _common(request, options)
+    with app.connect_or_start() as kernel:
+        if dry_run:
+            show_plan(lambda shown: kernel.preview(request, shown), show, as_json)
+            return 0
+        if len(sources.files) >= MANY_IMAGES and not as_json:
+            say(f"sending {len(sources.files):,} images to the kernel")
+        kernel.uploads.send(sources.files)
+
+        def submit(confirmed: bool) -> pb.SubmitRunResponse:
+            request.confirmed = confirmed
+            return kernel.submit(request)
+
+        return submit_and_follow(app, kernel, submit, yes=yes, detach=detach, as_json=as_json)
+
+
+def settings_of(preset: str, sets: Sequence[str]) -> pb.RunRequest:
+    """A request without a pack. Raises UserError for a preset that cannot be read."""
+    from stablenew_kernel.cli.packs import read_preset
+    from stablenew_proto.v1 import kernel_pb2 as pb
+
+    name, file_name, content = read_preset(preset) if preset else ("", "", b"")
+    return pb.RunRequest(preset=name, preset_json=content, preset_name=file_name, sets=sets)
+
+
+def _common(request: pb.RunRequest, options: Mapping[str, Any]) -> None:
+    """What runs of packs and of images have in common."""
+    request.like_last = options["like_last"]
+    if options["seed"] is not None:
+        request.seed = options["seed"]
+    request.limit = options["limit"] or 0
+    request.out_dir = absolute(options["out"])
+    request.priority = options["priority"]
+    request.reports.extend(options["reports"])
 
 
 def chosen_packs(app: App, given: Sequence[str]) -> list[str]:

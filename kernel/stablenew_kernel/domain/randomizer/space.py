@@ -157,6 +157,8 @@ class Space:
         self.wildcards: Mapping[str, str] = {one.name: one.sha256[:16] for one in lists}
         """Version of each wildcard that was read, by name."""
         self._marked = [_marked(text) for text in texts]
+        self.finish = resolve
+        """What becomes of a text in which there may be a tag or an escape."""
 
     def texts(self, picks: Mapping[str, int]) -> list[str]:
         """The texts, with ``picks`` (slot id to option), as a backend gets them."""
@@ -175,7 +177,7 @@ class Space:
             return values[piece.id]
 
         texts = ["".join(map(value, text)) for text in self._texts]
-        return [resolve(text) if marked else text for text, marked in zip(texts, self._marked, strict=True)]
+        return [self.finish(text) if marked else text for text, marked in zip(texts, self._marked, strict=True)]
 
     def columns(self, picks: Mapping[str, Sequence[int]], count: int) -> Iterator[Sequence[str]]:
         """The texts of ``count`` variants, as :meth:`texts` gives them; ``picks`` has a column a slot."""
@@ -205,7 +207,7 @@ class Space:
             else:
                 made.append(map("".join, zip(*parts, strict=True)))
             if marked:
-                made[-1] = map(resolve, made[-1])
+                made[-1] = map(self.finish, made[-1])
         yield from zip(*made, strict=True)
 
 

@@ -145,7 +145,7 @@ class EmbeddedBackend(Backend):
         )
 
     def capabilities(self) -> Capabilities:
-        """The same names every time."""
+        """The same names every time. No LoRAs: any name works, and who lists some is asked for no others."""
         return Capabilities(
             features=self.offers,
             models=tuple(tables.MODELS),
@@ -154,7 +154,6 @@ class EmbeddedBackend(Backend):
             schedulers=tuple(tables.SCHEDULERS),
             upscalers=tuple(tables.UPSCALERS),
             hires_upscalers=tuple(tables.HIRES_UPSCALERS),
-            loras=tuple(tables.LORAS),
         )
 
     def txt2img(self, request: Txt2ImgRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
