@@ -132,8 +132,11 @@ class Adder:
                 self._take_over(*done.result())
 
         dispatcher.feed(QueueChanged(run.queued))
-        future = self._core.database.write_async(insert)
+        future = self._core.database.write_async(insert, begin=False)
         future.add_done_callback(ended)
+        # In the next turn of the loop, behind the tasks that write the offers to the nodes: were the writer woken
+        # now, it would take the interpreter from them.
+        asyncio.get_running_loop().call_soon(self._core.database.begin)
         return future
 
     def _take_over(self, row: runs.RunRow, counts: dict[str, int]) -> None:

@@ -117,16 +117,23 @@ class Database:
         self._writer.put(_Call(function, future))
         return future
 
-    def write_async(self, function: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+    def write_async(
+        self, function: Callable[[sqlite3.Connection], T], *, begin: bool = True
+    ) -> asyncio.Future[T]:
         """:meth:`write` for coroutines: call it on the running loop, await the result.
 
         The call is queued at once, before the first await, so order is kept. The loop is woken once a group,
-        not once a future.
+        not once a future. Unless ``begin``, the writer is not woken for it: call :meth:`begin` soon. Two
+        threads share one interpreter, so a caller with something to do in this very moment lets that go first.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._writer.put(_Call(function, future, loop))
+        self._writer.put(_Call(function, future, loop), begin=begin)
         return future
+
+    def begin(self) -> None:
+        """Let the writer begin with what was queued without waking it. Any other write does so, too."""
+        self._writer.begin()
 
     def read(self, function: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Run ``function`` on the reader thread, on one snapshot of what is committed. It cannot write.
@@ -239,24 +246,38 @@ class _Worker:
         self._connection = connection
         self._run = run
         self._queue: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._held: list[_Call] = []
+        """Queued, but the thread is not to be woken for them."""
         self._lock = threading.Lock()
         self._closed = False
         # A daemon only so that a kernel that dies of something else is not kept alive; close() joins it.
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
         self._thread.start()
 
-    def put(self, call: _Call) -> None:
+    def put(self, call: _Call, *, begin: bool = True) -> None:
         with self._lock:  # no call may land behind the None that ends the thread: it would never resolve
             if not self._closed:
-                self._queue.put(call)
+                self._held.append(call)
+                if begin:
+                    self._release()
                 return
         call.error = StoreError("the database is closed; the kernel is stopping")
         _resolve([call])
+
+    def begin(self) -> None:
+        with self._lock:
+            self._release()
+
+    def _release(self) -> None:
+        for call in self._held:
+            self._queue.put(call)
+        self._held.clear()
 
     def close(self) -> None:
         with self._lock:
             if not self._closed:
                 self._closed = True
+                self._release()
                 self._queue.put(None)
         if self._thread is not threading.current_thread():
             self._thread.join()
