@@ -68,6 +68,7 @@ class _Call:
     function: Callable[[sqlite3.Connection], Any]
     future: Future[Any] | asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop | None = None
+    patience: float = 0.0
     result: Any = None
     error: BaseException | None = None
 
@@ -118,17 +119,19 @@ class Database:
         return future
 
     def write_async(
-        self, function: Callable[[sqlite3.Connection], T], *, begin: bool = True
+        self, function: Callable[[sqlite3.Connection], T], *, begin: bool = True, patience: float = 0.0
     ) -> asyncio.Future[T]:
         """:meth:`write` for coroutines: call it on the running loop, await the result.
 
         The call is queued at once, before the first await, so order is kept. The loop is woken once a group,
         not once a future. Unless ``begin``, the writer is not woken for it: call :meth:`begin` soon. Two
         threads share one interpreter, so a caller with something to do in this very moment lets that go first.
+        ``patience``: seconds that the commit may wait, with the function's work done, for somebody else's; if
+        the group has only such calls, it waits for the shortest patience among them.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._writer.put(_Call(function, future, loop), begin=begin)
+        self._writer.put(_Call(function, future, loop, patience), begin=begin)
         return future
 
     def begin(self) -> None:
@@ -166,8 +169,15 @@ class Database:
     def _run_writes(self, connection: sqlite3.Connection, calls: list[_Call]) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
+            patience = min(call.patience for call in calls)
+            alone = len(calls) == 1 and patience <= 0
             for call in calls:
-                self._run_one(connection, call, alone=len(calls) == 1)
+                self._run_one(connection, call, alone=alone)
+            if patience > 0 and len(calls) < MAX_GROUP:
+                more = self._writer.take(MAX_GROUP - len(calls), patience)
+                calls.extend(more)  # before they are run: whatever happens, they are told
+                for call in more:
+                    self._run_one(connection, call, alone=False)
             connection.execute("COMMIT")
         except (sqlite3.Error, _GroupLost) as error:
             if connection.in_transaction:
@@ -250,6 +260,7 @@ class _Worker:
         """Queued, but the thread is not to be woken for them."""
         self._lock = threading.Lock()
         self._closed = False
+        self._ending = False
         # A daemon only so that a kernel that dies of something else is not kept alive; close() joins it.
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
         self._thread.start()
@@ -282,23 +293,28 @@ class _Worker:
         if self._thread is not threading.current_thread():
             self._thread.join()
 
-    def _loop(self) -> None:
-        ending = False
-        while not ending:
-            calls: list[_Call] = []
-            call = self._queue.get()
+    def take(self, limit: int, timeout: float | None = None) -> list[_Call]:
+        """Wait for a call; return it and those behind it, ``limit`` at most. None after ``timeout`` seconds, or
+        when the thread is to end. On the thread."""
+        calls: list[_Call] = []
+        try:
+            call = self._queue.get(timeout=timeout)
             while True:
                 if call is None:
-                    ending = True
+                    self._ending = True
                     break
                 if call.loop is not None or call.future.set_running_or_notify_cancel():  # type: ignore[union-attr]
                     calls.append(call)
-                if len(calls) >= MAX_GROUP:
+                if len(calls) >= limit:
                     break
-                try:
-                    call = self._queue.get_nowait()
-                except queue.Empty:
-                    break
+                call = self._queue.get_nowait()
+        except queue.Empty:
+            pass
+        return calls
+
+    def _loop(self) -> None:
+        while not self._ending:
+            calls = self.take(MAX_GROUP)
             if calls:
                 try:
                     self._run(self._connection, calls)
