@@ -141,8 +141,8 @@ class Adder:
         patience = LEASES_WAIT if 0 < dispatcher.coordinator.job_seconds < SHORT else 0.0
         future = self._core.database.write_async(insert, begin=False, patience=patience)
         future.add_done_callback(ended)
-        # In the next turn of the loop, behind the tasks that write the offers to the nodes: were the writer woken
-        # now, it would take the interpreter from them.
+        # In the next turn of the loop, behind the tasks that write the offers to the nodes: were the writer
+        # woken now, it would take the interpreter from them.
         asyncio.get_running_loop().call_soon(self._core.database.begin)
         return future
 
