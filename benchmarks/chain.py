@@ -88,8 +88,9 @@ class Chain:
         """Median seconds from the call until the stream's message and the answer are there, one job after the
         other, with ``pause`` seconds between them: a machine that rests takes longer to get going."""
         assert self._channel is not None
-        submit = self._channel.unary_unary(f"/chain/{SUBMIT}")
-        watch = iter(self._channel.unary_stream(f"/chain/{WATCH}")(MESSAGE))
+        submit: Any = self._channel.unary_unary(f"/chain/{SUBMIT}")
+        open_watch: Any = self._channel.unary_stream(f"/chain/{WATCH}")
+        watch = iter(open_watch(MESSAGE))
         next(watch)
         seconds = []
         for _ in range(jobs):
@@ -149,7 +150,7 @@ async def _kernel(path: str) -> None:
             news.clear()
             yield MESSAGE
 
-    handlers = {
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
         SUBMIT: grpc.unary_unary_rpc_method_handler(submit),
         LINK: grpc.stream_stream_rpc_method_handler(link),
         WATCH: grpc.unary_stream_rpc_method_handler(watch),

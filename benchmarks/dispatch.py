@@ -104,10 +104,10 @@ def theirs(chosen: argparse.Namespace, name: str) -> Turn:
 
 def floor(chosen: argparse.Namespace) -> float:
     """One turn of the bare chain: its latency in milliseconds."""
-    with tempfile.TemporaryDirectory(prefix="stablenew-bench-", dir=chosen.folder) as folder:
-        with Chain(Path(folder)) as chain:
-            chain.latency(3, PAUSE)
-            return chain.latency(chosen.latencies, PAUSE) * 1000
+    place = tempfile.TemporaryDirectory(prefix="stablenew-bench-", dir=chosen.folder)
+    with place as folder, Chain(Path(folder)) as chain:
+        chain.latency(3, PAUSE)
+        return chain.latency(chosen.latencies, PAUSE) * 1000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
