@@ -4,6 +4,8 @@ Ours: a kernel and two agents with one slot each, every state change on disk (sy
 acknowledged. What is timed is one run, from submit until a watching client sees that it is over. Theirs: two
 workers, nothing on disk. In each round each system is started, runs the same once to be warm, is measured, and
 is stopped: idle processes of the others (heartbeats, schedulers) take no part of the machine.
+
+The floor is the same chain of processes with next to nothing in it (:mod:`benchmarks.chain`).
 """
 
 from __future__ import annotations
@@ -11,11 +13,13 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.chain import Chain
 from benchmarks.common import (
     NOOP_PRESET,
     Cluster,
@@ -39,6 +43,9 @@ TARGET_RATIO = {"dask": 4.0, "ray": 1.5}
 TARGET_LATENCY_MS = 5.0
 TARGET_LATENCY_RATIO_DASK = 0.25
 
+PAUSE = 0.006
+"""Seconds between two jobs of the floor: so long a run of ours takes from its result to its end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -56,6 +63,7 @@ def latency(cluster: Cluster, watch: Watch, jobs: int) -> float:
     for number in range(jobs):
         # A name of its own each: folders of one name and second are told apart by trying -2, -3, ... in turn.
         asked = request(1, NOOP_PRESET, name=f"bench{number}")
+        asked.preset_name = "noop"  # the same preset each time, as people do
         begun = time.perf_counter()
         run_id = cluster.client.submit(asked).run_id
         ended: list[float] = []
@@ -94,6 +102,14 @@ def theirs(chosen: argparse.Namespace, name: str) -> Turn:
         return Turn(per_second, peer.latency(chosen.latencies) * 1000, peer.version)
 
 
+def floor(chosen: argparse.Namespace) -> float:
+    """One turn of the bare chain: its latency in milliseconds."""
+    place = tempfile.TemporaryDirectory(prefix="stablenew-bench-", dir=chosen.folder)
+    with place as folder, Chain(Path(folder)) as chain:
+        chain.latency(3, PAUSE)
+        return chain.latency(chosen.latencies, PAUSE) * 1000
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
     made = parser(
@@ -115,20 +131,26 @@ def main(argv: Sequence[str] | None = None) -> int:
                 turns[name] = []
         except PeerMissing as error:
             emit(f"dispatch.ratio_vs_{name}", None, "x", skipped=str(error))
-    contestants: list[Callable[[], None]] = [lambda: turns["ours"].append(ours(chosen))]
+    floors: list[float] = []
+    contestants: list[Callable[[], None]] = [
+        lambda: turns["ours"].append(ours(chosen)),
+        lambda: floors.append(floor(chosen)),
+    ]
     for name in list(turns)[1:]:
         contestants.append(lambda name=name: turns[name].append(theirs(chosen, name)))  # type: ignore[misc]
     interleave(chosen.rounds, contestants)
-    _report(turns, chosen)
+    _report(turns, floors, chosen)
     return 0
 
 
-def _report(turns: dict[str, list[Turn]], chosen: argparse.Namespace) -> None:
+def _report(turns: dict[str, list[Turn]], floors: list[float], chosen: argparse.Namespace) -> None:
     mine = turns.pop("ours")
     speed, delay = [turn.per_second for turn in mine], [turn.latency for turn in mine]
     emit_median("dispatch.jobs_per_second", speed, "jobs/s", jobs=chosen.jobs, durable="synchronous=FULL")
     target = at_most(statistics.median(delay), TARGET_LATENCY_MS)
     emit_median("dispatch.latency", delay, "ms", jobs=chosen.latencies, **target)
+    emit_median("dispatch.latency_floor", floors, "ms", jobs=chosen.latencies)
+    emit_median("dispatch.latency_ratio_vs_floor", ratios(delay, floors), "x")
     for name, other in turns.items():
         their_speed, their_delay = [turn.per_second for turn in other], [turn.latency for turn in other]
         version = other[0].version

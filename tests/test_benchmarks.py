@@ -52,6 +52,7 @@ def test_dispatch(tmp_path: Path) -> None:
     found = figures("dispatch", "--peers", "dask", folder=folder, environment={"PYTHONPATH": str(broken)})
     assert found["dispatch.jobs_per_second"]["value"] > 0
     assert found["dispatch.latency"]["value"] > 0
+    assert found["dispatch.latency_floor"]["value"] > 0
     line = found["dispatch.ratio_vs_dask"]
     assert line["value"] is None
     assert "not installed here" in line["skipped"]

@@ -188,6 +188,96 @@ def test_asyncio_callers_are_woken_once_a_group(store: Store) -> None:
     assert store.read(lambda c: meta.get(c, "cancelled")) == "still done"
 
 
+def test_a_write_that_is_not_begun_waits_its_turn_and_keeps_it(store: Store) -> None:
+    database, order = store.database, list[str]()
+
+    async def main() -> None:
+        first = database.write_async(lambda _: order.append("first"), begin=False)
+        assert not await asyncio.to_thread(lambda: order), "the writer was woken"
+        second = database.write_async(lambda _: order.append("second"))
+        await asyncio.gather(first, second)
+        third = database.write_async(lambda _: order.append("third"), begin=False)
+        database.begin()
+        await third
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+    assert order == ["first", "second", "third"]
+
+
+def test_a_patient_write_is_committed_with_the_next_one(store: Store) -> None:
+    database = store.database
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        before, done = database.commits, asyncio.Event()
+
+        def put(connection: sqlite3.Connection) -> None:
+            meta.put(connection, "patient", "1")
+            loop.call_soon_threadsafe(done.set)
+
+        patient = database.write_async(put, patience=60.0)
+        await done.wait()  # its work is done; only the commit waits
+        assert await database.read_async(lambda c: meta.get(c, "patient")) == ""
+        assert not patient.done()
+        company = database.write_async(lambda c: meta.get(c, "patient"))
+        assert await company == "1"
+        assert patient.done()
+        assert database.commits == before + 1
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_patience_ends(store: Store) -> None:
+    async def main() -> None:
+        await store.database.write_async(lambda c: meta.put(c, "alone", "1"), patience=0.001)
+        with pytest.raises(KeyError, match="mine"):
+            await store.database.write_async(lambda _: {}["mine"], patience=0.001)
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+    assert store.read(lambda c: meta.get(c, "alone")) == "1"
+
+
+@pytest.mark.parametrize("patient_fails", [True, False])
+def test_in_company_each_fails_alone(store: Store, patient_fails: bool) -> None:
+    def put(connection: sqlite3.Connection, name: str, fails: bool) -> None:
+        meta.put(connection, name, "1")
+        if fails:
+            raise KeyError(name)
+
+    async def main() -> None:
+        database, ran = store.database, asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def first(connection: sqlite3.Connection) -> None:
+            loop.call_soon_threadsafe(ran.set)
+            put(connection, "first", patient_fails)
+
+        patient = database.write_async(first, patience=60.0)
+        await ran.wait()
+        company = database.write_async(lambda c: put(c, "second", not patient_fails))
+        results = await asyncio.gather(patient, company, return_exceptions=True)
+        assert [isinstance(result, KeyError) for result in results] == [patient_fails, not patient_fails]
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+    kept = ["", "1"] if patient_fails else ["1", ""]
+    assert store.read(lambda c: [meta.get(c, "first"), meta.get(c, "second")]) == kept
+
+
+def test_close_waits_for_no_patience(database_path: Path) -> None:
+    async def main() -> None:
+        with Database.open(database_path, FixedClock()) as database:
+            waiting = [
+                database.write_async(lambda c: meta.put(c, "patient", "1"), patience=60.0),
+                database.write_async(lambda c: meta.put(c, "not begun", "1"), begin=False),
+            ]
+        await asyncio.gather(*waiting)
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+    with Database.open(database_path, FixedClock()) as database:
+        read = database.read(lambda c: [meta.get(c, "patient"), meta.get(c, "not begun")])
+        assert read.result(timeout=20) == ["1", "1"]
+
+
 def test_asyncio_errors_and_reads(store: Store) -> None:
     async def main() -> str:
         with pytest.raises(ZeroDivisionError):

@@ -20,6 +20,7 @@ from stablenew_api.faults import crash_point
 from stablenew_api.ids import uuid7
 from stablenew_kernel.app.board import run_message
 from stablenew_kernel.app.core import Core
+from stablenew_kernel.app.dispatcher import LEASES_WAIT
 from stablenew_kernel.domain.link import QueueChanged, QueuedJob
 from stablenew_kernel.domain.naming import run_folder
 from stablenew_kernel.domain.plan import Plan
@@ -32,6 +33,11 @@ log = logging.getLogger(__name__)
 
 PIECE = 250
 """Jobs of a long run in one transaction: some 10 ms, for which the commits of others wait."""
+
+SHORT = 0.002
+"""Seconds. Where jobs take less, the results of a run of a few jobs come before anybody has read that it was
+queued: its commit waits for theirs, as its leases do. Then it goes to the disk once, and the answer to whoever
+submitted it is not in the way of the result."""
 
 Inserted = tuple[runs.RunRow, dict[str, int]]
 """A run as it is in the store now, and the counts of the whole queue."""
@@ -132,8 +138,12 @@ class Adder:
                 self._take_over(*done.result())
 
         dispatcher.feed(QueueChanged(run.queued))
-        future = self._core.database.write_async(insert)
+        patience = LEASES_WAIT if 0 < dispatcher.coordinator.job_seconds < SHORT else 0.0
+        future = self._core.database.write_async(insert, begin=False, patience=patience)
         future.add_done_callback(ended)
+        # In the next turn of the loop, behind the tasks that write the offers to the nodes: were the writer
+        # woken now, it would take the interpreter from them.
+        asyncio.get_running_loop().call_soon(self._core.database.begin)
         return future
 
     def _take_over(self, row: runs.RunRow, counts: dict[str, int]) -> None:

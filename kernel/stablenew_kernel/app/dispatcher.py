@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 LEASES_WAIT = 0.004
 """Seconds that leases alone may wait for their commit. Nobody is told anything by it, and a job that takes no
-time has its result by then: one commit does for both."""
+time has its result by then: one commit does for both, and for the run it belongs to (see :mod:`.adding`)."""
 
 TICK = 1.0
 """Seconds between Tick events: the resolution of every time-out of the link."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from os.path import isdir
 from pathlib import Path
 from random import Random
 from threading import Lock
@@ -18,9 +19,10 @@ from stablenew_kernel.app.sources import PROMOTED, ImageSources
 from stablenew_kernel.app.wildcards import WildcardFolder
 from stablenew_kernel.domain.later import plan_later
 from stablenew_kernel.domain.packs import Pack, parse_pack
-from stablenew_kernel.domain.pipeline import GlobalNegative, Later, Resolver
+from stablenew_kernel.domain.pipeline import GlobalNegative, Later, Pipeline, Resolver
 from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, resolver_of
 from stablenew_kernel.domain.presets import parse_settings
+from stablenew_kernel.domain.profiles import Profiles
 from stablenew_kernel.domain.randomizer.variants import Place
 from stablenew_kernel.domain.replay import replay_batch, replay_plan
 from stablenew_kernel.domain.settings import Settings
@@ -39,6 +41,28 @@ GLOBAL_NEGATIVE_FILE = "global_negative.txt"
 
 QUICK = 2048
 """Bytes of a request that is planned in a moment."""
+
+
+SETTINGS_KEPT = 8
+"""Presets, each with its sidecar and ``--set``, whose settings are kept as they came out: people run the same
+one again and again."""
+
+
+_Key = tuple[str, bytes, str, bytes, tuple[str, ...], GlobalNegative]
+"""Name and content of preset and sidecar, ``--set``, global negative prompt: all that settings depend on, but
+for profiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """The settings of a request, read and brought together."""
+
+    preset: Mapping[str, JsonValue] | None
+    sidecar: Mapping[str, JsonValue] | None
+    profiles: Profiles
+    resolver: Resolver
+    pipeline: Pipeline
+    """Without overrides."""
 
 
 class _Kept(Mapping[Place, JsonValue]):
@@ -90,6 +114,7 @@ class Planner:
         self._presets = preset_shelf(data.presets, [place / "presets" for place in SHIPPED])
         self._profiles = ProfileFolder(profile_shelf(data.profiles))
         self._wildcards = WildcardFolder(data.wildcards)
+        self._folders = str(data.profiles), str(data.wildcards)
         self._settings = settings
         self._rng = rng
         self._sources = sources
@@ -97,6 +122,8 @@ class Planner:
         self._draw = rng.getrandbits(64)
         """All that the next plan draws follows from it."""
         self._lock = Lock()
+        self._read: dict[_Key, _Settings] = {}
+        """The latest last. Threads may replace it at any time, by another one."""
 
     @contextmanager
     def turn(self, *, wait: bool = True) -> Iterator[bool]:
@@ -123,7 +150,7 @@ class Planner:
         """
         if is_later(run):
             return self._plan_later(run, last_run, dry=dry)
-        request = self._request(run, last_run, parse_pack(run.pack_name, run.pack))
+        request, known = self._request(run, last_run, parse_pack(run.pack_name, run.pack))
         filter_jobs = self._host.filter_jobs if self._host.listens("filter_jobs") else None
         return plan_run(
             request,
@@ -132,6 +159,7 @@ class Planner:
             randomizers=self._host.randomizers,
             filter_jobs=filter_jobs,
             memory=_Kept(partial(self._recall, request.pack.title)),
+            resolved=self._resolved(request, known),
         )
 
     def _plan_later(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None, *, dry: bool) -> Plan:
@@ -147,8 +175,9 @@ class Planner:
             found = self._sources.promoted(run.promote)
         else:
             found = self._sources.sent(run.images, stored=not dry)
+        nameless = Pack(run.pack_name or (PROMOTED if promotes else "images"), "", ())
         plan = plan_later(
-            self._request(run, last_run, Pack(run.pack_name or (PROMOTED if promotes else "images"), "", ())),
+            self._request(run, last_run, nameless)[0],
             found.sources,
             later,
             self._host.stages,
@@ -161,27 +190,38 @@ class Planner:
 
     def resolver(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> Resolver:
         """The settings of :meth:`plan`. The pack is not looked at. Raises UserError."""
-        pack = Pack(run.pack_name, "", ())
-        return resolver_of(self._request(run, last_run, pack), self._host.stages)
+        return resolver_of(self._request(run, last_run, Pack(run.pack_name, "", ()))[0], self._host.stages)
 
     def request(self, run: pb.RunRequest) -> PlanRequest:
         """What ``run`` asks for, without its pack, which is not looked at. Raises UserError."""
-        return self._request(run, None, Pack(run.pack_name, "", ()))
+        return self._request(run, None, Pack(run.pack_name, "", ()))[0]
 
-    def _request(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None, pack: Pack) -> PlanRequest:
+    def _request(
+        self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None, pack: Pack
+    ) -> tuple[PlanRequest, _Settings | _Key]:
+        """What is asked for, and its settings: as they came out before, or else what to keep them by."""
         preset_name, preset_json = self._preset(run)
-        sidecar_name = run.sidecar_name or f"{Path(run.pack_name).stem}.json"
-        return PlanRequest(
+        sidecar_name = (run.sidecar_name or f"{Path(run.pack_name).stem}.json") if run.sidecar else ""
+        profiles, global_negative = self._profiles.profiles(), self._global_negative()
+        key = (preset_name, preset_json, sidecar_name, run.sidecar, tuple(run.sets), global_negative)
+        known = self._read.get(key) if last_run is None else None
+        if known is not None and known.profiles is profiles:
+            preset, sidecar = known.preset, known.sidecar
+        else:
+            known = None
+            preset = parse_settings(preset_name, preset_json) if preset_name else None
+            sidecar = parse_settings(sidecar_name, run.sidecar) if run.sidecar else None
+        request = PlanRequest(
             pack=pack,
-            preset=parse_settings(preset_name, preset_json) if preset_name else None,
+            preset=preset,
             preset_name=preset_name,
-            sidecar=parse_settings(sidecar_name, run.sidecar) if run.sidecar else None,
-            sidecar_name=sidecar_name if run.sidecar else "",
+            sidecar=sidecar,
+            sidecar_name=sidecar_name,
             last_run=last_run,
-            profiles=self._profiles.profiles(),
-            global_negative=self._global_negative(),
+            profiles=profiles,
+            global_negative=global_negative,
             rows=run.rows,
-            sets=tuple(run.sets),
+            sets=key[4],
             count=run.count if run.HasField("count") else None,
             seed=run.seed if run.HasField("seed") else None,
             run_timeout=self._settings.run_timeout,
@@ -190,6 +230,17 @@ class Planner:
             wildcards=self._wildcard_files(run),
             axes=tuple(run.axes),
         )
+        return request, known or key
+
+    def _resolved(self, request: PlanRequest, known: _Settings | _Key) -> tuple[Resolver, Pipeline]:
+        """The settings of ``request``; kept, so that they are brought together once."""
+        if isinstance(known, tuple):
+            resolver = resolver_of(request, self._host.stages)
+            key, pipeline = known, resolver.resolve()
+            known = _Settings(request.preset, request.sidecar, request.profiles, resolver, pipeline)
+            if request.last_run is None:
+                self._read = {**dict([*self._read.items()][1 - SETTINGS_KEPT :]), key: known}
+        return known.resolver, known.pipeline
 
     def quick(self, run: pb.RunRequest) -> bool:
         """Whether :meth:`plan` takes less than a millisecond: a short request with no file to read (presets by
@@ -200,7 +251,7 @@ class Planner:
             and sum(map(len, texts)) <= QUICK
             and not any(sign in text for text in texts for sign in (b"__", b"randomization", b"matrix"))
             and b"{" not in run.pack
-            and not (self._data.profiles.is_dir() or self._data.wildcards.is_dir())
+            and not any(map(isdir, self._folders))
             and not self._host.listens("filter_jobs")
         )
 

@@ -120,8 +120,16 @@ class RunDesk:
         if not run.out_dir and self._planner.quick(run) and self._folder_is_fine():
             new = self._prepare_few(run, asked)  # here: to hand it to a thread and back takes longer
             if new is not None:
-                await asyncio.shield(self._adder.add_at_once(new))
-                return pb.SubmitRunResponse(**await self._answer(new, sampled=True))
+                added = self._adder.add_at_once(new)
+                answer = None
+                if new.plan.count == 1:  # made while the disk is at work, and behind the offers
+                    await asyncio.sleep(0)
+                    answer = pb.SubmitRunResponse(**await self._answer(new, sampled=True))
+                await asyncio.shield(added)
+                if answer is None:
+                    return pb.SubmitRunResponse(**await self._answer(new, sampled=True))
+                answer.summary.out_dir = new.row.folder  # which the writer made
+                return answer
         plan = partial(self._planner.plan, run, await last_run(self._core, run))
         queued = self._queue(plan, asked, run.out_dir, run.priority, confirmed=run.confirmed)
         return pb.SubmitRunResponse(**await asyncio.shield(queued))

@@ -30,6 +30,10 @@ class WildcardFolder:
         Raises UserError for a folder that cannot be listed or is far too large; asking for a content does for
         a file that cannot be read.
         """
+        if not os.path.lexists(self.root):  # as with most people; to walk costs more
+            with self._lock:
+                self._read.clear()
+            return {}
         found: dict[str, Path] = {}
         seen: set[tuple[int, int]] = set()
 

@@ -199,11 +199,15 @@ def prepare(
     rng: Random,
     randomizers: Mapping[str, type[Randomizer]] | None = None,
     memory: Mapping[Place, JsonValue] | None = None,
+    resolved: tuple[Resolver, Pipeline] | None = None,
 ) -> Prepared:
     """Everything of :func:`plan_run` that is one for all rows; no row is compiled. Raises as that does."""
     pack = request.pack
-    resolver = resolver_of(request, stages)
-    pipeline = resolver.resolve()
+    if resolved is None:
+        resolver = resolver_of(request, stages)
+        pipeline = resolver.resolve()
+    else:
+        resolver, pipeline = resolved
     images = pipeline.images_per_row if request.count is None else request.count
     if images < 1:
         raise UserError(f"--count {images}: must be 1 or more")
@@ -260,16 +264,18 @@ def plan_run(
     randomizers: Mapping[str, type[Randomizer]] | None = None,
     filter_jobs: FilterJobs | None = None,
     memory: Mapping[Place, JsonValue] | None = None,
+    resolved: tuple[Resolver, Pipeline] | None = None,
 ) -> Plan:
     """Plan a run. Depends on its arguments alone; ``rng`` gives one number, the plan seed. ``memory`` is what
-    randomizer strategies kept of earlier runs of this pack.
+    randomizer strategies kept of earlier runs of this pack. ``resolved``: what :func:`resolver_of` makes of the
+    request, and what that resolves without overrides, if they were made before; nothing in them is changed.
 
     With ``filter_jobs`` the jobs are made at once and handed over; without, they are made when asked for.
     Raises UserError for anything in the request that is wrong, PluginError when a stage plugin or a filter
     breaks its contract.
     """
     pack = request.pack
-    prepared = prepare(request, stages, rng=rng, randomizers=randomizers, memory=memory)
+    prepared = prepare(request, stages, rng=rng, randomizers=randomizers, memory=memory, resolved=resolved)
     pipeline, setups, maker = prepared.pipeline, prepared.setups, prepared.maker
     numbers = parse_rows(request.rows, len(pack.rows), pack.name)
     refuse_problems(pack, numbers)

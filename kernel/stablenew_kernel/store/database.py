@@ -68,6 +68,7 @@ class _Call:
     function: Callable[[sqlite3.Connection], Any]
     future: Future[Any] | asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop | None = None
+    patience: float = 0.0
     result: Any = None
     error: BaseException | None = None
 
@@ -117,16 +118,25 @@ class Database:
         self._writer.put(_Call(function, future))
         return future
 
-    def write_async(self, function: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+    def write_async(
+        self, function: Callable[[sqlite3.Connection], T], *, begin: bool = True, patience: float = 0.0
+    ) -> asyncio.Future[T]:
         """:meth:`write` for coroutines: call it on the running loop, await the result.
 
         The call is queued at once, before the first await, so order is kept. The loop is woken once a group,
-        not once a future.
+        not once a future. Unless ``begin``, the writer is not woken for it: call :meth:`begin` soon. Two
+        threads share one interpreter, so a caller with something to do in this very moment lets that go first.
+        ``patience``: seconds that the commit may wait, with the function's work done, for somebody else's; if
+        the group has only such calls, it waits for the shortest patience among them.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._writer.put(_Call(function, future, loop))
+        self._writer.put(_Call(function, future, loop, patience), begin=begin)
         return future
+
+    def begin(self) -> None:
+        """Let the writer begin with what was queued without waking it. Any other write does so, too."""
+        self._writer.begin()
 
     def read(self, function: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Run ``function`` on the reader thread, on one snapshot of what is committed. It cannot write.
@@ -159,8 +169,15 @@ class Database:
     def _run_writes(self, connection: sqlite3.Connection, calls: list[_Call]) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
+            patience = min(call.patience for call in calls)
+            alone = len(calls) == 1 and patience <= 0
             for call in calls:
-                self._run_one(connection, call, alone=len(calls) == 1)
+                self._run_one(connection, call, alone=alone)
+            if patience > 0 and len(calls) < MAX_GROUP:
+                more = self._writer.take(MAX_GROUP - len(calls), patience)
+                calls.extend(more)  # before they are run: whatever happens, they are told
+                for call in more:
+                    self._run_one(connection, call, alone=False)
             connection.execute("COMMIT")
         except (sqlite3.Error, _GroupLost) as error:
             if connection.in_transaction:
@@ -239,45 +256,65 @@ class _Worker:
         self._connection = connection
         self._run = run
         self._queue: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._held: list[_Call] = []
+        """Queued, but the thread is not to be woken for them."""
         self._lock = threading.Lock()
         self._closed = False
+        self._ending = False
         # A daemon only so that a kernel that dies of something else is not kept alive; close() joins it.
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
         self._thread.start()
 
-    def put(self, call: _Call) -> None:
+    def put(self, call: _Call, *, begin: bool = True) -> None:
         with self._lock:  # no call may land behind the None that ends the thread: it would never resolve
             if not self._closed:
-                self._queue.put(call)
+                self._held.append(call)
+                if begin:
+                    self._release()
                 return
         call.error = StoreError("the database is closed; the kernel is stopping")
         _resolve([call])
+
+    def begin(self) -> None:
+        with self._lock:
+            self._release()
+
+    def _release(self) -> None:
+        for call in self._held:
+            self._queue.put(call)
+        self._held.clear()
 
     def close(self) -> None:
         with self._lock:
             if not self._closed:
                 self._closed = True
+                self._release()
                 self._queue.put(None)
         if self._thread is not threading.current_thread():
             self._thread.join()
 
-    def _loop(self) -> None:
-        ending = False
-        while not ending:
-            calls: list[_Call] = []
-            call = self._queue.get()
+    def take(self, limit: int, timeout: float | None = None) -> list[_Call]:
+        """Wait for a call; return it and those behind it, ``limit`` at most. None after ``timeout`` seconds, or
+        when the thread is to end. On the thread."""
+        calls: list[_Call] = []
+        try:
+            call = self._queue.get(timeout=timeout)
             while True:
                 if call is None:
-                    ending = True
+                    self._ending = True
                     break
                 if call.loop is not None or call.future.set_running_or_notify_cancel():  # type: ignore[union-attr]
                     calls.append(call)
-                if len(calls) >= MAX_GROUP:
+                if len(calls) >= limit:
                     break
-                try:
-                    call = self._queue.get_nowait()
-                except queue.Empty:
-                    break
+                call = self._queue.get_nowait()
+        except queue.Empty:
+            pass
+        return calls
+
+    def _loop(self) -> None:
+        while not self._ending:
+            calls = self.take(MAX_GROUP)
             if calls:
                 try:
                     self._run(self._connection, calls)

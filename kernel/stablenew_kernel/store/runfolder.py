@@ -43,11 +43,11 @@ class RunFolder:
         """
         base = safe_name(name)
         try:
-            parent.mkdir(parents=True, exist_ok=True)
             for candidate in _candidates(base):
+                path = parent / candidate
                 with contextlib.suppress(FileExistsError):
-                    (parent / candidate).mkdir()
-                    return RunFolder(parent / candidate, run_id)
+                    path.mkdir(parents=True)  # the parent is there but for the first time
+                    return RunFolder(path, run_id)
         except OSError as error:
             raise os_error(error, parent / base) from error
         raise AssertionError("unreachable: the candidates never end")

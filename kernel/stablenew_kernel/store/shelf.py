@@ -7,6 +7,7 @@ No file is ever lost: what is deleted or replaced lies in the trash, and nothing
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ class Shelf:
         self.ending = ending
         self._trash = own.parent / "trash" / own.name
         self._shipped = shipped
+        self._folders = [str(folder) for folder in (own, *shipped)]
         self._lock = threading.Lock()
 
     def files(self) -> dict[str, Shelved]:
@@ -78,8 +80,9 @@ class Shelf:
 
     def beside(self, file_name: str) -> Path | None:
         """The file of this name that lies among them, the person's own first; None: there is none."""
-        folders = (self.own, *self._shipped)
-        return next((path for folder in folders if (path := folder / file_name).is_file()), None)
+        # As texts: a plan asks for it each time, and to put paths together takes longer than to look.
+        places = [os.path.join(folder, file_name) for folder in self._folders]
+        return next((Path(place) for place in places if os.path.isfile(place)), None)
 
     def read(self, file: Shelved) -> bytes:
         """Its content."""
@@ -148,7 +151,7 @@ class Shelf:
     # --- plumbing -------------------------------------------------------------------------------------------
 
     def _in(self, folder: Path) -> list[Path]:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             return []
         ending = self.ending.casefold()
         with self._saying(folder):

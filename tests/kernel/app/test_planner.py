@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from kernel_kit import Basics
@@ -17,6 +18,8 @@ from stablenew_api.jobs import JobSpec
 from stablenew_api.testing import host_of
 from stablenew_kernel.app import planning
 from stablenew_kernel.app.planning import Planner
+from stablenew_kernel.domain.pipeline import Resolver
+from stablenew_kernel.domain.profiles import ENDING
 from stablenew_kernel.domain.settings import Settings
 from stablenew_proto.v1 import kernel_pb2 as pb
 
@@ -81,6 +84,48 @@ def test_a_preset_that_cannot_be_read_is_named(places: tuple[Path, Path]) -> Non
     (own / "portrait.json").mkdir()
     with pytest.raises(UserError, match=r"preset .*portrait\.json: .*; check the file and its permissions"):
         steps_of(own, preset="portrait")
+
+
+def test_settings_are_read_once_and_anew_when_anything_of_them_changed(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, _ = places
+    made = 0
+    resolver_of = planning.resolver_of
+
+    def counted(*arguments: Any) -> Resolver:
+        nonlocal made
+        made += 1
+        return resolver_of(*arguments)
+
+    monkeypatch.setattr(planning, "resolver_of", counted)
+    ours = planner(own)
+
+    def planned(**request: Any) -> tuple[object, int]:
+        before = made
+        [job] = ours.plan(pb.RunRequest(pack_name="p.txt", pack=b"a house", seed=1, **request)).jobs
+        fresh = planner(own).plan(pb.RunRequest(pack_name="p.txt", pack=b"a house", seed=1, **request))
+        assert [job] == list(fresh.jobs), "not what a planner makes that has kept nothing"
+        return job.spec.stages[0].config["steps"], made - before - 1
+
+    write_preset(own, "portrait", 3)
+    assert planned(preset="portrait") == (3, 1)
+    assert planned(preset="portrait") == (3, 0)
+    assert planned(preset="portrait", sets=["txt2img.steps=4"]) == (4, 1)
+    assert planned(preset="portrait", sidecar=b'{"txt2img": {"steps": 5}}') == (5, 1)
+    assert planned(preset="portrait") == (3, 0)
+    write_preset(own, "portrait", 6)
+    assert planned(preset="portrait") == (6, 1)
+    (own / "global_negative.txt").write_text("blurry", encoding="utf-8")
+    asks = ["pipeline.apply_global_negative_txt2img=true"]
+    assert planned(preset="portrait", sets=asks) == (6, 1)
+    (own / "global_negative.txt").write_text("grey", encoding="utf-8")
+    assert planned(preset="portrait", sets=asks) == (6, 1)
+    profile = own.parent / "profiles"
+    profile.mkdir()
+    assert planned(preset="portrait", sets=asks) == (6, 0)
+    (profile / f"m{ENDING}").write_text('{"model": "m"}', encoding="utf-8")
+    assert planned(preset="portrait", sets=asks) == (6, 1)
 
 
 class Raising:

@@ -9,11 +9,12 @@ from typing import Any
 
 import grpc
 import pytest
-from kernel_kit import eventually, held_commits, kernel_on, key_of, run
+from kernel_kit import DEADLINE, eventually, held_commits, kernel_on, key_of, run
 
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import PluginError
-from stablenew_kernel.app import adding
+from stablenew_api.leases import LeaseState, Outcome
+from stablenew_kernel.app import adding, dispatcher
 from stablenew_kernel.store import jobs, meta, runs
 from stablenew_proto.v1 import kernel_pb2 as pb
 
@@ -142,6 +143,36 @@ def test_a_few_jobs_are_offered_while_they_are_written_and_a_client_may_hang_up(
             ended = await house.ended(found.run_id)
             assert ended.done == 2
             assert images_in(ended) == ended.done
+            await house.recount()
+
+    run(main)
+
+
+def test_where_jobs_take_no_time_run_and_results_are_one_commit(
+    data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to whoever submitted comes after that commit, as ever."""
+    for module in (adding, dispatcher):
+        monkeypatch.setattr(module, "LEASES_WAIT", DEADLINE)
+
+    async def main() -> None:
+        async with kernel_on(data) as house:
+            data.outputs.mkdir(parents=True, exist_ok=True)
+            agent = await house.agent(slots=2)
+            await house.kernel.dispatcher.settled()
+            first = await house.submit(1)  # nobody knows yet how long they take: answered at once
+            [offer] = await agent.offered(1)
+            await agent.tell((key_of(offer.lease), quick := Outcome(LeaseState.SUCCEEDED, run_time=0.0001)))
+            await house.ended(first)
+            before = house.database.commits
+            call = house.client.SubmitRun(pb.SubmitRunRequest(run=house.request(2)))
+            offers = await agent.offered(3)
+            assert house.database.commits == before
+            assert not call.done(), "answered before the commit"
+            await agent.tell(*[(key_of(offer.lease), quick) for offer in offers[1:]])
+            run_id = (await call).run_id
+            assert house.database.commits == before + 1
+            assert (await house.ended(run_id)).done == 2
             await house.recount()
 
     run(main)
