@@ -145,16 +145,24 @@ class Cluster:
         folder: str | os.PathLike[str] | None = None,
         agent_module: str = "stablenew_agent.main",
         agent_options: Sequence[str] = (),
+        options_by_agent: Sequence[Sequence[str]] = (),
         far: bool = False,
     ) -> None:
-        """``far``: the agents are not told that the kernel is on their machine."""
+        """``agent_options`` are for all agents, ``options_by_agent`` for one each. ``far``: the agents are not
+        told that the kernel is on their machine."""
         self.data = DataFolder(Path(tempfile.mkdtemp(prefix="stablenew-bench-", dir=folder)))
         self._count, self._slots = agents, slots
         self._agent_module, self._agent_options, self._far = agent_module, agent_options, far
+        self._options_by_agent = options_by_agent
         self._kernel: subprocess.Popen[bytes] | None = None
         self._agents: list[subprocess.Popen[bytes]] = []
         self._client: KernelClient | None = None
         self.kernel_pid = 0
+
+    @property
+    def agent_pids(self) -> list[int]:
+        """Process ids of the agents."""
+        return [process.pid for process in self._agents]
 
     @property
     def client(self) -> KernelClient:
@@ -201,13 +209,14 @@ class Cluster:
         self._client = KernelClient.connect(self.data)
         for number in range(self._count):
             name = f"agent{number}"
+            own = self._options_by_agent[number] if self._options_by_agent else ()
             with self._log(name).open("wb") as log:
                 command = [sys.executable, "-m", self._agent_module, "--data", root, "--name", name]
                 if self._far:
                     command += ["--kernel", answer["address"]]
                 self._agents.append(
                     subprocess.Popen(
-                        [*command, "--slots", str(self._slots), *self._agent_options],
+                        [*command, "--slots", str(self._slots), *self._agent_options, *own],
                         stdout=log,
                         stderr=log,
                         stdin=subprocess.DEVNULL,

@@ -31,7 +31,16 @@ from stablenew_agent.backoff import Backoff, give_up
 from stablenew_agent.dial import Link, LinkEnd
 from stablenew_agent.identity import Identity
 from stablenew_agent.outbox import Outbox
-from stablenew_agent.pool import Inventory, Job, StageFiles, StepReport, WorkerPool, WorkerResult, WorkerSetup
+from stablenew_agent.pool import (
+    JOBS_A_WORKER,
+    Inventory,
+    Job,
+    StageFiles,
+    StepReport,
+    WorkerPool,
+    WorkerResult,
+    WorkerSetup,
+)
 from stablenew_agent.telemetry import Telemetry, host_name, operating_system
 from stablenew_agent.transfer import NotThere, Transfer, TransferError
 from stablenew_api.backend import BackendIdentity, Capabilities
@@ -102,7 +111,9 @@ class Agent:
         shutil.rmtree(self._staging, ignore_errors=True)
         self._staging.mkdir(parents=True, exist_ok=True)
         facts = outbox.load()
-        self._session = s.AgentSession(options.slots, MAX_PREFETCH, facts, next_fact_id=outbox.next_fact_id)
+        self._session = s.AgentSession(
+            options.slots, MAX_PREFETCH, facts, outbox.next_fact_id, ahead=options.slots * (JOBS_A_WORKER - 1)
+        )
         self._messages: dict[int, pb.Fact] = {fact.fact_id: wire.fact_to_proto(fact) for fact in facts}
         self._pool = WorkerPool(options.slots, options.setup, self)
         self._transfer = Transfer(options.address, rng, options.shared)
@@ -347,6 +358,8 @@ class Agent:
                 self._forget(up_to)
             case s.CancelJob(lease, grace, reason):
                 self._cancel(lease, grace, reason)
+            case s.TakeBack(lease):
+                self._take_back(lease)
             case s.DropJob(lease, why):
                 self._drop(lease, why)
             case s.SendHello(epoch, held):
@@ -467,7 +480,7 @@ class Agent:
             self._run(offer, paths)
 
     def started(self, lease: LeaseKey) -> None:
-        """A worker has the job."""
+        """A worker has begun with the job."""
         self._feed(s.Started(lease))
 
     def progressed(self, lease: LeaseKey, report: StepReport) -> None:
@@ -563,6 +576,13 @@ class Agent:
             self._loop.call_later(grace, busy.cancel)
         else:
             busy.cancel()
+
+    def _take_back(self, lease: LeaseKey) -> None:
+        busy = self._busy.get(lease)
+        if busy is None:
+            self._pool.take_back(lease)
+        elif lease not in self._files:
+            busy.cancel()  # its inputs are still being fetched
 
     def _drop(self, lease: LeaseKey, why: str) -> None:
         log.info("dropping a job: %s", why, extra={"job_id": lease.job_id, "attempt": lease.attempt})

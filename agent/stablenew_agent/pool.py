@@ -3,11 +3,19 @@
 Everything runs on the agent's loop; nothing here waits. A job is given to :meth:`WorkerPool.run` and comes back
 once, through ``PoolEvents.ended``, unless it was dropped.
 
+A worker gets a second job ahead, which it holds *ready* until the first one lets go of the device; so the
+device does not wait for us, and the first one finishes beside the second one. What is ready has not started: it
+can be taken back, and outlives its worker.
+
 Races, and who wins:
 
 * A cancel crosses the job's ``done`` line: the line wins, since it tells what happened.
 * A worker dies after it wrote ``done``: a death counts only once its output was read to the end.
 * The grace time of a cancel ends while the result is in the pipe: the same; the result wins if it was written.
+* A job is taken back while it starts: the worker alone knows, and answers with ``done`` or ``started``.
+* A worker dies with two jobs that had started. If we killed it because of one, the other one runs again in the
+  next worker. If it died by itself, nobody knows because of which: both run again, each with a worker to
+  itself; whose worker dies again has failed.
 """
 
 from __future__ import annotations
@@ -31,11 +39,21 @@ from stablenew_client.wire import shorten_detail
 
 log = logging.getLogger(__name__)
 
+JOBS_A_WORKER = 2
+"""One that has the device, and one that is ready for it or finishes. More would only hold more images."""
+
 TIMEOUT_GRACE = 5.0
 """Seconds between asking a worker that used up its run_timeout to stop, and killing it."""
 
+DROP_GRACE = 5.0
+"""Seconds that a job which nobody wants any more gets to stop, when its worker has another job, too."""
+
 ANNOUNCE_AFTER = 0.05
 """Seconds after which a job that said nothing yet is announced as running: no-op jobs never are."""
+
+MOVE_AFTER = 0.05
+"""Seconds that a job waits behind a running one before it is moved to a worker that has none: jobs that take no
+time are not moved about."""
 
 RESTART_DELAYS = (0.5, 30.0)
 """Seconds before a worker that ended before it was ready is started again: first, and at most (doubling)."""
@@ -101,16 +119,32 @@ class Job:
     resume: Mapping[str, JsonValue] | None = None
     """Where to go on: ``stages`` that are done, paths of their ``images``, their ``report``."""
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    started: bool = False
+    """Its worker has begun with it. Until then it is held ready there, or waits here."""
     announced: bool = False
+    returning: bool = False
+    """We asked the worker to have it back if it has not started; the answer is under way."""
+    moving: bool = False
+    """And that was for another worker of ours."""
     cancel_reason: str | None = None
     timed_out: bool = False
-    killed: bool = False
+    dropped: bool = False
+    """Nobody wants to hear of it any more."""
+    blamed: bool = False
+    """Its worker is killed because of it."""
+    alone: bool = False
+    """Its worker died, perhaps because of it: it gets one to itself."""
 
     def stop_timers(self) -> None:
         """The job is over."""
         for timer in self.timers:
             timer.cancel()
         self.timers.clear()
+
+    def begin_again(self) -> None:
+        """Its worker is gone, through no fault of its own: it waits once more."""
+        self.stop_timers()
+        self.started = self.announced = self.returning = self.moving = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +209,7 @@ class PoolEvents(Protocol):
     """Who hears what happens. All calls are on the loop."""
 
     def started(self, lease: LeaseKey) -> None:
-        """A worker has the job."""
+        """A worker has begun with the job. Said again if it has to begin anew."""
 
     def progressed(self, lease: LeaseKey, report: StepReport) -> None:
         """A job moved on."""
@@ -210,36 +244,42 @@ class WorkerPool:
             slot.spawn()
 
     def run(self, job: Job) -> None:
-        """Run ``job`` as soon as a worker is free."""
-        for slot in self._slots:
-            if slot.free:
-                slot.give(job)
-                return
+        """Run ``job`` as soon as a worker can; one that is busy may hold it ready meanwhile."""
         self._waiting.append(job)
+        self._hand_out()
 
     def cancel(self, lease: LeaseKey, grace: float, reason: str) -> None:
         """Ask the worker to stop, kill it after ``grace`` seconds. A lease that is not here is left alone: its
         end has been told already. Repeats are harmless."""
-        for job in self._waiting:
-            if job.lease == lease:
-                self._waiting.remove(job)
-                self._events.ended(lease, WorkerResult(LeaseState.CANCELLED))
-                return
-        for slot in self._slots:
-            if slot.job is not None and slot.job.lease == lease:
-                slot.ask_to_stop(slot.job, grace, reason)
+        if self._forget_waiting(lease):
+            self._events.ended(lease, WorkerResult(LeaseState.CANCELLED))
+        for slot, job in self._held(lease):
+            slot.ask_to_stop(job, grace, reason)
+
+    def take_back(self, lease: LeaseKey) -> None:
+        """End the job as CANCELLED if it has not started. A lease that is not here is left alone."""
+        if self._forget_waiting(lease):
+            self._events.ended(lease, WorkerResult(LeaseState.CANCELLED))
+        for slot, job in self._held(lease):
+            slot.take_back(job)
 
     def drop(self, lease: LeaseKey) -> None:
-        """Forget the lease and kill its worker, at once and without a word."""
+        """Forget the lease without a word, and stop its job: at once, unless its worker has another one."""
+        self._forget_waiting(lease)
+        for slot, job in self._held(lease):
+            slot.drop(job)
+
+    def _forget_waiting(self, lease: LeaseKey) -> bool:
         for job in self._waiting:
             if job.lease == lease:
                 self._waiting.remove(job)
-                return
-        for slot in self._slots:
-            if slot.job is not None and slot.job.lease == lease:
-                slot.job.stop_timers()
-                slot.job = None
-                slot.kill()
+                return True
+        return False
+
+    def _held(self, lease: LeaseKey) -> list[tuple[_Slot, Job]]:
+        return [
+            (slot, job) for slot in self._slots for job in slot.jobs if job.lease == lease and not job.dropped
+        ]
 
     def watch(self, previews: bool) -> None:
         """Whether somebody looks at previews."""
@@ -277,17 +317,38 @@ class WorkerPool:
         """Process ids of the workers that live."""
         return [slot.child.pid for slot in self._slots if slot.child is not None]
 
-    def _next(self, slot: _Slot) -> None:
-        if self._waiting and slot.free:
+    def _hand_out(self) -> None:
+        """Give the jobs that wait to workers, in their order: to one that has none, else to one that can hold
+        it ready."""
+        while self._waiting:
+            job = self._waiting[0]
+            slot = min(
+                (slot for slot in self._slots if slot.takes(job)), key=lambda slot: len(slot.jobs), default=None
+            )
+            if slot is None:
+                return
             slot.give(self._waiting.popleft())
+        idle = sum(slot.available and not slot.jobs for slot in self._slots)
+        if idle and len(self._slots) > 1:
+            self._level(idle)
+
+    def _level(self, idle: int) -> None:
+        """Get jobs back that are ready behind others, for workers that have nothing to do."""
+        idle -= sum(job.moving for slot in self._slots for job in slot.jobs)
+        for slot in self._slots:
+            for job in slot.jobs[1:]:
+                if idle > 0 and not job.started and not job.returning:
+                    slot.move_later(job)
+                    idle -= 1
 
 
 class _Slot:
-    """One worker after the other, one job after the other."""
+    """One worker after the other, and its jobs."""
 
     def __init__(self, index: int, setup: WorkerSetup, pool: WorkerPool) -> None:
         self.index = index
-        self.job: Job | None = None
+        self.jobs: list[Job] = []
+        """In the order in which they were given: the first has started."""
         self.child: _Child | None = None
         self.described = False
         self.problem = ""
@@ -302,10 +363,18 @@ class _Slot:
         self._spawning: asyncio.Task[None] | None = None
 
     @property
-    def free(self) -> bool:
-        """Whether it can take a job now. A backend that does not answer gets jobs all the same: they fail for a
+    def available(self) -> bool:
+        """Whether its worker takes jobs. A backend that does not answer gets jobs all the same: they fail for a
         reason people can read, and the kernel stops sending once our report says unhealthy."""
-        return self.job is None and self.child is not None and self.child.loaded and not self.child.doomed
+        return self.child is not None and self.child.loaded and not self.child.doomed
+
+    def takes(self, job: Job) -> bool:
+        """Whether it can take the job now."""
+        if not self.available:
+            return False
+        if job.alone or any(other.alone for other in self.jobs):
+            return not self.jobs
+        return len(self.jobs) < JOBS_A_WORKER
 
     # --- the process ---------------------------------------------------------------------------------------
 
@@ -349,11 +418,11 @@ class _Slot:
         self._closing = True
         if self._retry is not None:
             self._retry.cancel()
-        busy, self.job = self.job, None
-        if busy is not None:
-            busy.stop_timers()
+        busy, self.jobs = self.jobs, []
+        for job in busy:
+            job.stop_timers()
         if self.child is not None:
-            if busy is None and self.child.loaded:
+            if not busy and self.child.loaded:
                 self.child.write(_line({"op": "stop"}))
             else:
                 self.child.close()
@@ -369,21 +438,45 @@ class _Slot:
         """The worker is gone, and all it wrote was read."""
         self.child = None
         self.described = False
-        job, self.job = self.job, None
+        jobs, self.jobs = self.jobs, []
         if self._closing:
             self.gone.set()
             return
         if child.loaded or child.doomed:
             self._failed_starts = 0
-            if job is None and not child.doomed:
+            if not jobs and not child.doomed:
                 log.warning("worker %d ended by itself (%s); starting another", self.index, _exit(code))
             self.spawn()
         else:
             last = next((line for line in reversed(stderr.splitlines()) if line.strip()), "")
             self._ended_early(last or f"a worker process ends while it starts ({_exit(code)})")
-        if job is not None:
+        self._settle(jobs, code, stderr)
+
+    def _settle(self, jobs: Sequence[Job], code: int | None, stderr: str) -> None:
+        """The worker died with these: some go back to those that wait, the others are over."""
+        started = [job for job in jobs if job.started]
+        blamed = any(job.blamed for job in jobs)
+        again: list[Job] = []
+        over: list[Job] = []
+        for job in jobs:
             job.stop_timers()
+            if job.dropped:
+                continue
+            if job.blamed or job.cancel_reason is not None:
+                over.append(job)
+            elif not job.started or blamed:
+                again.append(job)
+            elif len(started) > 1:
+                job.alone = True
+                again.append(job)
+            else:
+                over.append(job)
+        for job in again:
+            job.begin_again()
+        self._pool._waiting.extendleft(reversed(again))
+        for job in over:
             self._pool._events.ended(job.lease, _death(job, code, stderr))
+        self._pool._hand_out()
 
     def _ended_early(self, problem: str) -> None:
         first, longest = RESTART_DELAYS
@@ -401,10 +494,9 @@ class _Slot:
     # --- jobs ----------------------------------------------------------------------------------------------
 
     def give(self, job: Job) -> None:
-        """Write ``job`` to the worker. From here on it cannot be taken back, only cancelled."""
+        """Write ``job`` to the worker. If that has another one, it holds this one ready."""
         child = self.child
         assert child is not None
-        self.job = job
         lease = job.lease
         # The spec is spliced in as it is: reading it here would cost more than all the rest. A raw line break
         # in JSON can only be white space between tokens.
@@ -420,35 +512,81 @@ class _Slot:
             }
         )
         child.write(b'%s,"spec":%s}\n' % (head[:-1].encode("ascii"), spec))
+        self.jobs.append(job)
+        if len(self.jobs) == 1:
+            self._begun(job)
+
+    def _begun(self, job: Job) -> None:
+        """The worker has begun with it."""
+        job.returning = job.moving = False
+        if job.started:
+            return
+        job.started = True
         loop = asyncio.get_running_loop()
-        job.timers = [
-            loop.call_later(ANNOUNCE_AFTER, self._announce, job),
-            loop.call_later(job.run_timeout, self._timed_out, job),
-        ]
-        self._pool._events.started(lease)
+        job.timers.append(loop.call_later(ANNOUNCE_AFTER, self._announce, job))
+        job.timers.append(loop.call_later(job.run_timeout, self._timed_out, job))
+        if not job.dropped:
+            self._pool._events.started(job.lease)
 
     def _announce(self, job: Job) -> None:
-        if self.job is job and not job.announced:
+        if job in self.jobs and not job.announced and not job.dropped:
             job.announced = True
             self._pool._events.progressed(job.lease, StepReport("", 0, 0, 0, 0, 0.0, -1.0))
 
     def _timed_out(self, job: Job) -> None:
-        if self.job is job and job.cancel_reason is None:
+        if job in self.jobs and job.cancel_reason is None:
             job.timed_out = True
             self.ask_to_stop(job, TIMEOUT_GRACE, "run_timeout")
 
     def ask_to_stop(self, job: Job, grace: float, reason: str) -> None:
         """Ask, and kill after ``grace`` seconds."""
-        if job.cancel_reason is not None or self.child is None:
+        if job.cancel_reason is not None:
             return
         job.cancel_reason = reason
-        self.child.write(_line({"op": "cancel", "job": job.lease.job_id, "attempt": job.lease.attempt}))
+        self._say("cancel", job)
         job.timers.append(asyncio.get_running_loop().call_later(max(0.0, grace), self._out_of_grace, job))
 
+    def take_back(self, job: Job) -> None:
+        """Ask for it back, if it has not started."""
+        if not job.started:
+            job.moving = False  # whoever asks now wants its end
+            if not job.returning:
+                job.returning = True
+                self._say("take_back", job)
+
+    def move_later(self, job: Job) -> None:
+        """Ask for it back for another worker, if it still waits here in a moment."""
+        job.moving = True
+        job.timers.append(asyncio.get_running_loop().call_later(MOVE_AFTER, self._move, job))
+
+    def _move(self, job: Job) -> None:
+        if job not in self.jobs or not job.moving or job.returning:
+            return
+        if any(slot.available and not slot.jobs for slot in self._pool._slots):
+            job.returning = True
+            self._say("take_back", job)
+        else:
+            job.moving = False
+
+    def drop(self, job: Job) -> None:
+        """Stop it, and say nothing more about it."""
+        job.dropped = True
+        if len(self.jobs) > 1:
+            # The other one has done nothing wrong.
+            self.ask_to_stop(job, DROP_GRACE, "dropped")
+        else:
+            job.stop_timers()
+            job.blamed = True
+            self.kill()
+
+    def _say(self, op: str, job: Job) -> None:
+        if self.child is not None:
+            self.child.write(_line({"op": op, "job": job.lease.job_id, "attempt": job.lease.attempt}))
+
     def _out_of_grace(self, job: Job) -> None:
-        if self.job is job:
+        if job in self.jobs:
             log.warning("worker %d did not stop in its grace time and is killed", self.index)
-            job.killed = True
+            job.blamed = True
             self.kill()
 
     # --- lines from the worker -----------------------------------------------------------------------------
@@ -464,36 +602,61 @@ class _Slot:
             self._progress(message)
         elif op == "stage":
             self._stage(message)
+        elif op == "started":
+            if (job := self._job_of(message)) is not None:
+                self._begun(job)
         elif op in ("ready", "unready"):
             self._described(message)
         else:
             raise ValueError(f"unknown line {op!r}")
 
-    def _done(self, message: Mapping[str, Any]) -> None:
-        job = self.job
-        if job is None or (message["job"], message["attempt"]) != (job.lease.job_id, job.lease.attempt):
-            return  # dropped while the line was on its way
-        result = _result(job, message)
-        job.stop_timers()
-        self.job = None
-        if message["model"]:
-            self._pool.loaded_model = message["model"]
-        # The next job goes out before anybody looks at this one's result: the GPU shall not wait for an upload.
-        self._pool._next(self)
-        self._pool._events.ended(job.lease, result)
+    def _job_of(self, message: Mapping[str, Any]) -> Job | None:
+        """None: over, and its last line crossed ours."""
+        job_id, attempt = message["job"], message["attempt"]
+        for job in self.jobs:
+            if job.lease.job_id == job_id and job.lease.attempt == attempt:
+                return job
+        return None
 
     def _stage(self, message: Mapping[str, Any]) -> None:
-        job = self.job
-        if job is None or (message["job"], message["attempt"]) != (job.lease.job_id, job.lease.attempt):
-            return  # dropped while the line was on its way
+        job = self._job_of(message)
+        if job is None or job.dropped:
+            return
+        self._begun(job)
         job.announced = True
         report = message["report"].encode("utf-8")
         self._pool._events.stage_made(job.lease, StageFiles(message["stages"], _files(message), report))
 
-    def _progress(self, message: Mapping[str, Any]) -> None:
-        job = self.job
+    def _done(self, message: Mapping[str, Any]) -> None:
+        job = self._job_of(message)
         if job is None:
             return
+        result = _result(job, message)
+        job.stop_timers()
+        self.jobs.remove(job)
+        # The worker goes on to the one that was ready. It says so itself only if we could not know.
+        if self.jobs and not self.jobs[0].returning:
+            self._begun(self.jobs[0])
+        if message["model"]:
+            self._pool.loaded_model = message["model"]
+        if job.moving and not job.started and job.cancel_reason is None:
+            job.begin_again()
+            self._pool._waiting.appendleft(job)
+            self._pool._hand_out()
+            return
+        # The next job goes out before anybody looks at this one's result: the GPU shall not wait for an upload.
+        self._pool._hand_out()
+        if job.dropped:
+            for file in result.files:
+                file.path.unlink(missing_ok=True)
+        else:
+            self._pool._events.ended(job.lease, result)
+
+    def _progress(self, message: Mapping[str, Any]) -> None:
+        job = self._job_of(message)
+        if job is None or job.dropped:
+            return
+        self._begun(job)
         job.announced = True
         preview = message.get("preview")
         self._pool._events.progressed(
@@ -532,7 +695,7 @@ class _Slot:
             asyncio.get_running_loop().call_later(delay, self._ask_again, self.child)
         self._set_problem(problem)
         self._pool._events.described(inventory)
-        self._pool._next(self)
+        self._pool._hand_out()
 
     def _ask_again(self, child: _Child) -> None:
         if self.child is child:

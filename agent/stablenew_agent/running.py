@@ -15,12 +15,13 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
 from stablenew_agent import encode
 from stablenew_agent.keeping import StageKeeper
+from stablenew_agent.turns import EventToken
 from stablenew_api.backend import (
     Backend,
     BackendIdentity,
@@ -28,6 +29,7 @@ from stablenew_api.backend import (
     DetailRequest,
     GenerationResult,
     Img2ImgRequest,
+    Progress,
     Txt2ImgRequest,
     UpscaleRequest,
     WorkflowRequest,
@@ -37,12 +39,10 @@ from stablenew_api.errors import Cancelled, StageFailure
 from stablenew_api.faults import crash_point
 from stablenew_api.images import pixel_sha256
 from stablenew_api.jobs import FailureKind, JsonValue, canonical_json
-from stablenew_api.stage import Stage, StageImage
+from stablenew_api.stage import Phase, Stage, StageImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from stablenew_api.backend import Progress
 
 PROGRESS_INTERVAL = 0.05
 """Seconds between two progress lines of a job: 20 a second is smoother than anybody can see."""
@@ -58,48 +58,77 @@ _KINDS = frozenset(str(kind) for kind in FailureKind)
 Emit = Callable[[Mapping[str, JsonValue]], None]
 """Sends one line to the agent."""
 
+_R = TypeVar("_R", contravariant=True)
 
-class EventToken(CancelToken):
-    """Set by the thread that reads the agent's lines."""
 
-    def __init__(self) -> None:
-        self._event = threading.Event()
+class _Call(Protocol[_R]):
+    def __call__(self, request: _R, progress: Progress, cancel: CancelToken, /) -> GenerationResult: ...
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether the job was cancelled."""
-        return self._event.is_set()
 
-    def wait(self, seconds: float) -> bool:
-        """Sleep, waking on cancel."""
-        return self._event.wait(max(0.0, seconds))
+class Device(Protocol):
+    """What a job asks before and after its calls of the backend. Thread-safe."""
 
-    def cancel(self) -> None:
-        """Cancel. From any thread."""
-        self._event.set()
+    def take(self) -> None:
+        """Have the device. Raises Cancelled if the job is cancelled while it waits."""
+
+    def release(self) -> None:
+        """The device is not needed for now: the next job may have it. Harmless if it was not taken."""
+
+
+class Received(Progress):
+    """The progress of a backend call, and who lets go of the device when the backend has no more need of it."""
+
+    def __init__(self, told: Progress, release: Callable[[], None]) -> None:
+        self._told, self._release = told, release
+
+    def __call__(self, step: int, steps: int, preview: Image | None = None) -> None:
+        """After each sampling step."""
+        self._told(step, steps, preview)
+
+    def wants_preview(self) -> bool:
+        """Whether somebody looks."""
+        return self._told.wants_preview()
+
+    def received(self) -> None:
+        """The device has nothing more to do for this call."""
+        self._told.received()
+        self._release()
 
 
 class Recorder(Backend):
-    """The backend as stages see it: passes every call on and notes peak VRAM and the model last used."""
+    """The backend as the stages of one job see it: passes every call on, has the device for it, and notes peak
+    VRAM and the model last used."""
 
     name, version, title = "recorder", "1", "Recorder"
 
-    def __init__(self, inner: Backend) -> None:
+    def __init__(self, inner: Backend, device: Device) -> None:
         super().__init__(inner.config)
         self.offers = inner.offers  # type: ignore[misc]  # a constant of the class that it stands for
         self._inner = inner
+        self._device = device
+        self.last = False
+        """Whether no later stage needs the backend: a call then lets go of the device when it can."""
         self.peak_vram = 0
         self.model = ""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def _note(self, model: str, result: GenerationResult) -> GenerationResult:
+    def _call(self, call: _Call[_R], request: _R, progress: Progress, cancel: CancelToken) -> GenerationResult:
+        self._device.take()
+        try:
+            result = call(request, Received(progress, self._release), cancel)
+        finally:
+            self._release()
         self.peak_vram = max(self.peak_vram, result.peak_vram_bytes)
-        used = model or result.info.get("Model")
+        used = getattr(request, "model", "") or result.info.get("Model")
         if isinstance(used, str) and used:
             self.model = used
         return result
+
+    def _release(self) -> None:
+        if self.last:
+            self._device.release()
 
     def identify(self) -> BackendIdentity:
         """Who answers."""
@@ -111,23 +140,23 @@ class Recorder(Backend):
 
     def txt2img(self, request: Txt2ImgRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
         """Make an image from a prompt."""
-        return self._note(request.model, self._inner.txt2img(request, progress, cancel))
+        return self._call(self._inner.txt2img, request, progress, cancel)
 
     def img2img(self, request: Img2ImgRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
         """Make an image from another one."""
-        return self._note(request.model, self._inner.img2img(request, progress, cancel))
+        return self._call(self._inner.img2img, request, progress, cancel)
 
     def upscale(self, request: UpscaleRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
         """Enlarge an image."""
-        return self._note("", self._inner.upscale(request, progress, cancel))
+        return self._call(self._inner.upscale, request, progress, cancel)
 
     def detail(self, request: DetailRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
         """Find and redraw."""
-        return self._note(request.model, self._inner.detail(request, progress, cancel))
+        return self._call(self._inner.detail, request, progress, cancel)
 
     def workflow(self, request: WorkflowRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
         """Run a workflow."""
-        return self._note(request.model, self._inner.workflow(request, progress, cancel))
+        return self._call(self._inner.workflow, request, progress, cancel)
 
     def interrupt(self) -> None:
         """Stop the call that runs."""
@@ -166,8 +195,9 @@ class Context:
 class Reporter:
     """Turns the steps of a job into progress lines, not too many of them."""
 
-    def __init__(self, emit: Emit, watched: threading.Event, stage_count: int) -> None:
+    def __init__(self, emit: Emit, watched: threading.Event, job: str, attempt: int, stage_count: int) -> None:
         self._emit = emit
+        self._job, self._attempt = job, attempt
         self._watched = watched
         self._count = max(1, stage_count)
         self._begun = time.monotonic()
@@ -191,6 +221,8 @@ class Reporter:
         eta = (now - self._begun) * (1 - fraction) / fraction if fraction > 0.02 else -1.0
         line: dict[str, JsonValue] = {
             "op": "progress",
+            "job": self._job,
+            "attempt": self._attempt,
             "stage": self.stage,
             "index": self.index,
             "count": self._count,
@@ -206,7 +238,7 @@ class Reporter:
 
 
 class JobRunner:
-    """Runs jobs one after the other with one backend."""
+    """Runs jobs with one backend, from as many threads as there are."""
 
     def __init__(
         self,
@@ -221,22 +253,23 @@ class JobRunner:
         """``keep_after``: see :class:`~stablenew_agent.keeping.StageKeeper`."""
         self._keep_after = keep_after
         self._stages = stages
-        self._backend = Recorder(backend)
+        self._backend = backend
         self._identity = identity
         self._version = version
         self._emit = emit
         self._watched = watched
         self._configs: dict[tuple[str, str], Any] = {}
+        self._configs_lock = threading.Lock()
 
-    def run(self, job: Mapping[str, Any], cancel: EventToken) -> dict[str, JsonValue]:
-        """Run ``job`` (a ``job`` line of the agent) and return its ``done`` line."""
+    def run(self, job: Mapping[str, Any], cancel: EventToken, device: Device) -> dict[str, JsonValue]:
+        """Run ``job`` (a ``job`` line of the agent) and return its ``done`` line. It begins with the device,
+        and may end with it."""
         begun = time.perf_counter()
-        backend = self._backend
-        backend.peak_vram = 0
+        backend = Recorder(self._backend, device)
         done: dict[str, JsonValue]
         keeper = StageKeeper(job, self._emit, self._identity, self._keep_after)
         try:
-            done = self._succeed(job, cancel, keeper)
+            done = self._succeed(job, cancel, backend, device, keeper)
             keeper.discard()
         except BaseException as error:
             keeper.settle()
@@ -249,15 +282,26 @@ class JobRunner:
         done["model"] = backend.model
         return done
 
-    def _succeed(self, job: Mapping[str, Any], cancel: EventToken, keeper: StageKeeper) -> dict[str, JsonValue]:
+    def _succeed(
+        self,
+        job: Mapping[str, Any],
+        cancel: EventToken,
+        backend: Recorder,
+        device: Device,
+        keeper: StageKeeper,
+    ) -> dict[str, JsonValue]:
         specs = job["spec"]["stages"]
-        reporter = Reporter(self._emit, self._watched, len(specs))
+        reporter = Reporter(self._emit, self._watched, job["job"], job["attempt"], len(specs))
         images: Sequence[StageImage]
         images, reports = keeper.begin() or ([_load(path) for path in job["inputs"]], [])
+        last = self._last_on_device(specs)
+        if last < len(reports):
+            device.release()
         for index, spec in enumerate(specs[len(reports) :], len(reports)):
             cancel.raise_if_cancelled()
             name = spec["name"]
             reporter.stage, reporter.index = name, index
+            backend.last = index >= last
             stage = self._stages.get(name)
             if stage is None:
                 raise StageFailure(
@@ -266,7 +310,9 @@ class JobRunner:
                 )
             config = self._config(name, stage, spec["config"])
             begun = time.perf_counter()
-            images = stage().run(Context(spec, self._backend, cancel, reporter), config, images)
+            images = stage().run(Context(spec, backend, cancel, reporter), config, images)
+            if index == last and (images or index + 1 < len(specs)):
+                device.release()
             reports.append(
                 {
                     "name": name,
@@ -280,9 +326,9 @@ class JobRunner:
         seed = str(specs[0]["seed"]) if specs else ""
         files = [_save(image, number, job["out"], seed) for number, image in enumerate(images, 1)]
         identity = self._identity()
-        backend = {"name": identity.name, "version": identity.version, "stand_in": identity.stand_in}
+        who = {"name": identity.name, "version": identity.version, "stand_in": identity.stand_in}
         try:
-            report = canonical_json({"backend": backend, "stages": reports, "stablenew": self._version})
+            report = canonical_json({"backend": who, "stages": reports, "stablenew": self._version})
         except (TypeError, ValueError) as error:
             raise StageFailure(
                 FailureKind.PLUGIN, f"a stage returned info that JSON cannot hold: {error!r}"
@@ -303,10 +349,19 @@ class JobRunner:
                 raise StageFailure(
                     FailureKind.BAD_INPUT, f"{field}: {first['msg']} (on this node, {name} {stage.version})"
                 ) from error
-            while len(self._configs) >= CONFIGS_KEPT:
-                del self._configs[next(iter(self._configs))]
-            self._configs[key] = config
+            with self._configs_lock:
+                while len(self._configs) >= CONFIGS_KEPT:
+                    del self._configs[next(iter(self._configs))]
+                self._configs[key] = config
         return config
+
+    def _last_on_device(self, specs: Sequence[Mapping[str, Any]]) -> int:
+        """Index of the last stage that may call the backend; -1: none does."""
+        for index in range(len(specs) - 1, -1, -1):
+            stage = self._stages.get(specs[index]["name"])
+            if stage is not None and stage.phase < Phase.POST:
+                return index
+        return -1
 
     def _failed(self, error: BaseException, cancel: EventToken) -> dict[str, JsonValue]:
         if cancel.cancelled:

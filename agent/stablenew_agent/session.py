@@ -163,8 +163,8 @@ class SendHello:
 
 @dataclass(frozen=True, slots=True)
 class StartJob:
-    """Give this to a worker, as soon as one is free (one that was told to stop may need its grace time). Answer
-    with Started, and with Finished once the outputs are uploaded."""
+    """Give this to a worker, to run as soon as that can (one that was told to stop may need its grace time).
+    Answer with Started when it does, and with Finished once the outputs are uploaded."""
 
     offer: Offer
 
@@ -177,6 +177,14 @@ class CancelJob:
     lease: LeaseKey
     grace: float
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Take it out of the worker that holds it ready, if it has not started there. Answer with Finished and
+    CANCELLED if so; otherwise it goes on, and nothing is said. Repeats are harmless."""
+
+    lease: LeaseKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +225,7 @@ class Exit:
     reason: str
 
 
-Effect = SendHello | StartJob | CancelJob | DropJob | StoreFact | SendFacts | ForgetFacts | Exit
+Effect = SendHello | StartJob | CancelJob | TakeBack | DropJob | StoreFact | SendFacts | ForgetFacts | Exit
 
 
 class _Phase(StrEnum):
@@ -231,25 +239,35 @@ class _Phase(StrEnum):
 class _Lease:
     """A lease that waits or runs here."""
 
-    __slots__ = ("given", "made", "offer", "state")
+    __slots__ = ("given", "made", "offer", "returning", "state")
 
     def __init__(self, offer: Offer) -> None:
         self.offer = offer
         self.state = LeaseState.HELD
         self.given = False
-        """A worker has it, or will as soon as it is free: it can no longer be given back."""
+        """A worker has it, or will as soon as it is free. While it has not started there, it can be taken back,
+        if the worker agrees."""
         self.made = False
         """Its worker is free again; the outputs are on their way."""
+        self.returning = ""
+        """Why we want to give it back by ourselves, if it has not started."""
 
 
 class AgentSession:
     """Leases and unacked facts of one agent process."""
 
     def __init__(
-        self, slots: int, prefetch: int = 1, outbox: Iterable[Fact] = (), next_fact_id: int = 1
+        self,
+        slots: int,
+        prefetch: int = 1,
+        outbox: Iterable[Fact] = (),
+        next_fact_id: int = 1,
+        ahead: int = 0,
     ) -> None:
-        """``slots`` from 1. ``outbox``: facts on disk, in order. ``next_fact_id``: above all ids ever used."""
+        """``slots`` from 1. ``outbox``: facts on disk, in order. ``next_fact_id``: above all ids ever used.
+        ``ahead``: jobs that the workers take beyond one a slot, to hold them ready."""
         self._slots = slots
+        self._places = slots + ahead
         self._prefetch = prefetch
         self._outbox = deque(outbox)
         self._unacked = Counter(fact.lease for fact in self._outbox if fact.stage is None)
@@ -403,7 +421,7 @@ class AgentSession:
                 self._say_again(key)
             elif self._draining or len(self._leases) >= self._slots + self._prefetch:
                 why = "draining" if self._draining else "no free slot"
-                self._tell(key, Outcome(LeaseState.REJECTED, report=canonical_json({"why": why})))
+                self._tell(key, _rejected(why))
             else:
                 self._leases[key] = _Lease(offer)
         self._start_next()
@@ -420,6 +438,8 @@ class AgentSession:
             self._tell(cancel.lease, Outcome(LeaseState.CANCELLED))
         elif not cancel.only_if_not_started:
             self._out.append(CancelJob(cancel.lease, cancel.grace, cancel.reason))
+        elif lease.state is LeaseState.HELD:
+            self._out.append(TakeBack(cancel.lease))
 
     def _acked(self, event: Acked) -> None:
         if not self._current(event.epoch):
@@ -469,7 +489,10 @@ class AgentSession:
             return  # dropped a moment ago
         del self._leases[event.lease]
         self._given -= not lease.made
-        self._tell(event.lease, event.outcome)
+        outcome = event.outcome
+        if lease.returning and outcome.state is LeaseState.CANCELLED:
+            outcome = _rejected(lease.returning)
+        self._tell(event.lease, outcome)
         self._start_next()
 
     def _stop_asked(self, event: StopAsked) -> None:
@@ -478,19 +501,22 @@ class AgentSession:
         for key, lease in list(self._leases.items()):
             if not lease.given:
                 del self._leases[key]
-                self._tell(key, Outcome(LeaseState.REJECTED, report=canonical_json({"why": event.reason})))
+                self._tell(key, _rejected(event.reason))
+            elif lease.state is LeaseState.HELD:
+                lease.returning = event.reason
+                self._out.append(TakeBack(key))
 
     # --- parts ---
 
     def _start_next(self) -> None:
-        if self._given >= self._slots:
+        if self._given >= self._places:
             return
         for lease in self._leases.values():
             if not lease.given:
                 lease.given = True
                 self._given += 1
                 self._out.append(StartJob(lease.offer))
-                if self._given >= self._slots:
+                if self._given >= self._places:
                     return
 
     def _tell(self, key: LeaseKey, outcome: Outcome) -> None:
@@ -516,3 +542,7 @@ class AgentSession:
         if lease is not None and lease.given:
             self._given -= not lease.made
             self._out.append(DropJob(key, why))
+
+
+def _rejected(why: str) -> Outcome:
+    return Outcome(LeaseState.REJECTED, report=canonical_json({"why": why}))

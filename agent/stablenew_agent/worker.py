@@ -3,10 +3,15 @@ stablenew_agent.worker``.
 
 It is a process of its own so that it can be killed: no plugin, however stuck, outlives its cancel.
 
+Two jobs are here at most: one has the device, the other one waits for it or finishes; see
+:mod:`stablenew_agent.turns`.
+
 Protocol: JSON lines. From the agent: ``start`` once (backend, options, plugins, log file), then ``job``,
-``cancel``, ``watch``, ``stop`` and ``describe``. To the agent: ``ready`` (or ``unready`` with the reason) after
-``start`` and ``describe``, then ``progress`` and ``done``. The end of the input means that the agent is gone:
-the worker ends at once, whatever it does.
+``cancel``, ``take_back`` (a job that has not started), ``watch``, ``stop`` and ``describe``. To the agent:
+``ready`` (or ``unready`` with the reason) after ``start`` and ``describe``; then ``progress`` and one ``done``
+a job. ``started`` tells that a job has begun where that is news: beside another one, or in answer to a
+``take_back`` that comes too late. (A job that comes to an idle worker, or whose predecessor is done, starts
+without a word.) The end of the input means that the agent is gone: the worker ends at once, whatever it does.
 """
 
 from __future__ import annotations
@@ -14,7 +19,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import queue
 import signal
 import sys
 import threading
@@ -23,7 +27,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from stablenew_agent.running import EventToken, JobRunner
+from stablenew_agent.running import JobRunner
+from stablenew_agent.turns import EventToken, Turns, Work
 from stablenew_api.backend import Backend, BackendIdentity
 from stablenew_api.errors import StableNewError, StageFailure
 from stablenew_api.faults import crash_point
@@ -56,16 +61,29 @@ def take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return source, sink
 
 
+class _Place:
+    """A job's place at the device: what :class:`~stablenew_agent.running.Device` asks of one."""
+
+    __slots__ = ("_turns", "_work")
+
+    def __init__(self, turns: Turns, work: Work) -> None:
+        self._turns, self._work = turns, work
+
+    def take(self) -> None:
+        self._turns.take(self._work)
+
+    def release(self) -> None:
+        self._turns.release(self._work)
+
+
 class Worker:
-    """Reads lines in one thread, runs jobs in the main thread."""
+    """Reads lines in one thread, runs jobs in the main thread and a second one."""
 
     def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
         self._source = source
         self._sink = sink
         self._write_lock = threading.Lock()
-        self._work: queue.SimpleQueue[tuple[Mapping[str, Any], EventToken | None]] = queue.SimpleQueue()
-        self._state_lock = threading.Lock()
-        self._current: tuple[tuple[str, int], EventToken] | None = None
+        self._turns = Turns()
         self._watched = threading.Event()
         self._backend: Backend | None = None
         self._identity: BackendIdentity | None = None
@@ -102,16 +120,31 @@ class Worker:
         self._kinds = tuple(host.stages.values())
         stages = [{"name": s.name, "version": s.version} for s in self._kinds]
         self._describe(backend, stages)
-        while True:
-            message, token = self._work.get()
-            if token is not None:
-                self._run(runner, message, token)
-            elif message["op"] == "describe":
-                self._describe(backend, stages)
-            else:
-                host.stopping("worker")
-                backend.close()
-                return 0
+        args = (host, runner, backend, stages)
+        threading.Thread(target=self._work_off, args=args, name="second-runner", daemon=True).start()
+        self._work_off(*args)
+        return 0
+
+    def _work_off(
+        self, host: PluginHost, runner: JobRunner, backend: Backend, stages: list[dict[str, str]]
+    ) -> None:
+        """Take one thing after the other until the agent says stop."""
+        over: Work | None = None
+        try:
+            while True:
+                over, accompanied = self._turns.next(over)
+                if over.token is not None:
+                    self._run(runner, over, over.token, accompanied)
+                elif over.message["op"] == "describe":
+                    self._describe(backend, stages)
+                else:
+                    host.stopping("worker")
+                    backend.close()
+                    # The other thread may be the main one, and waits for work that will not come.
+                    _exit(0)
+        except BaseException:
+            traceback.print_exc()
+            _exit(3)
 
     def _who(self) -> BackendIdentity:
         if self._identity is None:
@@ -119,13 +152,17 @@ class Worker:
             self._identity = self._backend.identify()
         return self._identity
 
-    def _run(self, runner: JobRunner, job: Mapping[str, Any], token: EventToken) -> None:
+    def _run(self, runner: JobRunner, work: Work, token: EventToken, accompanied: bool) -> None:
+        job = work.message
+        if accompanied:
+            self._started(job["job"], job["attempt"])
         crash_point("worker.job.received")
-        done = runner.run(job, token)
+        done = runner.run(job, token, _Place(self._turns, work))
         crash_point("worker.result.before_send")
-        with self._state_lock:
-            self._current = None
         self._send(done)
+
+    def _started(self, job: str, attempt: int) -> None:
+        self._send({"op": "started", "job": job, "attempt": attempt})
 
     def _describe(self, backend: Backend, stages: list[dict[str, str]]) -> None:
         try:
@@ -183,38 +220,62 @@ class Worker:
     def _take(self, message: Mapping[str, Any]) -> None:
         op = message["op"]
         if op == "job":
-            token = EventToken()
-            with self._state_lock:
-                self._current = ((message["job"], message["attempt"]), token)
-            self._work.put((message, token))
+            self._turns.put(Work(message, EventToken()))
         elif op == "cancel":
             self._cancel((message["job"], message["attempt"]))
+        elif op == "take_back":
+            self._take_back((message["job"], message["attempt"]))
         elif op == "watch":
             if message["previews"]:
                 self._watched.set()
             else:
                 self._watched.clear()
         elif op in ("describe", "stop"):
-            self._work.put((message, None))
+            self._turns.put(Work(message))
         else:
             raise ValueError(f"the agent sent {op!r}, which this worker does not know")
 
-    def _cancel(self, lease: tuple[str, int]) -> None:
-        with self._state_lock:
-            current = self._current
-        # A cancel may cross the job's end: the agent then already has, or is about to get, its ``done``.
-        if current is None or current[0] != lease:
-            return
-        current[1].cancel()
-        if self._backend is not None:
-            # A thread: interrupting a backend may be a request that takes its time, and this one must read on.
-            threading.Thread(target=self._interrupt, args=(self._backend,), daemon=True).start()
+    def _take_back(self, lease: tuple[str, int]) -> None:
+        if self._turns.take_back(lease):
+            self._send(_not_run(lease))
+        else:
+            self._started(*lease)
 
-    def _interrupt(self, backend: Backend) -> None:
+    def _cancel(self, lease: tuple[str, int]) -> None:
+        if self._turns.take_back(lease):
+            self._send(_not_run(lease))
+            return
+        # A cancel may cross the job's end: the agent then already has, or is about to get, its ``done``.
+        work = self._turns.cancel(lease)
+        if work is not None and self._backend is not None:
+            # A thread: interrupting a backend may be a request that takes its time, and this one must read on.
+            threading.Thread(target=self._interrupt, args=(work, self._backend), daemon=True).start()
+
+    def _interrupt(self, work: Work, backend: Backend) -> None:
         try:
-            backend.interrupt()
+            self._turns.guarded(work, backend.interrupt)
         except Exception:
             log.exception("the backend could not be interrupted; the agent kills this worker if need be")
+
+
+def _not_run(lease: tuple[str, int]) -> dict[str, JsonValue]:
+    """The ``done`` line of a job that never started."""
+    job, attempt = lease
+    return {
+        "op": "done",
+        "job": job,
+        "attempt": attempt,
+        "state": "cancelled",
+        "run_time": 0.0,
+        "peak_vram": 0,
+        "model": "",
+    }
+
+
+def _exit(code: int) -> None:
+    # Not sys.exit: a plugin's forgotten thread must not keep a process alive that has nothing left to do.
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def main() -> int:
@@ -234,7 +295,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = main()
-    # Not sys.exit: a plugin's forgotten thread must not keep a process alive that has nothing left to do.
-    sys.stderr.flush()
-    os._exit(code)
+    _exit(main())

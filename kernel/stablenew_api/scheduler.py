@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from stablenew_api.jobs import Needs
@@ -21,6 +21,10 @@ class JobView:
     stages: tuple[str, ...]
     attempt: int
     """How often it was leased before."""
+    kind: str = ""
+    """Jobs of one kind take about equally long on one node; see :attr:`NodeView.pace`."""
+    behind: int | None = None
+    """How many jobs wait behind it in the whole queue; None: many, or not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class NodeView:
     node_id: str
     name: str
     free_slots: int
-    """Leases it can take now, the prefetch included; more than 0."""
+    """Leases it can take now, the prefetch included. 0: none; it is told about because it may be worth waiting
+    for."""
     idle_slots: int
     """Slots with nothing to run."""
     loaded_model: str
@@ -40,6 +45,12 @@ class NodeView:
     """0 to 1: GPU load of the last report."""
     speed: float
     """Relative: 1.0 is an average node of this house."""
+    slots: int = 1
+    """Jobs that it runs at the same time."""
+    pace: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that a job took there of late, by kind (the median); a kind that is not here is not known."""
+    ready_in: float = 0.0
+    """Seconds until all that it holds is done, about; infinite: not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,10 @@ class Agent:
 
     def boot(self) -> None:
         self.workers.clear()
-        self.session = AgentSession(NODES[self.node_id].slots, 1, self.outbox, self.next_fact_id)
+        facts = NODES[self.node_id]
+        # One of them gives nothing ahead: there, leases that wait are the session's own.
+        ahead = 0 if facts.loopback else facts.slots
+        self.session = AgentSession(facts.slots, 1, self.outbox, self.next_fact_id, ahead=ahead)
 
     def crash(self) -> None:
         if self.stream is not None:
@@ -213,19 +216,22 @@ class Agent:
                 world.started.add(key)
                 row = store.rows[key.job_id]
                 assert row.job.attempt >= key.attempt, f"OFFERED BEFORE COMMIT: {key}"
-                self.workers[key] = {"started": False, "cancel": False, "stage": False}
+                self.workers[key] = {"started": False, "cancel": False, "back": False, "stage": False}
                 if (resume := effect.offer.resume) is not None:
                     made_for = resume.images[0].name.partition("#")[0]
                     assert made_for == key.job_id, f"GOES ON WITH ANOTHER'S: {key} with that of {made_for}"
                     assert resume.stages < len(row.job.stages), f"NOTHING LEFT TO DO: {key}"
                     world.resumed += 1
-                assert len(self.workers) <= NODES[self.node_id].slots, "MORE WORKERS THAN SLOTS"
+                assert len(self.workers) <= 2 * NODES[self.node_id].slots, "MORE JOBS THAN PLACES"
             elif isinstance(effect, agent_side.CancelJob):
                 row = store.rows[effect.lease.job_id]
                 mine = row.job.attempt == effect.lease.attempt and row.state in ACTIVE
                 assert not mine or row.cancel is not None, f"REVOKE KILLED A RUNNING JOB: {effect.lease}"
                 if effect.lease in self.workers:
                     self.workers[effect.lease]["cancel"] = True
+            elif isinstance(effect, agent_side.TakeBack):
+                if effect.lease in self.workers:
+                    self.workers[effect.lease]["back"] = True
             elif isinstance(effect, agent_side.DropJob):
                 self.workers.pop(effect.lease, None)
             elif isinstance(effect, agent_side.StoreFact):
@@ -247,6 +253,11 @@ class Agent:
                         waits = row.state in ACTIVE and row.job.attempt == fact.lease.attempt
                         assert not (waits and row.node_id == self.node_id), f"ACKED BEFORE COMMIT: {fact.lease}"
                 self.outbox[:] = [fact for fact in self.outbox if fact.fact_id > effect.up_to]
+
+    def give_back(self, key: LeaseKey) -> None:
+        """It had not started; no word of a lease is in it, as in the real one."""
+        del self.workers[key]
+        self.handle(agent_side.Finished(key, Outcome(LeaseState.CANCELLED)))
 
     def finish(self, key: LeaseKey, kind: int) -> None:
         worker = self.workers[key]
@@ -484,6 +495,9 @@ class World:
             return
         key = sorted(agent.workers, key=str)[which % len(agent.workers)]
         if not agent.workers[key]["started"]:
+            if agent.workers[key]["back"] and kind % 2:
+                agent.give_back(key)
+                return
             agent.workers[key]["started"] = True
             agent.handle(agent_side.Started(key))
         elif (

@@ -29,6 +29,7 @@ from stablenew_agent.session import (
     StartJob,
     StopAsked,
     StoreFact,
+    TakeBack,
     Tick,
     Welcomed,
 )
@@ -50,8 +51,10 @@ def names(effects: list[Any]) -> str:
 class Driver:
     """A session with one slot, and a clock."""
 
-    def __init__(self, slots: int = 1, outbox: tuple[Fact, ...] = (), next_fact_id: int = 1) -> None:
-        self.session = AgentSession(slots, 1, outbox, next_fact_id)
+    def __init__(
+        self, slots: int = 1, outbox: tuple[Fact, ...] = (), next_fact_id: int = 1, ahead: int = 0
+    ) -> None:
+        self.session = AgentSession(slots, 1, outbox, next_fact_id, ahead)
         self.now = 100.0
         self.epoch = 0
 
@@ -159,6 +162,7 @@ def absent() -> Driver:
 def held() -> Driver:
     driver = absent()
     driver.offer(TWO, ONE)
+    driver(Started(TWO))
     return driver
 
 
@@ -194,11 +198,11 @@ LEASE_TABLE: dict[str, tuple[str, str, str, str, str]] = {
     #            absent      held                   given                  running                finished
     "offered": ("StartJob", "-", "-", "-", "StoreFact SendFacts"),
     "cancel": ("-", "StoreFact SendFacts", "CancelJob", "CancelJob", "-"),
-    "take back": ("-", "StoreFact SendFacts", "-", "-", "-"),
+    "take back": ("-", "StoreFact SendFacts", "TakeBack", "-", "-"),
     "started": ("-", "-", "", "-", "-"),
     "finished": ("-", "-", "StoreFact SendFacts", "StoreFact SendFacts", "-"),
     "acked": ("-", "-", "-", "-", "ForgetFacts"),
-    "stop": ("Exit", "StoreFact SendFacts", "", "", ""),
+    "stop": ("Exit", "StoreFact SendFacts", "TakeBack", "", ""),
 }
 AFTER: dict[tuple[str, str], LeaseState | None] = {
     ("absent", "offered"): LeaseState.HELD,  # given to a worker that has not begun
@@ -356,6 +360,29 @@ def test_exit_waits_for_the_ack() -> None:
     assert names(driver(Finished(ONE, OK))) == "StoreFact SendFacts"
     assert driver(Acked(1, 1)) == [ForgetFacts(1), Exit("update")]
     assert driver(Tick()) == []  # once
+
+
+def test_jobs_are_given_ahead_and_are_held_until_they_start() -> None:
+    driver = Driver(ahead=1).link()
+    assert names(driver.offer(ONE, TWO)) == "StartJob StartJob"
+    driver(Started(ONE))
+    assert [held.state for held in driver.session.live_leases()] == [LeaseState.RUNNING, LeaseState.HELD]
+    assert driver(CancelAsked(1, Cancel(TWO, "why", only_if_not_started=True))) == [TakeBack(TWO)]
+    told = driver(Finished(TWO, Outcome(LeaseState.CANCELLED)))[0]
+    assert isinstance(told, StoreFact)
+    assert told.fact.outcome.state is LeaseState.CANCELLED
+
+
+def test_what_is_given_ahead_goes_back_when_the_agent_stops() -> None:
+    """As rejected, like what was not given at all; if it started in that moment, it is finished."""
+    for ended, told in ((LeaseState.CANCELLED, LeaseState.REJECTED), (LeaseState.SUCCEEDED,) * 2):
+        driver = Driver(ahead=1).link()
+        driver.offer(ONE, TWO)
+        driver(Started(ONE))
+        assert driver(StopAsked("bye")) == [TakeBack(TWO)]
+        fact = driver(Finished(TWO, Outcome(ended)))[0]
+        assert isinstance(fact, StoreFact)
+        assert fact.fact.outcome.state is told
 
 
 def test_exit_does_not_wait_for_a_kernel_that_is_gone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from stablenew_api.scheduler import Assignment, NodeView, Scheduler
 from stablenew_kernel.domain.matching import Matcher, Requirement
@@ -10,12 +11,18 @@ from stablenew_kernel.domain.window import Waiting
 
 
 def candidates(
-    waiting: Iterable[Waiting], free: Mapping[str, int], matcher: Matcher, lookahead: int
+    waiting: Iterable[Waiting],
+    free: Mapping[str, int],
+    matcher: Matcher,
+    lookahead: int,
+    full: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Waiting], dict[str, frozenset[str]], bool]:
     """Jobs worth showing to the scheduler, which nodes fit each, and whether there may be more of them.
 
     Looks at the first ``4 * free slots + lookahead`` jobs that some free node could run, and takes of each kind
     (same run, same needs) no more than twice what there are slots: the rest would be chosen for nothing.
+
+    ``full``: nodes without a free slot that are shown all the same, since they may be worth waiting for.
     """
     slots = sum(free.values())
     left = 4 * slots + lookahead
@@ -27,7 +34,10 @@ def candidates(
         requirement = entry.requirement
         found = usable.get(requirement)
         if found is None:
-            found = usable[requirement] = matcher.fits(requirement) & free.keys()
+            fitting = matcher.fits(requirement)
+            found = usable[requirement] = fitting & free.keys()
+            if found and full:
+                found = usable[requirement] = found | (fitting & full)
             taken[requirement] = 0
         if not found:
             continue
@@ -53,13 +63,18 @@ def assign(
     nodes: Sequence[NodeView],
     fits: Mapping[str, frozenset[str]],
     now: float,
+    waiting: int | None = None,
 ) -> tuple[list[Assignment], list[str]]:
     """The scheduler's assignments that keep its contract, and what was wrong with the others.
 
     A scheduler that raises is a plugin that failed, not a reason to stop: jobs then go in queue order.
+    ``waiting``: all jobs that wait, if they were counted.
     """
+    views = [entry.view for entry in chosen.values()]
+    if waiting is not None:
+        views = [replace(view, behind=max(0, waiting - place)) for place, view in enumerate(views, 1)]
     try:
-        proposed = scheduler.assign([entry.view for entry in chosen.values()], nodes, fits, now)
+        proposed = scheduler.assign(views, nodes, fits, now)
         wrong: list[str] = []
     except Exception as error:  # a plugin: whatever it raises, the queue goes on
         proposed = in_order(chosen, nodes, fits)

@@ -382,7 +382,7 @@ class Coordinator:
         state = outcome.state
         if state is LeaseState.SUCCEEDED:
             # Also if a cancel is on its way: the image is there, and the node's word is the truth.
-            node.took(outcome.run_time)
+            node.took(lease, outcome.run_time)
             self._ledger.end(lease, JobState.DONE, who, "done", outcome=outcome)
         elif state is LeaseState.CANCELLED or state is LeaseState.REJECTED:
             if lease.cancel_requested:

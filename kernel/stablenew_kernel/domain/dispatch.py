@@ -13,6 +13,12 @@ from stablenew_kernel.domain.link import SchedulerFault, SendOffer
 from stablenew_kernel.domain.sessions import Lease, Node
 from stablenew_kernel.domain.window import Waiting
 
+TAIL = 64
+"""Jobs that wait at most when the end of the queue is near: who takes the last ones decides when all is
+done."""
+STEAL_MARGIN = 0.1
+"""Seconds that taking a job back must gain: the way there and back, and what is not known exactly."""
+
 
 class Dispatcher:
     """Asks the scheduler, makes offers, steals, and asks for more of the queue."""
@@ -45,11 +51,16 @@ class Dispatcher:
         jobs = self._ledger.window.jobs
         self._keep_promises(free)
         while free and jobs:
-            chosen, fits, more = candidates(jobs.values(), free, self._ledger.matcher, settings.lookahead)
+            tail = self._tail()
+            full = frozenset(tail) - free.keys()
+            chosen, fits, more = candidates(jobs.values(), free, self._ledger.matcher, settings.lookahead, full)
             if not chosen:
                 break
-            views = [self._ledger.nodes[node_id].view(room) for node_id, room in free.items()]
-            kept, wrong = assign(self.scheduler, chosen, views, fits, self._ledger.now)
+            at = self._ledger.now if tail else None
+            views = [self._ledger.nodes[node_id].view(room, at) for node_id, room in free.items()]
+            views += [self._ledger.nodes[node_id].view(0, at) for node_id in sorted(full)]
+            waiting = len(jobs) if tail else None
+            kept, wrong = assign(self.scheduler, chosen, views, fits, self._ledger.now, waiting)
             for text in wrong:
                 self._ledger.out.append(SchedulerFault(self.scheduler.name, text))
             for assignment in kept:
@@ -63,6 +74,14 @@ class Dispatcher:
             if not more:
                 break
         return list(free)
+
+    def _tail(self) -> list[str]:
+        """Nodes that share the last of the queue, where it matters which of them takes what; else none."""
+        window = self._ledger.window
+        if len(window.jobs) > TAIL or not window.all_here:
+            return []
+        nodes = [node.node_id for node in self._ledger.nodes.values() if node.accepting]
+        return nodes if len(nodes) > 1 else []
 
     def _keep_promises(self, free: dict[str, int]) -> None:
         """A job that was taken back for an idle node is kept for it, so that it does not go straight back. The
@@ -92,8 +111,7 @@ class Dispatcher:
 
     def _steal(self, idle: Sequence[str]) -> None:
         """The queue has nothing for these nodes. Take back what waits behind a running job elsewhere and fits
-        one."""
-        settings = self._ledger.settings
+        one, if that is known to end it sooner, or has waited long enough where nothing is known."""
         for node_id in idle:
             room = self._ledger.nodes[node_id].idle_slots()
             if room <= 0:
@@ -111,14 +129,21 @@ class Dispatcher:
                         and lease.state is JobState.LEASED
                         and not lease.revoked
                         and not lease.cancel_requested
-                        and self._ledger.now - lease.leased_at >= settings.steal_after
                         and node_id in self._fits(lease)
+                        and self._worth_stealing(lease, holder, self._ledger.nodes[node_id])
                     ):
                         idle_name = self._ledger.nodes[node_id].name
                         self._ledger.revoke(
                             lease, holder, f"taken back from {holder.name} for idle {idle_name}", node_id
                         )
                         room -= 1
+
+    def _worth_stealing(self, lease: Lease, holder: Node, idle: Node) -> bool:
+        here, there = holder.pace.seconds.get(lease.kind), idle.pace.seconds.get(lease.kind)
+        starts = holder.start_in(lease, self._ledger.now)
+        if here is None or there is None or starts == float("inf"):
+            return self._ledger.now - lease.leased_at >= self._ledger.settings.steal_after
+        return starts > STEAL_MARGIN and there + STEAL_MARGIN < starts + here
 
     def _fits(self, lease: Lease) -> frozenset[str]:
         job = lease.job

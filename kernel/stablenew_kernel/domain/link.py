@@ -49,6 +49,9 @@ class LinkSettings:
     prefetch_seconds: float = 0.05
     """Of work a slot that a node may hold beyond its slots, where one job is less than that. Jobs that take no
     time would otherwise wait for the wire; an image of some seconds is never held back by this."""
+    finish_seconds: float = 1.0
+    """Jobs shorter than this get one more a slot: while the last one is finished and its result is on the way,
+    the next one runs, and one more is to be ready for the moment at which that ends."""
     max_prefetch: int = MAX_PREFETCH
     """The most of them; agents give back what is above it."""
     window: int = 256

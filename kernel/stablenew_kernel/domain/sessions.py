@@ -9,6 +9,7 @@ from stablenew_api.leases import LeaseKey
 from stablenew_api.scheduler import NodeView
 from stablenew_kernel.domain.lifecycle import Step
 from stablenew_kernel.domain.link import ActiveJob, LinkSettings, NodeFacts, NodeGauges, NodeStatus, QueuedJob
+from stablenew_kernel.domain.pace import Pace, kind_of
 
 STORY_LENGTH = 10
 """Steps kept of an active job, for InvalidTransition: a lease has five at most, so its cause is among them."""
@@ -24,6 +25,7 @@ class Lease:
         "failures",
         "job",
         "key",
+        "kind",
         "leased_at",
         "min_vram",
         "node_id",
@@ -42,6 +44,7 @@ class Lease:
         self.job = job
         """As it was queued: its attempt and failures are those before this lease."""
         self.key = LeaseKey(job.job_id, attempt)
+        self.kind = kind_of(job.stages, job.needs)
         self.node_id = node_id
         self.node_name = node_name
         self.state = state
@@ -60,6 +63,10 @@ class Lease:
         self.deadline: float | None = None
         """When to give it up; None: its node is in touch."""
         self.story: deque[Step] = deque(maxlen=STORY_LENGTH)
+
+    def ran(self, now: float) -> float | None:
+        """Seconds for which it has been running; None: it waits there, as far as we know."""
+        return now - self.since if self.state is JobState.RUNNING else None
 
     def queued_again(self) -> QueuedJob:
         """The job as it goes back to the queue."""
@@ -107,6 +114,7 @@ class Node:
         "leases",
         "name",
         "node_id",
+        "pace",
         "vram_total",
     )
 
@@ -128,6 +136,7 @@ class Node:
         self.vram_total = 0
         self.job_seconds = 0.0
         """How long its jobs took of late, a moving average; 0: not known."""
+        self.pace = Pace()
         self.leases: dict[str, Lease] = {}
         """By job id, oldest first. Offers in flight are among them, so they count against the slots."""
 
@@ -137,15 +146,18 @@ class Node:
         return self.connected and not self.draining and not self.held_back and self.gauges.state == "ready"
 
     def prefetch(self, settings: LinkSettings) -> int:
-        """Leases it may hold beyond its slots: one, or as many of its short jobs as make a little work."""
-        if self.facts is None or not self.job_seconds:
+        """Leases it may hold beyond its slots: one; one more a slot of short jobs; and of very short ones as
+        many as make a little work."""
+        if self.facts is None or not self.job_seconds or self.job_seconds >= settings.finish_seconds:
             return settings.prefetch
+        least = settings.prefetch + self.facts.slots
         wanted = settings.prefetch_seconds * self.facts.slots / self.job_seconds
-        return max(settings.prefetch, int(min(wanted, settings.max_prefetch)))
+        return int(min(max(least, wanted), settings.max_prefetch))
 
-    def took(self, seconds: float) -> None:
+    def took(self, lease: Lease, seconds: float) -> None:
         """A job succeeded there in so many seconds; 0: it did not tell."""
         if seconds > 0:
+            self.pace.took(lease.kind, seconds)
             before = self.job_seconds
             self.job_seconds = seconds if not before else before + 0.2 * (seconds - before)
 
@@ -157,8 +169,18 @@ class Node:
         """Slots with nothing to run."""
         return max(0, self.facts.slots - len(self.leases)) if self.facts else 0
 
-    def view(self, free_slots: int) -> NodeView:
-        """As a scheduler sees it."""
+    def start_in(self, wanted: Lease, now: float) -> float:
+        """Seconds until a lease that waits there starts, about; infinite: not known."""
+        before = 0.0
+        for lease in self.leases.values():
+            if lease is wanted:
+                break
+            before += self.pace.left(lease.kind, lease.ran(now))
+        assert self.facts is not None
+        return before / self.facts.slots
+
+    def view(self, free_slots: int, now: float | None = None) -> NodeView:
+        """As a scheduler sees it. With ``now``: also when it is ready, which takes a look at all its leases."""
         facts, gauges = self.facts, self.gauges
         assert facts is not None
         return NodeView(
@@ -171,6 +193,12 @@ class Node:
             gauges.vram_free_bytes,
             gauges.utilization,
             facts.speed,
+            facts.slots,
+            self.pace.seconds,
+            0.0
+            if now is None
+            else sum(self.pace.left(lease.kind, lease.ran(now)) for lease in self.leases.values())
+            / facts.slots,
         )
 
     def shown(self, now: float) -> NodeStatus:

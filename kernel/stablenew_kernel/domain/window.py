@@ -20,6 +20,7 @@ from dataclasses import replace
 from stablenew_api.scheduler import JobView
 from stablenew_kernel.domain.link import FillWindow, QueuedJob
 from stablenew_kernel.domain.matching import Matcher, Requirement
+from stablenew_kernel.domain.pace import kind_of
 
 
 class Waiting:
@@ -35,7 +36,15 @@ class Waiting:
         needs = job.needs
         if job.min_vram > needs.vram_bytes:
             needs = replace(needs, vram_bytes=job.min_vram)
-        self.view = JobView(job.job_id, job.run_id, job.priority, needs, job.stages, job.attempt)
+        self.view = JobView(
+            job.job_id,
+            job.run_id,
+            job.priority,
+            needs,
+            job.stages,
+            job.attempt,
+            kind_of(job.stages, job.needs),
+        )
 
 
 class Window:

@@ -13,6 +13,9 @@ The rules, in this order:
 3. If that node has another checkpoint loaded, and a later job *of the same run and priority* wants exactly that
    one, this later job goes first there. Only within a run: a run is finite, so nobody is overtaken for ever,
    and runs stay in queue order among themselves.
+4. At the end of the queue, a node takes no job that it would finish after the others have finished everything.
+   It would hold up the whole run: with nodes at 1x and 4x, a last job of 10 s on the slow one ends when the
+   fast one could have made four. Only where it is known how long such jobs take on each of them.
 
 Rule 3 looks at most :data:`LOOKAHEAD` jobs ahead.
 """
@@ -28,6 +31,9 @@ LOOKAHEAD = 64
 """Jobs that rule 3 looks past the one whose turn it is."""
 HEAVY = 0.5
 """A job is heavy when it needs more than this share of the VRAM of the largest node that fits it."""
+
+GUARDED = 0.1
+"""Seconds from which on a job is worth waiting for another node: below, the way there and back counts more."""
 
 _GIB = 1024**3
 
@@ -70,6 +76,7 @@ def _fill(
     """Assign jobs to ``slots`` (by node id), adding to ``taken``. Greedy over all jobs, so no slot is left over
     that any job left over fits."""
     made: list[Assignment] = []
+    given: Counter[str] = Counter()
     left = dict(slots)
     open_nodes = [node for node in nodes if left[node.node_id] > 0]
     if not open_nodes:
@@ -80,6 +87,7 @@ def _fill(
         made.append(Assignment(job.job_id, node.node_id, f"{node.name}: {how}{why}"))
         taken.add(job.job_id)
         left[node.node_id] -= 1
+        given[node.node_id] += 1
         if len(open_nodes) > 1 and sole[node.node_id] and len(fits[job.job_id]) == 1:
             sole[node.node_id] -= 1
         if not left[node.node_id]:
@@ -91,7 +99,11 @@ def _fill(
         allowed = fits.get(job.job_id)
         if not allowed or job.job_id in taken:
             continue
-        while candidates := [node for node in open_nodes if node.node_id in allowed]:
+        while candidates := [
+            node
+            for node in open_nodes
+            if node.node_id in allowed and not _too_late(job, node, nodes, allowed, given)
+        ]:
             node = candidates[0] if len(candidates) == 1 else _best(job, candidates, left, sole)
             model = job.needs.model
             if model and node.loaded_model and node.loaded_model != model:
@@ -102,6 +114,27 @@ def _fill(
             give(job, node, _why(job, node))
             break
     return made
+
+
+def _too_late(
+    job: JobView, node: NodeView, nodes: Sequence[NodeView], allowed: frozenset[str], given: Mapping[str, int]
+) -> bool:
+    """Rule 4. ``given``: jobs that nodes got in this round, taken to be like this one."""
+    if job.behind is None or len(nodes) < 2:
+        return False
+    mine = node.pace.get(job.kind)
+    if mine is None or mine < GUARDED:
+        return False
+    end = node.ready_in + given.get(node.node_id, 0) * mine / node.slots + mine
+    by_others = 0
+    for other in nodes:
+        pace = other.pace.get(job.kind)
+        if other is node or pace is None or other.node_id not in allowed:
+            continue
+        time = end - other.ready_in - given.get(other.node_id, 0) * pace / other.slots
+        if 0 < time < float("inf"):
+            by_others += other.slots * int(time / pace)
+    return by_others > job.behind
 
 
 def _sole_demand(
@@ -130,11 +163,13 @@ def _best(
     need = job.needs.vram_bytes
     model = job.needs.model
     heavy = need > HEAVY * max(node.vram_total_bytes for node in candidates)
+    known = all(node.pace.get(job.kind) for node in candidates)
 
     def rank(node: NodeView) -> tuple[bool, bool, bool, float, float, float, float]:
         fits_now = not node.vram_total_bytes or node.vram_free_bytes >= need
         awaited = len(candidates) > 1 and sole.get(node.node_id, 0) >= left[node.node_id]
-        room, speed = float(node.vram_free_bytes), node.speed * (1.0 - 0.5 * node.utilization)
+        room, speed = float(node.vram_free_bytes), 1.0 / node.pace[job.kind] if known else node.speed
+        speed *= 1.0 - 0.5 * node.utilization
         return (
             bool(model) and node.loaded_model == model,
             fits_now,
