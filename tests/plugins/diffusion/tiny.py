@@ -134,7 +134,11 @@ def save_lora(path: Path, seed: int = 5, encoder: bool = False) -> None:
     block = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0"
     sizes = {f"{block}_attn1_to_q": (32, 32), f"{block}_attn2_to_k": (32, 32), f"{block}_attn2_to_v": (32, 32)}
     if encoder:
-        sizes |= {f"lora_te_text_model_encoder_layers_{n}_self_attn_q_proj": (32, 32) for n in range(4)}
+        for layer in (f"lora_te_text_model_encoder_layers_{number}" for number in range(4)):
+            sizes |= {
+                f"{layer}_self_attn_{name}": (32, 32) for name in ("q_proj", "k_proj", "v_proj", "out_proj")
+            }
+            sizes |= {f"{layer}_mlp_fc1": (37, 32), f"{layer}_mlp_fc2": (32, 37)}
     tensors = {}
     for name, (outward, inward) in sizes.items():
         tensors[f"{name}.lora_down.weight"] = torch.randn(4, inward, generator=drawn)
@@ -183,7 +187,9 @@ def _unet_name(name: str, blocks: int, layers: int, attends: list[bool]) -> str:
         place = 1 + block * (layers + 1) + number
         if kind == "downsamplers":
             return f"input_blocks.{(block + 1) * (layers + 1)}.0.op.{tail.removeprefix('conv.')}"
-        return f"input_blocks.{place}." + (f"1.{tail}" if kind == "attentions" else f"0.{_renamed(tail, _RESNET)}")
+        return f"input_blocks.{place}." + (
+            f"1.{tail}" if kind == "attentions" else f"0.{_renamed(tail, _RESNET)}"
+        )
     place = block * (layers + 1) + number
     if kind == "upsamplers":
         place = block * (layers + 1) + layers

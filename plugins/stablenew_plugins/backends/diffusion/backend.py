@@ -132,11 +132,14 @@ class DiffusersBackend(Backend):
     # --- who and what -----------------------------------------------------------------------------------------
 
     def identify(self) -> BackendIdentity:
-        """diffusers' version, torch's, and the device. Raises StageFailure(BACKEND) that says what to install."""
+        """diffusers' version, torch's, and the device. Raises StageFailure(BACKEND) that says what to
+        install."""
         torch = libs.load_torch()
         device = libs.pick_device(torch, self.options.device)
         where = f"CUDA, {torch.cuda.get_device_name()}" if device == "cuda" else device
-        return BackendIdentity(self.name, libs.version_of("diffusers"), note=f"torch {torch.__version__} on {where}")
+        return BackendIdentity(
+            self.name, libs.version_of("diffusers"), note=f"torch {torch.__version__} on {where}"
+        )
 
     def capabilities(self) -> Capabilities:
         """What is in the folders now, and the samplers whose libraries are there."""
@@ -195,7 +198,8 @@ class DiffusersBackend(Backend):
         if request.scale <= 0 or max(size) > 2 * LARGEST:
             raise StageFailure(
                 FailureKind.BAD_INPUT,
-                f"{image.width} x {image.height} cannot be enlarged by {request.scale:g}: the result's sides may "
+                f"{image.width} x {image.height} cannot be enlarged by {request.scale:g}: the result's "
+                "sides may "
                 f"have 1 to {2 * LARGEST} pixels",
             )
         made = image.resize((size[0], size[1]), Image.Resampling[tables.UPSCALERS[upscaler]])
@@ -218,7 +222,10 @@ class DiffusersBackend(Backend):
         self.free_memory()
         self._hashes.close()
 
-    # --- before a call ------------------------------------------------------------------------------------------
+    # --- before a call
+   
+   
+    ------------------------------------------------------------------------------------------
 
     @property
     def _shelf(self) -> Shelf:
@@ -262,9 +269,7 @@ class DiffusersBackend(Backend):
                 return remote
         return self._find("model", name, "models")
 
-    def _job(
-        self, request: Txt2ImgRequest | Img2ImgRequest, progress: Progress, cancel: CancelToken
-    ) -> _Job:
+    def _job(self, request: Txt2ImgRequest | Img2ImgRequest, progress: Progress, cancel: CancelToken) -> _Job:
         """Everything that can be refused without a model is refused here."""
         cancel.raise_if_cancelled()
         libs.require()
@@ -283,7 +288,7 @@ class DiffusersBackend(Backend):
         loras = tuple((tag, self._find("LoRA", tag.name, "loras")) for tag in tags)
         return _Job(request, prompt, loras, choice, progress, cancel)
 
-    # --- txt2img and hires ----------------------------------------------------------------------------------
+    # --- txt2img and hires ------------------------------------------------------------------------------------
 
     def _txt2img(self, job: _Job, request: Txt2ImgRequest) -> GenerationResult:
         from stablenew_plugins.backends.diffusion import sampling
@@ -358,7 +363,7 @@ class DiffusersBackend(Backend):
             self._samplers(),
         )
 
-    # --- img2img and inpainting -----------------------------------------------------------------------------
+    # --- img2img and inpainting -------------------------------------------------------------------------------
 
     def _img2img(self, job: _Job, request: Img2ImgRequest) -> GenerationResult:
         from stablenew_plugins.backends.diffusion import sampling
@@ -368,13 +373,15 @@ class DiffusersBackend(Backend):
         if mask is not None and mask.size != original.size:
             raise StageFailure(
                 FailureKind.BAD_INPUT,
-                f"the mask has {mask.width} x {mask.height} pixels and the image {original.width} x {original.height}; "
+                f"the mask has {mask.width} x {mask.height} pixels and the image {original.width} x "
+                f"{original.height}; "
                 "they must be of one size",
             )
         if min(original.size) < 8 or max(original.size) > LARGEST:
             raise StageFailure(
                 FailureKind.BAD_INPUT,
-                f"an image of {original.width} x {original.height} cannot be drawn over; sides go from 8 to {LARGEST}",
+                f"an image of {original.width} x {original.height} cannot be drawn over; sides go from 8 to "
+                f"{LARGEST}",
             )
         skipped = sampling.skipped_steps(request.steps, request.denoising_strength)
         drawn = request.denoising_strength > 0 and (mask is None or mask.getbbox() is not None)
@@ -393,10 +400,7 @@ class DiffusersBackend(Backend):
             return GenerationResult(original, run.with_hashes(info), 0)
         latents = run.encode(loaded, image)
         noise, source = run.noise(loaded, wide, high)
-        if cover is None:
-            blank = run.blank(loaded, wide, high)
-        else:
-            blank = run.covered(loaded, image, cover)
+        blank = run.blank(loaded, wide, high) if cover is None else run.covered(loaded, image, cover)
         work = sampling.Pass(
             run.legs(loaded, request.steps, refine=True),
             job.choice,
@@ -417,7 +421,7 @@ class DiffusersBackend(Backend):
             picture = Image.composite(picture, original, mask)
         return GenerationResult(picture, made.info, made.peak_vram_bytes)
 
-    # --- after a call ---------------------------------------------------------------------------------------
+    # --- after a call -----------------------------------------------------------------------------------------
 
     def _info(
         self, job: _Job, loaded: Loaded, size: tuple[int, int], embeddings: Embeddings
@@ -454,6 +458,7 @@ class DiffusersBackend(Backend):
         """Whatever goes wrong inside leaves as Cancelled or as a StageFailure; memory that ran out is freed."""
         try:
             yield
+            return
         except (Cancelled, StageFailure):
             raise
         except PromptError as error:
@@ -466,7 +471,8 @@ class DiffusersBackend(Backend):
             self.free_memory()
             raise StageFailure(
                 FailureKind.OUT_OF_MEMORY,
-                f"out of memory: {text}; make the picture smaller, or set the option offload to model or sequential",
+                f"out of memory: {text}; make the picture smaller, or set the option offload to model or "
+                "sequential",
                 detail,
             )
         raise StageFailure(FailureKind.BACKEND, f"diffusers: {kind}: {text}", detail)
@@ -520,8 +526,8 @@ class _Run:
         return legs
 
     def _guides(self, loaded: Loaded, steps: int, base: int) -> GuideAt:
-        """The texts of each step, encoded; all of them before the first step, so that the text encoder has to be
-        on the device only once."""
+        """The texts of each step, encoded; all of them before the first step, so that the text encoder has to
+        be on the device only once."""
         from stablenew_plugins.backends.diffusion.sampling import Guide
 
         request = self._job.request
@@ -611,10 +617,9 @@ class _Run:
         grey = Image.new("RGB", image.size, (128, 128, 128))
         return cover, self.encode(loaded, Image.composite(grey, image, hard))
 
-    def enlarge(
-        self, latents: Any, first: Loaded, last: Loaded, hires: Hires, size: tuple[int, int]
-    ) -> Any:
-        """Latents of the first pass at the hires pass's ``size``; sides that do not fit are cut at the middle."""
+    def enlarge(self, latents: Any, first: Loaded, last: Loaded, hires: Hires, size: tuple[int, int]) -> Any:
+        """Latents of the first pass at the hires pass's ``size``; sides that do not fit are cut at the
+        middle."""
         width, height = size
         if hires.upscaler in tables.LATENT_MODES and first.family == last.family:
             mode, smooth = tables.LATENT_MODES[hires.upscaler]
@@ -631,7 +636,8 @@ class _Run:
         if hires.upscaler in tables.LATENT_MODES:
             raise StageFailure(
                 FailureKind.BAD_INPUT,
-                f"hires: {hires.upscaler} cannot go from {first.name} to {last.name}, which are of different families; "
+                f"hires: {hires.upscaler} cannot go from {first.name} to {last.name}, which are of "
+                "different families; "
                 "use an upscaler of images, such as Lanczos",
             )
         name = tables.look_up("upscaler", hires.upscaler, tables.UPSCALERS)
@@ -648,7 +654,8 @@ class _Run:
         if flagged:
             raise StageFailure(
                 FailureKind.BAD_INPUT,
-                f"the safety checker that came with {loaded.name} refuses this picture; change the prompt or the seed, "
+                f"the safety checker that came with {loaded.name} refuses this picture; change the prompt "
+                "or the seed, "
                 "or take safety_checker out of its model_index.json",
             )
         return GenerationResult(Image.fromarray(pixels), self.with_hashes(info), int(peak))
@@ -671,7 +678,9 @@ class _Run:
                 info[key] = parts[0][1].result()
         hashes = self._backend._hashes
         if self._job.loras:
-            info["Lora hashes"] = _listed((lora.name, hashes.lora(found.path)) for lora, found in self._job.loras)
+            info["Lora hashes"] = _listed(
+                (lora.name, hashes.lora(found.path)) for lora, found in self._job.loras
+            )
         if self.embeddings.used:
             info["TI hashes"] = _listed(
                 (name.rpartition("/")[2], hashes.embedding(path)) for name, path in self.embeddings.used.items()
@@ -728,10 +737,13 @@ def _check_size(width: int, height: int) -> None:
 
 def _refuse_extra(extra: Mapping[str, JsonValue]) -> None:
     """Settings that this backend does not know; those that are off anyway are none."""
-    unknown = [name for name, value in extra.items() if name not in _IGNORED and value not in (None, False, "", 0)]
+    unknown = [
+        name for name, value in extra.items() if name not in _IGNORED and value not in (None, False, "", 0)
+    ]
     if unknown:
         raise StageFailure(
-            FailureKind.BAD_INPUT, f"the diffusers backend has no setting {', '.join(sorted(unknown))}; leave it out"
+            FailureKind.BAD_INPUT,
+            f"the diffusers backend has no setting {', '.join(sorted(unknown))}; leave it out",
         )
 
 

@@ -54,7 +54,8 @@ class DiffusersConfig(BaseModel):
     offload: Literal["auto", "none", "model", "sequential"] = Field(
         "auto",
         title="Offload",
-        description="Where weights wait. none: in VRAM. model: in RAM, one part of the model at a time comes over. "
+        description="Where weights wait. none: in VRAM. model: in RAM, one part of the model at a time "
+        "comes over. "
         "sequential: layer by layer; slow, for very small GPUs. auto: the first that fits into free VRAM.",
     )
     keep_models: int = Field(
@@ -63,6 +64,7 @@ class DiffusersConfig(BaseModel):
     allow_download: bool = Field(
         False,
         title="Allow downloads",
-        description="Whether a model may be named OWNER/NAME and come from the Hugging Face hub. HF_HUB_OFFLINE "
+        description="Whether a model may be named OWNER/NAME and come from the Hugging Face hub. "
+        "HF_HUB_OFFLINE "
         "in the environment forbids it all the same.",
     )

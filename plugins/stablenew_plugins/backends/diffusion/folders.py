@@ -233,8 +233,8 @@ class Hashes:
 
 
 def lora_hash(path: Path) -> str:
-    """12 hex digits by which LoRAs are found: ``sshs_model_hash`` of the metadata, else the SHA-256 of all behind
-    the header (the *addnet* hash: it stays the same when the metadata are edited)."""
+    """12 hex digits by which LoRAs are found: ``sshs_model_hash`` of the metadata, else the SHA-256 of all
+    behind the header (the *addnet* hash: it stays the same when the metadata are edited)."""
     metadata = read_header(path).get("__metadata__")
     stated = metadata.get("sshs_model_hash") if isinstance(metadata, dict) else None
     if isinstance(stated, str) and len(stated) >= 12:

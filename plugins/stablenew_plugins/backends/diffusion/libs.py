@@ -18,7 +18,8 @@ CORE = ("torch", "diffusers", "transformers", "safetensors", "accelerate")
 """Without these nothing works. ``peft`` is for LoRA, ``torchsde`` and ``scipy`` for some samplers."""
 
 HOW = (
-    "install them where the agent runs: pip install 'stablenew[diffusers]' (on Windows with an NVIDIA GPU first "
+    "install them where the agent runs: pip install 'stablenew[diffusers]' (on Windows with an NVIDIA GPU "
+    "first "
     "pip install torch --index-url https://download.pytorch.org/whl/cu126; elsewhere pip finds the right torch)"
 )
 

@@ -179,7 +179,8 @@ file alone nobody can tell whether it predicts noise or velocity."""
 
 
 def write_configs(family: Family, folder: Path) -> None:
-    """The configuration of ``family`` into ``folder``, laid out as diffusers reads it; no weights, no tokenizer."""
+    """The configuration of ``family`` into ``folder``, laid out as diffusers reads it; no weights, no
+    tokenizer."""
     for part, values in CONFIGS[family].items():
         where = folder / part
         where.mkdir(exist_ok=True)
@@ -194,12 +195,15 @@ def write_configs(family: Family, folder: Path) -> None:
 def clip_vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Tokens to ids, and the merges, of CLIP's byte-pair encoding: 49,408 tokens.
 
-    The order is that of ``simple_tokenizer.py`` of OpenAI's CLIP: 256 bytes, the same at the end of a word, what
-    each merge makes, and the two that begin and end a text.
+    The order is that of ``simple_tokenizer.py`` of OpenAI's CLIP: 256 bytes, the same at the end of a word,
+    what each merge makes, and the two that begin and end a text.
     """
     packed = (files(__package__) / "clip_merges.txt.xz").read_bytes()
     merges = [
-        (left, right) for left, _, right in (line.partition(" ") for line in lzma.decompress(packed).decode("utf-8").splitlines())
+        (left, right)
+        for left, _, right in (
+            line.partition(" ") for line in lzma.decompress(packed).decode("utf-8").splitlines()
+        )
     ]
     visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     hidden = [byte for byte in range(256) if byte not in visible]

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import re
 import tempfile
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -93,7 +94,9 @@ class Loaded:
 class Shelf:
     """The checkpoints in memory, at most ``keep_models`` of them."""
 
-    def __init__(self, libs: Libraries, config: DiffusersConfig, device: str, dtype: Any, hashes: Hashes) -> None:
+    def __init__(
+        self, libs: Libraries, config: DiffusersConfig, device: str, dtype: Any, hashes: Hashes
+    ) -> None:
         self._libs, self._config, self._device, self._dtype = libs, config, device, dtype
         self._hashes = hashes
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
@@ -149,10 +152,7 @@ class Shelf:
 
     def _load(self, found: Found, pixels: int) -> Loaded:
         log.info("loading %s", found.path)
-        if found.path.is_file():
-            pipe = self._from_file(found.path)
-        else:
-            pipe = self._from_folder(found)
+        pipe = self._from_file(found.path) if found.path.is_file() else self._from_folder(found)
         pipe.set_progress_bar_config(disable=True)
         if self._dtype == self._libs.torch.float16 and pipe.vae.config.force_upcast:
             pipe.vae.to(self._libs.torch.float32)  # SDXL's own VAE overflows in half precision
@@ -198,7 +198,8 @@ class Shelf:
         if name not in CLASSES:
             raise StageFailure(
                 FailureKind.BAD_INPUT,
-                f"{where}: the backend cannot run a {name or 'nameless pipeline'}; it runs Stable Diffusion 1.x, "
+                f"{where}: the backend cannot run a {name or 'nameless pipeline'}; it runs Stable Diffusion "
+                "1.x, "
                 "2.x and XL",
             )
         return getattr(self._libs.diffusers, CLASSES[name])
@@ -216,19 +217,25 @@ class Shelf:
             name = str(folder_index(Path(given)).get("_class_name", ""))
             try:
                 return self._class(name, given).from_single_file(
-                    str(path), config=given, dtype=self._dtype, local_files_only=True, **_NO_CHECKER[_is_xl(name)]
+                    str(path),
+                    config=given,
+                    dtype=self._dtype,
+                    local_files_only=True,
+                    **_NO_CHECKER[_is_xl(name)],
                 )
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise StageFailure(
                     FailureKind.BAD_INPUT,
-                    f"{path}: does not fit config_folder {given} ({_first_line(error)}); leave config_folder out, or "
+                    f"{path}: does not fit config_folder {given} ({_first_line(error)}); leave "
+                    "config_folder out, or "
                     "name a folder of its family",
                 ) from error
         family = file_family(path)
         if family not in offline.CONFIGS:
             raise StageFailure(
                 FailureKind.BAD_INPUT,
-                f"{path}: a single file of {family} does not say how it was trained; name a diffusers folder of its "
+                f"{path}: a single file of {family} does not say how it was trained; name a diffusers "
+                "folder of its "
                 "kind with the option config_folder, or use the checkpoint as a diffusers folder",
             )
         return self._from_file_alone(path, family)
@@ -244,7 +251,7 @@ class Shelf:
         if "text_encoder" in offline.CONFIGS[family]:
             made["tokenizer"] = tokenizer(vocab=vocabulary, merges=merges)
         if "text_encoder_2" in offline.CONFIGS[family]:
-            made["tokenizer_2"] = tokenizer(vocab=vocabulary, merges=merges, pad_token="!")
+            made["tokenizer_2"] = tokenizer(vocab=vocabulary, merges=merges, pad_token="!")  # noqa: S106
         with tempfile.TemporaryDirectory(prefix="stablenew-") as folder:
             offline.write_configs(family, Path(folder))
             try:
@@ -291,7 +298,9 @@ class Shelf:
                 loaded.cancel.raise_if_cancelled()
 
         for name, module in network.named_modules():
-            if name.rpartition(".")[2].isdigit() and name.rpartition(".")[0].endswith(("down_blocks", "up_blocks")):
+            if name.rpartition(".")[2].isdigit() and name.rpartition(".")[0].endswith(
+                ("down_blocks", "up_blocks")
+            ):
                 module.register_forward_pre_hook(look)
 
     # --- VAE and LoRAs ----------------------------------------------------------------------------------------
@@ -333,7 +342,9 @@ class Shelf:
         pipe = loaded.pipe
         wanted: dict[str, Lora] = {}
         for lora, found in loras:
-            adapter = "lora_" + hashlib.sha256(str(found.path).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+            adapter = (
+                "lora_" + hashlib.sha256(str(found.path).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+            )
             wanted[adapter] = lora
             if adapter not in loaded.adapters:
                 self._load_lora(loaded, adapter, found)
@@ -351,22 +362,26 @@ class Shelf:
 
     def _load_lora(self, loaded: Loaded, adapter: str, found: Found) -> None:
         try:
-            loaded.pipe.load_lora_weights(
-                str(found.path.parent),
-                weight_name=found.path.name,
-                adapter_name=adapter,
-                local_files_only=True,
-                use_safetensors=True,
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # peft warns of a second LoRA, which is what we want
+                loaded.pipe.load_lora_weights(
+                    str(found.path.parent),
+                    weight_name=found.path.name,
+                    adapter_name=adapter,
+                    local_files_only=True,
+                    use_safetensors=True,
+                )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise StageFailure(
                 FailureKind.BAD_INPUT,
-                f"LoRA {found.name}: cannot be put into {loaded.name} ({_first_line(error)}); is it one for this "
+                f"LoRA {found.name}: cannot be put into {loaded.name} ({_first_line(error)}); is it one for "
+                "this "
                 "family of models?",
             ) from error
         if not any(adapter in part for part in loaded.pipe.get_list_adapters().values()):
             raise StageFailure(
-                FailureKind.BAD_INPUT, f"LoRA {found.name}: none of its weights belongs to a part of {loaded.name}"
+                FailureKind.BAD_INPUT,
+                f"LoRA {found.name}: none of its weights belongs to a part of {loaded.name}",
             )
 
 

@@ -1,12 +1,14 @@
 """Reads a prompt in the A1111 dialect and cuts it into the text encoder's chunks. Pure.
 
 The dialect's rules are those of docs of the WebUI ("Attention/emphasis", "Prompt editing", "Alternating words",
-"Composable diffusion", "Infinite prompt length"). A library was not taken: compel has another syntax and another
+"Composable diffusion", "Infinite prompt length"). A library was not taken: compel has another syntax and "
+"another
 arithmetic, so no prompt would give the picture that it gives in the WebUI.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,7 +113,9 @@ def take_loras(prompt: str) -> tuple[str, tuple[Lora, ...]]:
                 raise PromptError(f"{match[0]}: the weight {weight!r} is no number")
             numbers.append(float(number[1]))
         if len(numbers) > 2:
-            raise PromptError(f"{match[0]}: a LoRA has one weight, or one for the text encoder and one for the UNet")
+            raise PromptError(
+                f"{match[0]}: a LoRA has one weight, or one for the text encoder and one for the UNet"
+            )
         name = match[2].strip()
         text, unet = found.get(name, (0.0, 0.0))
         found[name] = (text + numbers[0], unet + numbers[-1])
@@ -190,9 +194,7 @@ def _nodes(
             close, colons, bars = brackets[index]
             if bars:
                 cuts = [index, *bars, close]
-                node = Alternate(
-                    tuple(inner(cut + 1, stop) for cut, stop in zip(cuts[:-1], cuts[1:], strict=True))
-                )
+                node = Alternate(tuple(inner(cut + 1, stop) for cut, stop in itertools.pairwise(cuts)))
             elif len(colons) in (1, 2) and (number := _NUMBER.fullmatch(text, colons[-1] + 1, close)):
                 before = inner(index + 1, colons[0]) if len(colons) == 2 else ()
                 start = colons[0] + 1 if len(colons) == 2 else index + 1
@@ -225,8 +227,8 @@ def _text_at(nodes: Sequence[Node], step: int, steps: int, base: int) -> str:
 def sections(text: str) -> tuple[tuple[Part, ...], ...]:
     """The texts between ``BREAK``s, each as parts with their attention weights.
 
-    ``(x)`` times 1.1, ``[x]`` divided by 1.1, ``(x:1.3)`` times 1.3; nesting multiplies; ``\\(`` is a bracket in
-    the text. Never fails: brackets that are not closed count to the end.
+    ``(x)`` times 1.1, ``[x]`` divided by 1.1, ``(x:1.3)`` times 1.3; nesting multiplies; ``\\(`` is a bracket
+    in the text. Never fails: brackets that are not closed count to the end.
     """
     parts: list[tuple[str, float]] = []
     breaks: list[int] = []  # index in parts where a new section begins
@@ -265,7 +267,7 @@ def sections(text: str) -> tuple[tuple[Part, ...], ...]:
         multiply(start, 1 / STRONGER)
 
     bounds = [0, *breaks, len(parts)]
-    return tuple(_joined(parts[start:end]) for start, end in zip(bounds[:-1], bounds[1:], strict=True))
+    return tuple(_joined(parts[start:end]) for start, end in itertools.pairwise(bounds))
 
 
 def _joined(parts: Sequence[tuple[str, float]]) -> tuple[Part, ...]:

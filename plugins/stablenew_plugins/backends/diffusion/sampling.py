@@ -115,7 +115,9 @@ def generator(torch: Any, seed: int) -> Any:
     return torch.Generator("cpu").manual_seed(seed % SEEDS)
 
 
-def first_noise(torch: Any, shape: Sequence[int], seed: int, subseed: int, strength: float) -> tuple[Tensor, Any]:
+def first_noise(
+    torch: Any, shape: Sequence[int], seed: int, subseed: int, strength: float
+) -> tuple[Tensor, Any]:
     """Noise of ``shape`` (channels, height, width), and the generator for what comes after it.
 
     With a ``strength`` above 0 it is turned that far towards the noise of ``subseed`` (``modules/rng.py`` of
@@ -152,7 +154,8 @@ def make_scheduler(diffusers: Any, choice: Choice, trained: Any, steps: int, dev
     if noise.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in accepted:
         raise StageFailure(
             FailureKind.BAD_INPUT,
-            f"sampler {choice.sampler!r} cannot be used with this model, which was trained down to pure noise (zero "
+            f"sampler {choice.sampler!r} cannot be used with this model, which was trained down to pure "
+            "noise (zero "
             "SNR); use Euler, Euler a, DDIM or DPM++ 2M",
         )
     settings = {**noise, **choice.settings}
@@ -171,18 +174,20 @@ def make_scheduler(diffusers: Any, choice: Choice, trained: Any, steps: int, dev
     return scheduler
 
 
-def _brownian_noise(torch: Any, diffusers: Any, scheduler: Any, like: Tensor, seed: int) -> Any:
+def _brownian_noise(torch: Any, scheduler: Any, like: Tensor, seed: int) -> Any:
     """The noise of DPM++ SDE, drawn on the processor like all other noise."""
     from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
 
-    sigmas = scheduler.sigmas
-    tree = BrownianTreeNoiseSampler(
-        torch.zeros(like.shape, dtype=torch.float32),
-        float(sigmas[sigmas > 0].min()),
-        float(sigmas.max()),
-        seed % SEEDS,
-    )
-    return lambda start, end: tree(float(start), float(end)).to(like)
+    low, high = float(scheduler.sigmas[scheduler.sigmas > 0].min()), float(scheduler.sigmas.max())
+    tree = BrownianTreeNoiseSampler(torch.zeros(like.shape, dtype=torch.float32), low, high, seed % SEEDS)
+
+    def noise(start: Any, end: Any) -> Tensor:
+        # What was through a logarithm and back may be a rounding error outside.
+        start, end = (min(high, max(low, float(sigma))) for sigma in (start, end))
+        drawn: Tensor = tree(start, end).to(like)
+        return drawn
+
+    return noise
 
 
 # --- the loop -----------------------------------------------------------------------------------------------
@@ -212,7 +217,7 @@ def sample(torch: Any, diffusers: Any, work: Pass, source: Any, report: Report, 
         latents = scheduler.add_noise(image, noise, timesteps[:1])
     latents = latents.to(dtype)
     if hasattr(scheduler, "noise_sampler"):
-        scheduler.noise_sampler = _brownian_noise(torch, diffusers, scheduler, latents, work.seed)
+        scheduler.noise_sampler = _brownian_noise(torch, scheduler, latents, work.seed)
     accepted = inspect.signature(scheduler.step).parameters
     extra = {"generator": source} if "generator" in accepted else {}
     mask = work.mask.to(device, dtype) if work.mask is not None else None
@@ -235,7 +240,9 @@ def sample(torch: Any, diffusers: Any, work: Pass, source: Any, report: Report, 
         if last or (index + 1) % order == 0:
             done = work.counted if last else min(work.counted, (index + 1) // order)
 
-            def preview(now: Tensor = now, guess: Tensor = guess, timestep: Any = timestep, xl: bool = first.xl) -> Image.Image:
+            def preview(
+                now: Tensor = now, guess: Tensor = guess, timestep: Any = timestep, xl: bool = first.xl
+            ) -> Image.Image:
                 return rough(torch, _clean(torch, scheduler, now, guess, timestep), xl)
 
             report(done, preview)
@@ -272,7 +279,11 @@ def _guided(
                 scales, embedding_dim=unet.config.time_cond_proj_dim
             ).to(taken)
         made = unet(
-            taken.expand(len(group), -1, -1, -1), timestep, encoder_hidden_states=hidden, return_dict=False, **conditions
+            taken.expand(len(group), -1, -1, -1),
+            timestep,
+            encoder_hidden_states=hidden,
+            return_dict=False,
+            **conditions,
         )[0]
         guesses.extend(made.chunk(len(group)))
     if not needs_unwanted:

@@ -17,7 +17,8 @@ class SamplerKind:
     scheduler: str
     """Class in the ``diffusers`` package."""
     automatic: str
-    """Schedule type that ``Automatic`` stands for, as in ``modules/sd_samplers_kdiffusion.py`` of A1111 1.10."""
+    """Schedule type that ``Automatic`` stands for, as in ``modules/sd_samplers_kdiffusion.py`` of A1111
+    1.10."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """Fixed arguments of the class."""
     schedules: frozenset[str] = frozenset()
@@ -89,9 +90,7 @@ SAMPLERS: Mapping[str, SamplerKind] = {
     "Heun": SamplerKind("HeunDiscreteScheduler", "Uniform", {}, _SIGMAS),
     "DPM2": SamplerKind("KDPM2DiscreteScheduler", "Karras", {}, _SIGMAS),
     "DPM2 a": SamplerKind("KDPM2AncestralDiscreteScheduler", "Karras", {}, _SIGMAS),
-    "DDIM": SamplerKind(
-        "DDIMScheduler", "DDIM", {"clip_sample": False, "set_alpha_to_one": False}, _TIMESTEPS
-    ),
+    "DDIM": SamplerKind("DDIMScheduler", "DDIM", {"clip_sample": False, "set_alpha_to_one": False}, _TIMESTEPS),
     "PLMS": SamplerKind(
         "PNDMScheduler", "DDIM", {"skip_prk_steps": True, "set_alpha_to_one": False}, frozenset({"DDIM"})
     ),
@@ -122,7 +121,8 @@ UPSCALERS: Mapping[str, str] = {
 
 
 def choose(sampler: str, schedule: str, installed: Iterable[str] = SAMPLERS) -> Choice:
-    """The sampler and the schedule called so. Presets from before WebUI 1.9 say ``DPM++ 2M Karras``: both in one.
+    """The sampler and the schedule called so. Presets from before WebUI 1.9 say ``DPM++ 2M Karras``: both in
+    one.
 
     Raises StageFailure(BAD_INPUT) that lists the nearest names, for a name that is not known and for a schedule
     that this sampler cannot have.

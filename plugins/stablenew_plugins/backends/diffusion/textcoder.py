@@ -62,15 +62,16 @@ class Embeddings:
         if width not in by_width:
             raise StageFailure(
                 FailureKind.BAD_INPUT,
-                f"embedding {item.name}: made for a text encoder of width {', '.join(map(str, by_width))}; this "
+                f"embedding {item.name}: made for a text encoder of width {', '.join(map(str, by_width))}; "
+                "this "
                 f"model's has {width}; use one of its family or take the word out",
             )
         self.used[item.name] = item.path
         return by_width[width]
 
     def _read(self, path: Path) -> dict[int, Tensor]:
-        """Files of A1111 (``string_to_param``), diffusers (``{token: vector}``), safetensors (``emb_params``) and
-        of SDXL (``clip_l``, ``clip_g``)."""
+        """Files of A1111 (``string_to_param``), diffusers (``{token: vector}``), safetensors (``emb_params``)
+        and of SDXL (``clip_l``, ``clip_g``)."""
         try:
             if path.suffix.lower() == ".safetensors":
                 from safetensors.torch import load_file
@@ -139,7 +140,8 @@ class TextCoder:
         if last >= len(out.hidden_states):
             raise StageFailure(
                 FailureKind.BAD_INPUT,
-                f"clip skip {clip_skip}: the text encoder has {len(out.hidden_states) - 1} layers; use a smaller one",
+                f"clip skip {clip_skip}: the text encoder has {len(out.hidden_states) - 1} layers; use a "
+                "smaller one",
             )
         if self._xl:
             return out.hidden_states[-last]
@@ -160,9 +162,7 @@ class TextCoder:
             for piece, is_embedding in embeddings.split(part.text):
                 if is_embedding:
                     vectors = embeddings.vectors(piece, width)
-                    units.append(
-                        ([_NEW + len(placed) + number for number in range(len(vectors))], part.weight)
-                    )
+                    units.append(([_NEW + len(placed) + number for number in range(len(vectors))], part.weight))
                     placed.extend(vectors)
                 elif piece.strip():
                     units.extend(([token], part.weight) for token in self._ids(piece))
