@@ -199,8 +199,7 @@ class DiffusersBackend(Backend):
             raise StageFailure(
                 FailureKind.BAD_INPUT,
                 f"{image.width} x {image.height} cannot be enlarged by {request.scale:g}: the result's "
-                "sides may "
-                f"have 1 to {2 * LARGEST} pixels",
+                f"sides may have 1 to {2 * LARGEST} pixels",
             )
         made = image.resize((size[0], size[1]), Image.Resampling[tables.UPSCALERS[upscaler]])
         cancel.raise_if_cancelled()
@@ -222,10 +221,7 @@ class DiffusersBackend(Backend):
         self.free_memory()
         self._hashes.close()
 
-    # --- before a call
-   
-   
-    ------------------------------------------------------------------------------------------
+    # --- before a call ----------------------------------------------------------------------------------------
 
     @property
     def _shelf(self) -> Shelf:
@@ -374,8 +370,7 @@ class DiffusersBackend(Backend):
             raise StageFailure(
                 FailureKind.BAD_INPUT,
                 f"the mask has {mask.width} x {mask.height} pixels and the image {original.width} x "
-                f"{original.height}; "
-                "they must be of one size",
+                f"{original.height}; they must be of one size",
             )
         if min(original.size) < 8 or max(original.size) > LARGEST:
             raise StageFailure(
@@ -637,8 +632,7 @@ class _Run:
             raise StageFailure(
                 FailureKind.BAD_INPUT,
                 f"hires: {hires.upscaler} cannot go from {first.name} to {last.name}, which are of "
-                "different families; "
-                "use an upscaler of images, such as Lanczos",
+                "different families; use an upscaler of images, such as Lanczos",
             )
         name = tables.look_up("upscaler", hires.upscaler, tables.UPSCALERS)
         image = Image.fromarray(self.decode(first, latents))
@@ -655,8 +649,7 @@ class _Run:
             raise StageFailure(
                 FailureKind.BAD_INPUT,
                 f"the safety checker that came with {loaded.name} refuses this picture; change the prompt "
-                "or the seed, "
-                "or take safety_checker out of its model_index.json",
+                "or the seed, or take safety_checker out of its model_index.json",
             )
         return GenerationResult(Image.fromarray(pixels), self.with_hashes(info), int(peak))
 

@@ -65,6 +65,5 @@ class DiffusersConfig(BaseModel):
         False,
         title="Allow downloads",
         description="Whether a model may be named OWNER/NAME and come from the Hugging Face hub. "
-        "HF_HUB_OFFLINE "
-        "in the environment forbids it all the same.",
+        "HF_HUB_OFFLINE in the environment forbids it all the same.",
     )

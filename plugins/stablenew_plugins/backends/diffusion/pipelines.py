@@ -9,8 +9,9 @@ import re
 import tempfile
 import warnings
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,13 @@ from stablenew_plugins.backends.diffusion.folders import (
     folder_index,
     weights_bytes,
 )
-from stablenew_plugins.backends.diffusion.memory import RESERVE_BYTES, Offload, choose_offload, working_bytes
+from stablenew_plugins.backends.diffusion.memory import (
+    RESERVE_BYTES,
+    Offload,
+    choose_offload,
+    is_out_of_memory,
+    working_bytes,
+)
 from stablenew_plugins.backends.diffusion.textcoder import TextCoder
 
 if TYPE_CHECKING:
@@ -186,21 +193,16 @@ class Shelf:
         else:
             index = diffusers.DiffusionPipeline.load_config(source)
             kind = self._class(str(index.get("_class_name", "")), source)
-        try:
+        kinds = FailureKind.BAD_INPUT if local else FailureKind.BACKEND  # a network may be back later
+        with _loading(f"{source}: cannot be loaded as a diffusers folder; is it complete?", kinds):
             return kind.from_pretrained(source, use_safetensors=True, **settings)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StageFailure(
-                FailureKind.BAD_INPUT,
-                f"{source}: cannot be loaded as a diffusers folder ({_first_line(error)}); is it complete?",
-            ) from error
 
     def _class(self, name: str, where: str) -> Any:
         if name not in CLASSES:
             raise StageFailure(
                 FailureKind.BAD_INPUT,
                 f"{where}: the backend cannot run a {name or 'nameless pipeline'}; it runs Stable Diffusion "
-                "1.x, "
-                "2.x and XL",
+                "1.x, 2.x and XL",
             )
         return getattr(self._libs.diffusers, CLASSES[name])
 
@@ -215,7 +217,9 @@ class Shelf:
         if given:
             # Its own index says which parts there are; the file's tensors must fit.
             name = str(folder_index(Path(given)).get("_class_name", ""))
-            try:
+            with _loading(
+                f"{path}: does not fit config_folder {given}; leave it out, or name one of its family"
+            ):
                 return self._class(name, given).from_single_file(
                     str(path),
                     config=given,
@@ -223,20 +227,12 @@ class Shelf:
                     local_files_only=True,
                     **_NO_CHECKER[_is_xl(name)],
                 )
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise StageFailure(
-                    FailureKind.BAD_INPUT,
-                    f"{path}: does not fit config_folder {given} ({_first_line(error)}); leave "
-                    "config_folder out, or "
-                    "name a folder of its family",
-                ) from error
         family = file_family(path)
         if family not in offline.CONFIGS:
             raise StageFailure(
                 FailureKind.BAD_INPUT,
                 f"{path}: a single file of {family} does not say how it was trained; name a diffusers "
-                "folder of its "
-                "kind with the option config_folder, or use the checkpoint as a diffusers folder",
+                "folder of its kind with the option config_folder, or use the checkpoint as a diffusers folder",
             )
         return self._from_file_alone(path, family)
 
@@ -254,15 +250,10 @@ class Shelf:
             made["tokenizer_2"] = tokenizer(vocab=vocabulary, merges=merges, pad_token="!")  # noqa: S106
         with tempfile.TemporaryDirectory(prefix="stablenew-") as folder:
             offline.write_configs(family, Path(folder))
-            try:
+            with _loading(f"{path}: cannot be loaded as {family}; is the file complete?"):
                 return self._class(names["_class_name"], str(path)).from_single_file(
                     str(path), config=folder, dtype=self._dtype, local_files_only=True, **made
                 )
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise StageFailure(
-                    FailureKind.BAD_INPUT,
-                    f"{path}: cannot be loaded as {family} ({_first_line(error)}); is the file complete?",
-                ) from error
 
     # --- placing ----------------------------------------------------------------------------------------------
 
@@ -316,7 +307,7 @@ class Shelf:
 
     def _load_vae(self, loaded: Loaded, found: Found) -> Any:
         kind = self._libs.diffusers.AutoencoderKL
-        try:
+        with _loading(f"{found.path}: cannot be loaded as a VAE"):
             if found.folder:
                 vae = kind.from_pretrained(str(found.path), dtype=self._dtype, local_files_only=True)
             else:
@@ -325,10 +316,6 @@ class Shelf:
                     vae = kind.from_single_file(
                         str(found.path), config=folder, dtype=self._dtype, local_files_only=True
                     )
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise StageFailure(
-                FailureKind.BAD_INPUT, f"{found.path}: cannot be loaded as a VAE ({_first_line(error)})"
-            ) from error
         if int(vae.config.latent_channels) != int(loaded.own_vae.config.latent_channels):
             raise StageFailure(
                 FailureKind.BAD_INPUT, f"VAE {found.name}: made for other latents than those of {loaded.name}"
@@ -347,7 +334,12 @@ class Shelf:
             )
             wanted[adapter] = lora
             if adapter not in loaded.adapters:
-                self._load_lora(loaded, adapter, found)
+                try:
+                    self._load_lora(loaded, adapter, found)
+                except Exception:
+                    if adapter in {name for part in pipe.get_list_adapters().values() for name in part}:
+                        pipe.delete_adapters(adapter)  # in the UNet already, and not in the text encoder
+                    raise
                 loaded.adapters[adapter] = found.path
             loaded.adapters.move_to_end(adapter)
         idle = [adapter for adapter in loaded.adapters if adapter not in wanted]
@@ -361,23 +353,16 @@ class Shelf:
             pipe.disable_lora()
 
     def _load_lora(self, loaded: Loaded, adapter: str, found: Found) -> None:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # peft warns of a second LoRA, which is what we want
-                loaded.pipe.load_lora_weights(
-                    str(found.path.parent),
-                    weight_name=found.path.name,
-                    adapter_name=adapter,
-                    local_files_only=True,
-                    use_safetensors=True,
-                )
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise StageFailure(
-                FailureKind.BAD_INPUT,
-                f"LoRA {found.name}: cannot be put into {loaded.name} ({_first_line(error)}); is it one for "
-                "this "
-                "family of models?",
-            ) from error
+        refused = f"LoRA {found.name}: cannot be put into {loaded.name}; is it one for this family of models?"
+        with _loading(refused), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # peft warns of a second LoRA, which is what we want
+            loaded.pipe.load_lora_weights(
+                str(found.path.parent),
+                weight_name=found.path.name,
+                adapter_name=adapter,
+                local_files_only=True,
+                use_safetensors=True,
+            )
         if not any(adapter in part for part in loaded.pipe.get_list_adapters().values()):
             raise StageFailure(
                 FailureKind.BAD_INPUT,
@@ -408,6 +393,14 @@ def _lora_weights(pipe: Any, lora: Lora) -> float | dict[str, float]:
     return {"unet": lora.unet, **dict.fromkeys(encoders, lora.text)}
 
 
-def _first_line(error: BaseException) -> str:
-    text = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {text}"[:300]
+@contextmanager
+def _loading(refused: str, kind: FailureKind = FailureKind.BAD_INPUT) -> Iterator[None]:
+    """Whatever a library says about a file that it cannot load becomes StageFailure(``kind``) with ``refused``;
+    only memory that ran out stays what it is."""
+    try:
+        yield
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        reason = next(iter(str(error).strip().splitlines()), "")
+        raise StageFailure(kind, f"{refused} ({type(error).__name__}: {reason[:200]})", str(error)) from error

@@ -1,9 +1,8 @@
 """Reads a prompt in the A1111 dialect and cuts it into the text encoder's chunks. Pure.
 
 The dialect's rules are those of docs of the WebUI ("Attention/emphasis", "Prompt editing", "Alternating words",
-"Composable diffusion", "Infinite prompt length"). A library was not taken: compel has another syntax and "
-"another
-arithmetic, so no prompt would give the picture that it gives in the WebUI.
+"Composable diffusion", "Infinite prompt length"). A library was not taken: compel has another syntax and
+another arithmetic, so no prompt would give the picture that it gives in the WebUI.
 """
 
 from __future__ import annotations

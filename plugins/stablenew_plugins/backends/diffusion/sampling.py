@@ -155,8 +155,7 @@ def make_scheduler(diffusers: Any, choice: Choice, trained: Any, steps: int, dev
         raise StageFailure(
             FailureKind.BAD_INPUT,
             f"sampler {choice.sampler!r} cannot be used with this model, which was trained down to pure "
-            "noise (zero "
-            "SNR); use Euler, Euler a, DDIM or DPM++ 2M",
+            "noise (zero SNR); use Euler, Euler a, DDIM or DPM++ 2M",
         )
     settings = {**noise, **choice.settings}
     try:

@@ -63,8 +63,7 @@ class Embeddings:
             raise StageFailure(
                 FailureKind.BAD_INPUT,
                 f"embedding {item.name}: made for a text encoder of width {', '.join(map(str, by_width))}; "
-                "this "
-                f"model's has {width}; use one of its family or take the word out",
+                f"this model's has {width}; use one of its family or take the word out",
             )
         self.used[item.name] = item.path
         return by_width[width]
