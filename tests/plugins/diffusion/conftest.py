@@ -1,98 +1,25 @@
-"""A folder of tiny checkpoints, and the backend on it. torch is imported by what needs it, not by
-collecting."""
+"""A folder of tiny checkpoints, and the backend on it. Collecting the tests imports no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from PIL import Image
+from diffusion_kit import World, request
 
-from stablenew_api.backend import GenerationResult, Img2ImgRequest, Progress, Txt2ImgRequest
-from stablenew_api.testing import ManualCancel, sample_image
-from stablenew_plugins.backends.diffusion import DiffusersBackend, DiffusersConfig
-
-
-class Watch(Progress):
-    """Keeps what it is told."""
-
-    def __init__(self, look: Callable[[], bool] = lambda: False) -> None:
-        self.look = look
-        self.steps: list[tuple[int, int]] = []
-        self.previews: list[Image.Image] = []
-        self.received_at: list[int] = []
-
-    def __call__(self, step: int, steps: int, preview: Image.Image | None = None) -> None:
-        self.steps.append((step, steps))
-        if preview is not None:
-            self.previews.append(preview)
-
-    def wants_preview(self) -> bool:
-        return self.look()
-
-    def received(self) -> None:
-        self.received_at.append(len(self.steps))
-
-
-def request(**changes: Any) -> Txt2ImgRequest:
-    """A small txt2img request on the tiny SD 1."""
-    values: dict[str, Any] = {
-        "prompt": "a cat",
-        "negative_prompt": "dog",
-        "seed": 3,
-        "steps": 4,
-        "cfg_scale": 7.0,
-        "sampler": "Euler",
-        "scheduler": "Automatic",
-        "model": "sd",
-        "width": 64,
-        "height": 64,
-    }
-    return Txt2ImgRequest(**values | changes)
-
-
-def image_request(**changes: Any) -> Img2ImgRequest:
-    """A small img2img request on the tiny SD 1."""
-    values: dict[str, Any] = {
-        "prompt": "a cat",
-        "negative_prompt": "dog",
-        "seed": 3,
-        "steps": 6,
-        "cfg_scale": 7.0,
-        "sampler": "Euler a",
-        "scheduler": "Karras",
-        "model": "sd",
-        "image": sample_image(64, 64),
-        "denoising_strength": 0.6,
-    }
-    return Img2ImgRequest(**values | changes)
-
-
-@dataclass
-class World:
-    """Folders with tiny checkpoints, and backends on them."""
-
-    root: Path
-    made: list[DiffusersBackend] = field(default_factory=list)
-
-    def backend(self, **options: Any) -> DiffusersBackend:
-        """A backend; by default it knows every folder and keeps every checkpoint."""
-        values: dict[str, Any] = {"keep_models": 16, "device": "cpu"}
-        values |= {name: (str(self.root / name),) for name in ("models", "vaes", "loras", "embeddings")}
-        self.made.append(DiffusersBackend(DiffusersConfig(**values | options)))
-        return self.made[-1]
+from stablenew_api.backend import GenerationResult, Progress
+from stablenew_api.testing import ManualCancel
+from stablenew_plugins.backends.diffusion import DiffusersBackend
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Made once a test process: SD 1, SD 1 for inpainting, SDXL, its refiner, and SD 1 as a single file."""
     import torch
 
     torch.set_num_threads(1)  # the networks are tiny: a second thread costs more than it gives
-    import tiny
+    import diffusion_tiny as tiny
     from safetensors.torch import save_file
 
     root = tmp_path_factory.mktemp("tiny")
@@ -122,10 +49,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         {"clip_l": torch.ones(1, 768), "clip_g": torch.ones(1, 1280)},
         root / "embeddings" / "real-xl.safetensors",
     )
-    made = World(root)
-    yield made
-    for backend in made.made:
-        backend.close()
+    return World(root)
 
 
 @pytest.fixture(scope="session")

@@ -125,8 +125,9 @@ class Shelf:
 
     def clear(self) -> None:
         """Let go of every checkpoint and give its VRAM back."""
-        self._loaded.clear()
-        self._collect()
+        if self._loaded:
+            self._loaded.clear()
+            self._collect()
 
     def _make_room(self, keep: int, pinned: Sequence[Loaded]) -> None:
         for key in [key for key, loaded in self._loaded.items() if loaded not in pinned]:

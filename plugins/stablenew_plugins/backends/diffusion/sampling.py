@@ -177,13 +177,13 @@ def _brownian_noise(torch: Any, scheduler: Any, like: Tensor, seed: int) -> Any:
     """The noise of DPM++ SDE, drawn on the processor like all other noise."""
     from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
 
-    low, high = float(scheduler.sigmas[scheduler.sigmas > 0].min()), float(scheduler.sigmas.max())
+    sigmas = scheduler.sigmas
+    # A little wider than what is asked for: the tree rounds its ends.
+    low, high = float(sigmas[sigmas > 0].min()) * 0.999, float(sigmas.max()) * 1.001
     tree = BrownianTreeNoiseSampler(torch.zeros(like.shape, dtype=torch.float32), low, high, seed % SEEDS)
 
     def noise(start: Any, end: Any) -> Tensor:
-        # What was through a logarithm and back may be a rounding error outside.
-        start, end = (min(high, max(low, float(sigma))) for sigma in (start, end))
-        drawn: Tensor = tree(start, end).to(like)
+        drawn: Tensor = tree(float(start), float(end)).to(like)
         return drawn
 
     return noise

@@ -60,9 +60,10 @@ class Embeddings:
             self._vectors[name] = self._read(item.path)
         by_width = self._vectors[name]
         if width not in by_width:
+            widths = ", ".join(map(str, sorted(by_width)))
             raise StageFailure(
                 FailureKind.BAD_INPUT,
-                f"embedding {item.name}: made for a text encoder of width {', '.join(map(str, by_width))}; "
+                f"embedding {item.name}: made for a text encoder of width {widths}; "
                 f"this model's has {width}; use one of its family or take the word out",
             )
         self.used[item.name] = item.path
