@@ -4,6 +4,8 @@
   setup         make .venv and install StableNew with all that its checks need
   demo          run packs/demo.txt from end to end on the embedded engine; says where the images are
   test          every check: ruff, mypy, import-linter, pytest (--fast leaves the slow tests out;
+                --torch installs torch and what the diffusers backend needs, so that its tests run too,
+                --torch=near does so only where pip has torch on this disk;
                 what follows goes to pytest: dev.py test tests/cli -k rows)
   lint          ruff and import-linter
   format        put the code into its form
@@ -49,6 +51,8 @@ CLOSING_LINE = re.compile(r"=+ .*\bin \d+\.\d+s\b.* =+")
 """How pytest ends: ``==== 312 passed, 1 skipped in 80.12s (0:01:20) ====``."""
 SPREAD = ["-n", "3", "--dist", "worksteal"]
 """Three at a time on the two cores of a small machine: tests with real processes mostly wait."""
+TORCH = "torch==2.13.0"
+"""What ``--torch`` asks pip for, as the extra ``dev-torch`` of pyproject.toml does."""
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -81,15 +85,19 @@ def read_stamp() -> dict:
     return stamp if isinstance(stamp, dict) else {}
 
 
-def ensure(level: str) -> Path:
+def ensure(level: str, torch: bool = False) -> Path:
     """Have .venv with StableNew in it and return its Python. ``level``: use, dev (all that the checks need) or
-    bench (dev, and the peers of the benchmarks). Costs next to nothing when it was done before."""
+    bench (dev, and the peers of the benchmarks). ``torch``: what the diffusers backend needs, too. Costs next
+    to nothing when it was done before."""
     levels = ("use", "dev", "bench")
     stamp = read_stamp()
     python = venv_python()
     done = stamp.get("level")
-    if python.exists() and stamp.get("key") == install_key() and done in levels[levels.index(level) :]:
+    had_torch = stamp.get("torch") is True
+    current = stamp.get("key") == install_key() and done in levels[levels.index(level) :]
+    if python.exists() and current and (had_torch or not torch):
         return python
+    torch = torch or had_torch
     if done in levels and levels.index(done) > levels.index(level):
         level = done  # what was there before stays there
     moved = bool(stamp) and stamp.get("root") != str(ROOT)  # scripts in it name the old place
@@ -102,8 +110,12 @@ def ensure(level: str) -> Path:
             )
     what = {"use": "StableNew", "dev": "StableNew and what its checks need", "bench": "StableNew and its peers"}
     say(f"installing {what[level]} into .venv; the first time takes a minute or two")
-    wanted = {"use": ".[detect]", "dev": ".[dev,detect]", "bench": ".[dev,detect,bench]"}[level]
-    packages = ["-e", wanted]
+    extras = {"use": ["detect"], "dev": ["dev", "detect"], "bench": ["dev", "detect", "bench"]}[level]
+    if torch:
+        extras = [*extras, "diffusers", "dev-torch"]
+        say("torch and its companions take 1.2 GB; on Linux PyPI has the build for NVIDIA GPUs, several GB:")
+        say("for a smaller one set PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu")
+    packages = ["-e", ".[" + ",".join(extras) + "]"]
     if level != "use" and (EXAMPLE / "pyproject.toml").exists():
         packages += ["-e", "plugins/example"]
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
@@ -111,8 +123,21 @@ def ensure(level: str) -> Path:
         raise Problem("pip could not install everything (see above); is there a network? Then start again")
     # Written last: whatever is interrupted before is done again.
     stamp = {"key": install_key(), "level": level, "root": str(ROOT)}
+    if torch:
+        stamp["torch"] = True
     STAMP.write_text(json.dumps(stamp) + "\n", encoding="utf-8", newline="\n")
     return python
+
+
+def torch_is_near(python: Path) -> bool:
+    """Whether pip would take torch from a file of this machine: then it costs a minute and no network."""
+    options = ["--dry-run", "--ignore-installed", "--no-deps", "--quiet", "--disable-pip-version-check"]
+    report = output([python, "-m", "pip", "install", *options, "--no-input", "--report", "-", TORCH])
+    try:
+        installs = json.loads(report)["install"]
+    except (ValueError, KeyError, TypeError):
+        return False
+    return bool(installs) and all(item["download_info"]["url"].startswith("file:") for item in installs)
 
 
 # --- running ------------------------------------------------------------------------------------------------
@@ -143,6 +168,19 @@ def quiet(command: list) -> int:
     return subprocess.run(
         [str(part) for part in command], cwd=str(ROOT), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ).returncode
+
+
+def output(command: list) -> str:
+    """What ``command`` prints; empty if it fails."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=str(ROOT),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+        errors="replace",
+    )
+    return done.stdout if done.returncode == 0 else ""
 
 
 def run_pytest(command: list, cwd: Path = ROOT) -> tuple:
@@ -212,8 +250,13 @@ def demo(arguments: list) -> int:
 def test(arguments: list) -> int:
     """Every check. Returns 1 if one of them fails; all of them run."""
     fast = "--fast" in arguments
-    chosen = [argument for argument in arguments if argument != "--fast"]
+    torch = [argument for argument in arguments if argument in ("--torch", "--torch=near")]
+    chosen = [argument for argument in arguments if argument != "--fast" and argument not in torch]
     python = ensure("dev")
+    if torch and (torch != ["--torch=near"] or torch_is_near(python)):
+        python = ensure("dev", torch=True)
+    elif torch:
+        say("pip has no torch on this disk: the tests of the diffusers backend are left out")
     pytest = [python, "-m", "pytest", "--color=" + ("yes" if sys.stdout.isatty() else "no")]
     select = ["-m", "not slow"] if fast else []
     steps = [

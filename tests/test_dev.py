@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -152,6 +153,43 @@ def test_tests_run_every_check_and_sum_up_with_the_closing_line_last(dev, capsys
         ["ok", "pytest"],
     ]
     assert lines[-1] == "=== 2 passed in 1.00s ==="
+
+
+def test_torch_is_installed_when_asked_for_and_stays(dev):
+    dev.ensure("dev")
+    dev.commands.clear()
+    dev.module.ensure("dev", torch=True)
+    with_torch = f"{PIP} -e .[dev,diffusers,dev-torch] -e plugins/example"
+    assert [" ".join(words[1:]) for words in dev.commands][-1] == with_torch
+    assert dev.ensure("dev") == []
+    with (dev.root / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    assert dev.ensure("use")[-1] == with_torch
+
+
+def test_the_pin_of_torch_is_that_of_pyproject(dev):
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'dev-torch = ["{dev.module.TORCH}"]' in text
+
+
+@pytest.mark.parametrize(
+    ("flag", "url", "installed"),
+    [
+        ("--torch", "https://somewhere/torch.whl", True),
+        ("--torch=near", "file:///disk/torch.whl", True),
+        ("--torch=near", "https://somewhere/torch.whl", False),
+        ("--torch=near", "", False),
+    ],
+)
+def test_torch_is_for_those_who_want_it(dev, flag, url, installed, capsys):
+    report = json.dumps({"install": [{"download_info": {"url": url}}]}) if url else ""
+    dev.module.output = lambda command: report
+    seen: list[list[str]] = []
+    dev.module.run_pytest = lambda command, cwd=None: (seen.append([str(word) for word in command]), (0, ""))[1]
+    assert dev.module.main(["test", flag, "-k", "rows"]) == 0
+    assert [words[-2:] for words in seen] == [["-k", "rows"]]
+    assert any("dev-torch" in word for words in dev.commands for word in words) is installed
+    assert ("left out" in capsys.readouterr().out) is not installed
 
 
 def test_tests_pass_when_all_do_and_take_arguments_for_pytest(dev, capsys):
