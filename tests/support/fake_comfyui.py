@@ -143,12 +143,6 @@ class FakeComfyUI:
         self._hold = (step, hold)
         return hold
 
-    def queue_other(self, body: dict[str, Any] | None = None) -> str:
-        """A prompt of somebody else."""
-        prompt_id = str(uuid.uuid4())
-        self._put(prompt_id, body or {}, {"client_id": "somebody"}, [])
-        return prompt_id
-
     @property
     def queued(self) -> list[str]:
         """Ids of what runs and waits."""

@@ -77,8 +77,8 @@ class NaiveClient:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def post(self, graph: dict[str, Any], prompt_id: str = "") -> str:
-        body = {"prompt": graph, "client_id": "naive", "prompt_id": prompt_id or str(uuid.uuid4())}
+    def post(self, graph: dict[str, Any], prompt_id: str = "", client: str = "naive") -> str:
+        body = {"prompt": graph, "client_id": client, "prompt_id": prompt_id or str(uuid.uuid4())}
         answer = requests.post(f"{self.url}/prompt", json=body, timeout=5)
         answer.raise_for_status()
         return str(answer.json()["prompt_id"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable
@@ -265,6 +269,33 @@ def test_lists_of_newer_versions_are_read(fake: FakeComfyUI, backend: ComfyBacke
     fake.traps["new_lists"] = -1
     assert "DPM++ 2M" in backend.capabilities().samplers
     make(backend, model="dreamshaper")
+
+
+def test_what_a_killed_worker_left_is_taken_off(fake: FakeComfyUI, connect: Connect) -> None:
+    """Jobs would wait behind it, and nobody would fetch it."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    here = f"stablenew-{platform.node()}-"
+    naive = NaiveClient(fake.url)
+    hold = fake.hold_at(1)
+    running = naive.post(small_graph(seed=1), client=f"{here}{gone.pid}-0")
+    assert hold.reached.wait(5)
+    naive.post(small_graph(seed=2), client=f"{here}{gone.pid}-1")
+    kept = [
+        naive.post(small_graph(seed=3), client=f"{here}{os.getpid()}-2"),
+        naive.post(small_graph(seed=4), client=f"stablenew-elsewhere-{gone.pid}-3"),
+        naive.post(small_graph(seed=5)),
+    ]
+    backend = connect()
+    backend.capabilities()
+    backend.capabilities()
+    assert fake.queued == [running, *kept]
+    assert fake.interrupted == [running]
+    hold.go_on.set()
+    for prompt in kept:
+        entry = naive.history(prompt)
+        assert entry is not None
+        assert entry["status"]["status_str"] == "success"
 
 
 # --- out of memory, errors -----------------------------------------------------------------------------------
