@@ -42,7 +42,7 @@ def upscale(**changes: Any) -> UpscaleRequest:
     return UpscaleRequest(**{"image": sample_image(32, 24), "upscaler": "Lanczos", "scale": 2.0, **changes})
 
 
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     """Wait until ``condition`` holds."""
     ends = time.monotonic() + seconds
     while not condition():
@@ -83,7 +83,7 @@ class NaiveClient:
         answer.raise_for_status()
         return str(answer.json()["prompt_id"])
 
-    def history(self, prompt_id: str, seconds: float = 2.0) -> dict[str, Any] | None:
+    def history(self, prompt_id: str, seconds: float = 10.0) -> dict[str, Any] | None:
         """The entry; None when it has not come by then."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:

@@ -183,6 +183,8 @@ class Run:
             except CallFailed as error:
                 if error.maybe_run and self._arrived():
                     return
+                if error.kind == FailureKind.TIMEOUT:
+                    self._withdraw()  # it may have come in meanwhile, and nobody would fetch it
                 if attempt == TRIES or error.kind == FailureKind.TIMEOUT:
                     raise
                 # Nobody has it: it cannot run twice.
@@ -229,8 +231,9 @@ class Run:
             now = self._clock()
             if self._tracker.heard != count:
                 count, heard = self._tracker.heard, now
-            if not self._running and not self._tracker.started:
-                heard = now  # it waits its turn: that is no silence
+            waits = not self._running and not self._tracker.started
+            if waits or self._socket is None:
+                heard = now  # it waits its turn, or we cannot hear: that is no silence
             if now - begun > self._options.job_timeout:
                 raise StageFailure(
                     FailureKind.TIMEOUT, f"ComfyUI needed more than {self._options.job_timeout:g} s for the job"
