@@ -52,7 +52,6 @@ TRAPS = {
     "old_version": "chooses prompt ids itself, interrupts whatever runs, progress without prompt id",
     "oom": "the sampler runs out of memory",
     "origin": "every call is refused with 403",
-    "partly_valid": "takes a graph although an output of it cannot run (it does so by itself too)",
     "queue_502": "GET /queue is answered by a proxy, with 502",
     "rename_uploads": "18: an uploaded image gets another name",
     "restart": "forgets queue, history and cache at the first step of a prompt, as a restart does",
