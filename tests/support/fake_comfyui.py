@@ -52,7 +52,7 @@ TRAPS = {
     "old_version": "chooses prompt ids itself, interrupts whatever runs, progress without prompt id",
     "oom": "the sampler runs out of memory",
     "origin": "every call is refused with 403",
-    "partly_valid": "takes a graph although an output of it cannot run (it does so by itself too)",
+    "queue_502": "GET /queue is answered by a proxy, with 502",
     "rename_uploads": "18: an uploaded image gets another name",
     "restart": "forgets queue, history and cache at the first step of a prompt, as a restart does",
     "truncate_view": "a result breaks off",
@@ -143,12 +143,6 @@ class FakeComfyUI:
         self._hold = (step, hold)
         return hold
 
-    def queue_other(self, body: dict[str, Any] | None = None) -> str:
-        """A prompt of somebody else."""
-        prompt_id = str(uuid.uuid4())
-        self._put(prompt_id, body or {}, {"client_id": "somebody"}, [])
-        return prompt_id
-
     @property
     def queued(self) -> list[str]:
         """Ids of what runs and waits."""
@@ -156,12 +150,12 @@ class FakeComfyUI:
             running = [self._running[1]] if self._running else []
             return running + [item[1] for item in self._pending]
 
-    def wait_until_idle(self, seconds: float = 5.0) -> None:
+    def wait_until_idle(self, seconds: float = 20.0) -> None:
         """Wait until nothing runs or waits."""
         with self._change:
             assert self._change.wait_for(lambda: not self._running and not self._pending, seconds)
 
-    def wait_for_prompt(self, count: int = 1, seconds: float = 5.0) -> None:
+    def wait_for_prompt(self, count: int = 1, seconds: float = 20.0) -> None:
         """Wait until ``count`` prompts were queued."""
         with self._change:
             assert self._change.wait_for(lambda: len(self.prompts) >= count, seconds)
@@ -302,6 +296,8 @@ class FakeComfyUI:
         return web.json_response({"exec_info": {"queue_remaining": len(self.queued)}})
 
     async def _get_queue(self, request: web.Request) -> web.Response:
+        if self.spring("queue_502"):
+            return web.Response(status=502, text="<html>Bad gateway</html>", content_type="text/html")
         with self._change:
             running = [self._running] if self._running else []
             return web.json_response({"queue_running": running, "queue_pending": list(self._pending)})

@@ -42,7 +42,7 @@ def upscale(**changes: Any) -> UpscaleRequest:
     return UpscaleRequest(**{"image": sample_image(32, 24), "upscaler": "Lanczos", "scale": 2.0, **changes})
 
 
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     """Wait until ``condition`` holds."""
     ends = time.monotonic() + seconds
     while not condition():
@@ -77,13 +77,13 @@ class NaiveClient:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def post(self, graph: dict[str, Any], prompt_id: str = "") -> str:
-        body = {"prompt": graph, "client_id": "naive", "prompt_id": prompt_id or str(uuid.uuid4())}
+    def post(self, graph: dict[str, Any], prompt_id: str = "", client: str = "naive") -> str:
+        body = {"prompt": graph, "client_id": client, "prompt_id": prompt_id or str(uuid.uuid4())}
         answer = requests.post(f"{self.url}/prompt", json=body, timeout=5)
         answer.raise_for_status()
         return str(answer.json()["prompt_id"])
 
-    def history(self, prompt_id: str, seconds: float = 2.0) -> dict[str, Any] | None:
+    def history(self, prompt_id: str, seconds: float = 10.0) -> dict[str, Any] | None:
         """The entry; None when it has not come by then."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:

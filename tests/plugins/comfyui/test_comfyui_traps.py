@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable
@@ -56,7 +60,7 @@ def test_trap_16_an_interrupt_meant_for_the_one_before_is_tried_again(
     fake.traps["interrupt_next"] = 1
     hold = fake.hold_at(1)
     first = naive.post(small_graph(seed=1))
-    assert hold.reached.wait(5)
+    assert hold.reached.wait(20)
     requests.post(f"{fake.url}/interrupt", json={"prompt_id": first}, timeout=5)
     errors: list[StageFailure] = []
     thread = threading.Thread(
@@ -65,7 +69,7 @@ def test_trap_16_an_interrupt_meant_for_the_one_before_is_tried_again(
     thread.start()
     fake.wait_for_prompt(2)
     hold.go_on.set()
-    thread.join(5)
+    thread.join(20)
     assert errors  # BACKEND: the kernel queues it again
     entry = naive.history(fake.prompts[1]["prompt_id"])
     assert entry is not None
@@ -78,7 +82,7 @@ def test_an_interrupt_by_a_person_is_tried_again(fake: FakeComfyUI, backend: Com
     thread = threading.Thread(target=lambda: (until(lambda: bool(fake.executed)), fake.interrupt()))
     thread.start()
     failure(backend, FailureKind.BACKEND, "was interrupted while it worked at this job, and not by us")
-    thread.join(5)
+    thread.join(20)
 
 
 # --- 17: the cache -------------------------------------------------------------------------------------------
@@ -200,12 +204,12 @@ def test_a_deleted_pending_prompt_is_noticed(
     naive = NaiveClient(fake.url)
     hold = fake.hold_at(1)
     naive.post(small_graph())
-    assert hold.reached.wait(5)
+    assert hold.reached.wait(20)
     lost = naive.post(small_graph(seed=2))
     thread = threading.Thread(target=lambda: (fake.wait_for_prompt(3), fake.delete_pending()))
     thread.start()
     failure(backend, FailureKind.BACKEND, "has lost our job from the queue before it ran")
-    thread.join(5)
+    thread.join(20)
     hold.go_on.set()
     assert naive.history(lost, 0.2) is None
 
@@ -256,7 +260,7 @@ def test_an_old_version_is_interrupted_where_it_is_ours_that_runs(
     thread.start()
     with pytest.raises(Cancelled):
         make(backend, cancel)
-    thread.join(5)
+    thread.join(20)
     assert len(fake.interrupted) == 1
     assert not fake.queued
 
@@ -265,6 +269,33 @@ def test_lists_of_newer_versions_are_read(fake: FakeComfyUI, backend: ComfyBacke
     fake.traps["new_lists"] = -1
     assert "DPM++ 2M" in backend.capabilities().samplers
     make(backend, model="dreamshaper")
+
+
+def test_what_a_killed_worker_left_is_taken_off(fake: FakeComfyUI, connect: Connect) -> None:
+    """Jobs would wait behind it, and nobody would fetch it."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    here = f"stablenew-{platform.node()}-"
+    naive = NaiveClient(fake.url)
+    hold = fake.hold_at(1)
+    running = naive.post(small_graph(seed=1), client=f"{here}{gone.pid}-0")
+    assert hold.reached.wait(20)
+    naive.post(small_graph(seed=2), client=f"{here}{gone.pid}-1")
+    kept = [
+        naive.post(small_graph(seed=3), client=f"{here}{os.getpid()}-2"),
+        naive.post(small_graph(seed=4), client=f"stablenew-elsewhere-{gone.pid}-3"),
+        naive.post(small_graph(seed=5)),
+    ]
+    backend = connect()
+    backend.capabilities()
+    backend.capabilities()
+    assert fake.queued == [running, *kept]
+    assert fake.interrupted == [running]
+    hold.go_on.set()
+    for prompt in kept:
+        entry = naive.history(prompt)
+        assert entry is not None
+        assert entry["status"]["status_str"] == "success"
 
 
 # --- out of memory, errors -----------------------------------------------------------------------------------
@@ -348,6 +379,24 @@ def test_a_broken_websocket_is_opened_again(fake: FakeComfyUI, backend: ComfyBac
     assert fake.traps["drop_socket"] == 0
 
 
+def test_a_proxy_that_stumbles_costs_no_job(
+    fake: FakeComfyUI, backend: ComfyBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "CALM", 0.05)
+    fake.step_seconds = 0.1
+    backend.capabilities()
+    fake.traps["queue_502"] = 3
+    make(backend)
+    assert fake.traps["queue_502"] < 3
+    assert len(fake.prompts) == 1
+
+
+def test_without_a_websocket_no_silence_is_heard(fake: FakeComfyUI, connect: Connect) -> None:
+    fake.traps["no_socket"] = -1
+    fake.step_seconds = 0.2
+    make(connect(stall_timeout=0.3))
+
+
 def test_without_a_websocket_it_asks(fake: FakeComfyUI, backend: ComfyBackend) -> None:
     fake.traps["no_socket"] = -1
     reports = Reports()
@@ -356,7 +405,7 @@ def test_without_a_websocket_it_asks(fake: FakeComfyUI, backend: ComfyBackend) -
 
 
 def test_a_websocket_that_is_never_answered_holds_nothing_up(fake: FakeComfyUI, connect: Connect) -> None:
-    backend = connect(connect_timeout=0.2)
+    backend = connect(connect_timeout=0.5)
     fake.traps["hang_socket"] = -1
     assert make(backend).image.size == (64, 64)
     cancel = ManualCancel()
@@ -368,7 +417,7 @@ def test_a_websocket_that_is_never_answered_holds_nothing_up(fake: FakeComfyUI, 
     thread.start()
     with pytest.raises(Cancelled):
         make(patient, cancel)
-    thread.join(5)
+    thread.join(20)
     assert len(fake.prompts) == 1
 
 
@@ -400,17 +449,17 @@ def test_a_hundred_megabytes_are_no_harm(fake: FakeComfyUI, backend: ComfyBacken
 
 @pytest.mark.parametrize("trap", ["hang_view", "drip_view"])
 def test_a_result_that_does_not_come_is_not_waited_for(fake: FakeComfyUI, connect: Connect, trap: str) -> None:
-    backend = connect(read_timeout=0.3)
+    backend = connect(read_timeout=1.0)
     backend.capabilities()
     fake.traps[trap] = -1
-    failure(backend, FailureKind.TIMEOUT, r"GET /view within 0\.3 s")
+    failure(backend, FailureKind.TIMEOUT, r"GET /view within 1 s")
 
 
 def test_a_prompt_that_is_never_answered(fake: FakeComfyUI, connect: Connect) -> None:
-    backend = connect(read_timeout=0.3)
+    backend = connect(read_timeout=1.0)
     backend.capabilities()
     fake.traps["hang_prompt"] = -1
-    failure(backend, FailureKind.TIMEOUT, r"POST /prompt within 0\.3 s")
+    failure(backend, FailureKind.TIMEOUT, r"POST /prompt within 1 s")
     assert fake.calls.count(("POST", "/prompt")) == 1  # it may have run: it is not sent again
 
 
@@ -427,15 +476,15 @@ def test_waiting_in_the_queue_is_no_silence(
     monkeypatch.setattr(run, "CALM", 0.05)
     hold = fake.hold_at(1)
     NaiveClient(fake.url).post(small_graph())
-    assert hold.reached.wait(5)
-    threading.Timer(1.0, hold.go_on.set).start()
-    make(connect(stall_timeout=0.5))
+    assert hold.reached.wait(20)
+    threading.Timer(2.0, hold.go_on.set).start()
+    make(connect(stall_timeout=1.5))
 
 
 def test_a_job_that_takes_too_long_ends(fake: FakeComfyUI, connect: Connect) -> None:
     hold = fake.hold_at(1)
     NaiveClient(fake.url).post(small_graph())
-    assert hold.reached.wait(5)
+    assert hold.reached.wait(20)
     failure(connect(job_timeout=0.4), FailureKind.TIMEOUT, r"more than 0\.4 s for the job")
     assert len(fake.queued) == 1  # ours is taken out again
     hold.go_on.set()

@@ -77,6 +77,7 @@ class ComfyBackend(Backend):
         self._made: Server | None = None
         self._inventory: Inventory | None = None
         self._hashes: dict[str, str] = {}
+        self._swept = False
 
     @property
     def _server(self) -> Server:
@@ -104,8 +105,15 @@ class ComfyBackend(Backend):
         )
 
     def capabilities(self) -> Capabilities:
-        """What the server has now: nodes, models, names."""
-        return self._refresh().capabilities()
+        """What the server has now: nodes, models, names. The first time, prompts are taken off it whose worker
+        was killed."""
+        from stablenew_plugins.backends.comfyui.run import sweep
+
+        found = self._refresh().capabilities()
+        if not self._swept:
+            self._swept = True
+            sweep(self._server)
+        return found
 
     def txt2img(self, request: Txt2ImgRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
         """A picture of the prompt."""

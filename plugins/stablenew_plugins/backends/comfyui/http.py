@@ -280,7 +280,7 @@ def pause(seconds: float, cancel: CancelToken | None) -> None:
 
 
 def refused(reply: Reply) -> StageFailure:
-    """The error for a status that says no."""
+    """The error for a status that says no; from 500 on it is no answer rather than a refusal."""
     reasons = {
         401: "it asks for user and password: set the option auth",
         403: "something in between changes Origin or Host, as a browser add-on or a proxy does; start ComfyUI "
@@ -292,6 +292,7 @@ def refused(reply: Reply) -> StageFailure:
         504: "the proxy in front of it gave up waiting",
     }
     why = reasons.get(reply.status, "see the detail")
-    return StageFailure(
-        FailureKind.BACKEND, f"ComfyUI refused {reply.what} with status {reply.status}: {why}", reply.evidence()
-    )
+    text = f"ComfyUI refused {reply.what} with status {reply.status}: {why}"
+    if reply.status >= 500:
+        return CallFailed(FailureKind.BACKEND, text, reply.evidence(), maybe_run=True)
+    return StageFailure(FailureKind.BACKEND, text, reply.evidence())

@@ -17,6 +17,8 @@ The history is the truth; the websocket is only faster. What is known to go wron
 from __future__ import annotations
 
 import logging
+import os
+import platform
 import ssl
 import time
 import uuid
@@ -24,7 +26,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from stablenew_api.errors import Cancelled, StageFailure
 from stablenew_api.jobs import FailureKind
@@ -81,6 +83,38 @@ class Finished:
     """All that the history says, for evidence."""
 
 
+def sweep(server: Server) -> int:
+    """Take prompts off the server whose worker, on this machine, is dead: nobody waits for them, and jobs would
+    wait behind them. Returns how many. Raises StageFailure when the server does not answer.
+
+    A worker that is killed cannot do it itself; the client id of a prompt says which process sent it.
+    """
+    import psutil
+
+    queue = server.json("/queue")
+    found = 0
+    for place in ("pending", "running"):
+        items = queue.get(f"queue_{place}") if isinstance(queue, dict) else None
+        for item in items or ():
+            extra = item[3] if isinstance(item, list) and len(item) > 3 else None
+            client = str(extra.get("client_id", "")) if isinstance(extra, dict) else ""
+            pid, _, _ = client.removeprefix(_mine()).partition("-")
+            if not client.startswith(_mine()) or not pid.isdecimal() or psutil.pid_exists(int(pid)):
+                continue
+            log.warning("prompt %s was left there by process %s, which is gone; taking it off", item[1], pid)
+            if place == "pending":
+                server.call("POST", "/queue", body={"delete": [item[1]]})
+            else:
+                server.call("POST", "/interrupt", body={"prompt_id": item[1]}, tries=1)
+            found += 1
+    return found
+
+
+def _mine() -> str:
+    """What the client ids of all workers on this machine begin with."""
+    return f"stablenew-{platform.node()}-"
+
+
 class Run:
     """Sends one graph and follows it. Used once, by one thread."""
 
@@ -97,7 +131,7 @@ class Run:
     ) -> None:
         self._server, self._options = server, options
         self._nodes, self._progress, self._cancel, self._clock = nodes, progress, cancel, clock
-        self._client = uuid.uuid4().hex
+        self._client = f"{_mine()}{os.getpid()}-{uuid.uuid4().hex}"
         self._tracker = Tracker(prompt_id, steps)
         self._socket: ClientConnection | None = None
         self._closing = ExitStack()
@@ -149,6 +183,8 @@ class Run:
             except CallFailed as error:
                 if error.maybe_run and self._arrived():
                     return
+                if error.kind == FailureKind.TIMEOUT:
+                    self._withdraw()  # it may have come in meanwhile, and nobody would fetch it
                 if attempt == TRIES or error.kind == FailureKind.TIMEOUT:
                     raise
                 # Nobody has it: it cannot run twice.
@@ -195,8 +231,9 @@ class Run:
             now = self._clock()
             if self._tracker.heard != count:
                 count, heard = self._tracker.heard, now
-            if not self._running and not self._tracker.started:
-                heard = now  # it waits its turn: that is no silence
+            waits = not self._running and not self._tracker.started
+            if waits or self._socket is None:
+                heard = now  # it waits its turn, or we cannot hear: that is no silence
             if now - begun > self._options.job_timeout:
                 raise StageFailure(
                     FailureKind.TIMEOUT, f"ComfyUI needed more than {self._options.job_timeout:g} s for the job"
@@ -325,7 +362,7 @@ class Run:
         parts = urlsplit(self._options.url)
         secure = parts.scheme == "https"
         address = urlunsplit(
-            ("wss" if secure else "ws", parts.netloc, f"{parts.path}/ws", f"clientId={self._client}", "")
+            ("wss" if secure else "ws", parts.netloc, f"{parts.path}/ws", f"clientId={quote(self._client)}", "")
         )
         context = ssl.create_default_context() if secure else None
         if context is not None and not self._options.verify_tls:
