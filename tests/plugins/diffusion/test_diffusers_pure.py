@@ -520,3 +520,15 @@ def test_upscaling_is_pillow_and_needs_no_torch() -> None:
             UpscaleRequest(sample_image(), "Nearest", 2, gfpgan_visibility=1), Progress(), ManualCancel()
         )
     backend.close()
+
+
+def test_the_page_names_every_sampler_schedule_and_option() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "backend-diffusers.md").read_text(encoding="utf-8")
+    for sampler, kind in tables.SAMPLERS.items():
+        (row,) = (line for line in page.splitlines() if line.startswith("|") and kind.scheduler in line)
+        assert sampler in row.split("|")[1], sampler
+        assert row.split("|")[3].strip() == kind.automatic, sampler
+    for name in tables.SCHEDULES:
+        assert name in page.partition("Schedule types: ")[2].partition(".")[0]
+    for option in diffusion.DiffusersConfig.model_fields:
+        assert f"`{option}`" in page, option
