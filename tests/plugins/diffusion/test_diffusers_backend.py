@@ -26,8 +26,13 @@ missing = [name for name in (*libs.CORE, "peft", "torchsde") if not libs.install
 if missing:
     pytest.skip(f"not installed: {', '.join(missing)} (the extra diffusers)", allow_module_level=True)
 
-# What the libraries say of each other's old habits is not ours to mend.
-pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")]
+pytestmark = [
+    # What the libraries say of each other's old habits is not ours to mend.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+    pytest.mark.timeout(
+        240
+    ),  # importing torch and diffusers takes 8 s of an idle processor, and minutes of a busy one
+]
 
 
 Draw = Callable[..., GenerationResult]
