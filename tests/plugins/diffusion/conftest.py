@@ -28,9 +28,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     sd = tiny.sd()
     sd.save_pretrained(root / "models" / "sd")
     tiny.sd(7, in_channels=9).save_pretrained(root / "models" / "inpainting")
-    tiny.sdxl().save_pretrained(root / "models" / "xl")
+    xl = tiny.sdxl()
+    xl.save_pretrained(root / "models" / "xl")
     tiny.refiner().save_pretrained(root / "models" / "refiner")
     save_file(tiny.original_layout(sd), root / "models" / "single.safetensors")
+    save_file(tiny.original_layout(xl), root / "models" / "single-xl.safetensors")
     tiny.save_lora(root / "loras" / "style.safetensors")
     tiny.save_lora(root / "loras" / "both.safetensors", encoder=True)
     other = tiny.sd(11).vae

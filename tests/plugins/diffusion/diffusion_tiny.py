@@ -44,15 +44,16 @@ VAE = {
 }
 
 
-def text_config() -> CLIPTextConfig:
+def text_config(width: int = 32) -> CLIPTextConfig:
+    """SDXL's second encoder is wider than the first: by that diffusers tells them apart in a file."""
     return CLIPTextConfig(
         vocab_size=49408,
-        hidden_size=32,
+        hidden_size=width,
         intermediate_size=37,
         num_hidden_layers=4,
         num_attention_heads=4,
         max_position_embeddings=77,
-        projection_dim=32,
+        projection_dim=width,
         bos_token_id=49406,
         eos_token_id=49407,
         pad_token_id=1,
@@ -90,7 +91,7 @@ def _unet_xl(context: int, ids: int) -> UNet2DConditionModel:
             "cross_attention_dim": context,
             "addition_embed_type": "text_time",
             "addition_time_embed_dim": 8,
-            "projection_class_embeddings_input_dim": 32 + ids * 8,
+            "projection_class_embeddings_input_dim": 48 + ids * 8,
             "transformer_layers_per_block": (1, 1),
             "use_linear_projection": True,
         }
@@ -102,10 +103,10 @@ def sdxl(seed: int = 1) -> StableDiffusionXLPipeline:
     return StableDiffusionXLPipeline(
         vae=AutoencoderKL(**VAE, scaling_factor=0.13025, force_upcast=True),
         text_encoder=CLIPTextModel(text_config()),
-        text_encoder_2=CLIPTextModelWithProjection(text_config()),
+        text_encoder_2=CLIPTextModelWithProjection(text_config(48)),
         tokenizer=tokenizer(),
         tokenizer_2=tokenizer(pad_token="!"),
-        unet=_unet_xl(64, 6),
+        unet=_unet_xl(80, 6),
         scheduler=scheduler(),
         force_zeros_for_empty_prompt=True,
         add_watermarker=False,
@@ -118,9 +119,9 @@ def refiner(seed: int = 2) -> StableDiffusionXLImg2ImgPipeline:
         vae=AutoencoderKL(**VAE, scaling_factor=0.13025, force_upcast=True),
         text_encoder=None,
         tokenizer=None,
-        text_encoder_2=CLIPTextModelWithProjection(text_config()),
+        text_encoder_2=CLIPTextModelWithProjection(text_config(48)),
         tokenizer_2=tokenizer(pad_token="!"),
-        unet=_unet_xl(32, 5),
+        unet=_unet_xl(48, 5),
         scheduler=scheduler(),
         requires_aesthetics_score=True,
         force_zeros_for_empty_prompt=False,
@@ -172,6 +173,8 @@ def _unet_name(name: str, blocks: int, layers: int, attends: list[bool]) -> str:
         "time_embedding.linear_2": "time_embed.2",
         "conv_norm_out": "out.0",
         "conv_out": "out.2",
+        "add_embedding.linear_1": "label_emb.0.0",
+        "add_embedding.linear_2": "label_emb.0.2",
     }
     for ours, theirs in fixed.items():
         if name.startswith(ours + "."):
@@ -220,8 +223,37 @@ def _vae_name(name: str, blocks: int) -> str:
     return name
 
 
-def original_layout(pipe: StableDiffusionPipeline) -> dict[str, torch.Tensor]:
+def _open_clip(encoder: CLIPTextModelWithProjection) -> dict[str, torch.Tensor]:
+    """SDXL's second text encoder as OpenCLIP names and packs its tensors."""
+    state = encoder.state_dict()
+    tensors = {
+        "positional_embedding": state["text_model.embeddings.position_embedding.weight"],
+        "token_embedding.weight": state["text_model.embeddings.token_embedding.weight"],
+        "ln_final.weight": state["text_model.final_layer_norm.weight"],
+        "ln_final.bias": state["text_model.final_layer_norm.bias"],
+        "text_projection": state["text_projection.weight"].T,
+    }
+    names = {
+        "self_attn.out_proj": "attn.out_proj",
+        "layer_norm1": "ln_1",
+        "layer_norm2": "ln_2",
+        "mlp.fc1": "mlp.c_fc",
+        "mlp.fc2": "mlp.c_proj",
+    }
+    for number in range(encoder.config.num_hidden_layers):
+        ours, theirs = f"text_model.encoder.layers.{number}.", f"transformer.resblocks.{number}."
+        for kind in ("weight", "bias"):
+            packed = [state[f"{ours}self_attn.{part}_proj.{kind}"] for part in "qkv"]
+            tensors[f"{theirs}attn.in_proj_{kind}"] = torch.cat(packed)
+            for name, other in names.items():
+                tensors[f"{theirs}{other}.{kind}"] = state[f"{ours}{name}.{kind}"]
+    return tensors
+
+
+def original_layout(pipe: StableDiffusionPipeline | StableDiffusionXLPipeline) -> dict[str, torch.Tensor]:
     """The tensors of ``pipe`` as a single file has them."""
+    xl = getattr(pipe, "text_encoder_2", None) is not None
+    clip = "conditioner.embedders.0.transformer." if xl else "cond_stage_model.transformer."
     config = pipe.unet.config
     attends = [kind.startswith("CrossAttn") for kind in config.down_block_types]
     blocks, layers = len(config.block_out_channels), config.layers_per_block
@@ -235,5 +267,8 @@ def original_layout(pipe: StableDiffusionPipeline) -> dict[str, torch.Tensor]:
             tensor = tensor[:, :, None, None]
         tensors["first_stage_model." + renamed] = tensor
     for name, tensor in pipe.text_encoder.state_dict().items():
-        tensors["cond_stage_model.transformer.text_model." + name.removeprefix("text_model.")] = tensor
+        tensors[f"{clip}text_model." + name.removeprefix("text_model.")] = tensor
+    if xl:
+        for name, tensor in _open_clip(pipe.text_encoder_2).items():
+            tensors["conditioner.embedders.1.model." + name] = tensor
     return {name: tensor.contiguous().clone() for name, tensor in tensors.items()}

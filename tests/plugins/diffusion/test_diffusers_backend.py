@@ -26,8 +26,13 @@ missing = [name for name in (*libs.CORE, "peft", "torchsde") if not libs.install
 if missing:
     pytest.skip(f"not installed: {', '.join(missing)} (the extra diffusers)", allow_module_level=True)
 
-# What the libraries say of each other's old habits is not ours to mend.
-pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")]
+pytestmark = [
+    # What the libraries say of each other's old habits is not ours to mend.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+    pytest.mark.timeout(
+        240
+    ),  # importing torch and diffusers takes 8 s of an idle processor, and minutes of a busy one
+]
 
 
 Draw = Callable[..., GenerationResult]
@@ -59,7 +64,7 @@ def test_it_says_who_it_is_and_what_it_has(backend: DiffusersBackend) -> None:
     assert identity.note.startswith("torch ")
     assert identity.note.endswith(" on cpu")
     can = backend.capabilities()
-    assert can.models == ("inpainting", "refiner", "sd", "single", "xl")
+    assert can.models == ("inpainting", "refiner", "sd", "single", "single-xl", "xl")
     assert can.vaes == ("other", "other-folder")
     assert can.loras == ("both", "style")
     assert can.embeddings == ("old-style", "real-xl", "redcat")
@@ -265,10 +270,10 @@ def test_the_text_is_cut_into_chunks_of_77(backend: DiffusersBackend) -> None:
 
     none = Embeddings(torch, {})
     with torch.no_grad():
-        for coder, pooled in zip(loaded.coders, (False, True), strict=True):
+        for coder, pooled, width in zip(loaded.coders, (False, True), (32, 48), strict=True):
             one = coder.encode("a cat", 1, none, "cpu")
             two = coder.encode("a cat " * 50, 1, none, "cpu")
-            assert (one.hidden.shape, two.hidden.shape) == ((1, 77, 32), (1, 154, 32))
+            assert (one.hidden.shape, two.hidden.shape) == ((1, 77, width), (1, 154, width))
             assert (one.pooled is not None) is pooled
 
 
@@ -339,12 +344,13 @@ def test_a_vae_may_be_a_file_or_a_folder(draw: Draw) -> None:
     assert same(own, draw())
 
 
-def test_a_single_file_gives_what_its_folder_gives(draw: Draw, world: World) -> None:
-    backend = world.backend(config_folder=str(world.root / "models" / "sd"))
-    made = backend.txt2img(request(model="single"), Progress(), ManualCancel())
-    assert same(made, draw())
+@pytest.mark.parametrize(("file", "folder"), [("single", "sd"), ("single-xl", "xl")])
+def test_a_single_file_gives_what_its_folder_gives(draw: Draw, world: World, file: str, folder: str) -> None:
+    backend = world.backend(config_folder=str(world.root / "models" / folder))
+    made = backend.txt2img(request(model=file), Progress(), ManualCancel())
+    assert same(made, draw(model=folder))
     assert len(str(made.info["Model hash"])) == 10
-    assert made.info["Model"] == "single"
+    assert made.info["Model"] == file
 
 
 def test_a_file_that_does_not_fit_is_refused_in_words(
@@ -435,7 +441,7 @@ def test_every_sampler_with_every_schedule_can_be_made() -> None:
     for sampler, schedule in COMBINATIONS:
         made = sampling.make_scheduler(diffusers, tables.choose(sampler, schedule), offline.NOISE, 12, "cpu")
         steps = [float(step) for step in made.timesteps]
-        assert steps == sorted(steps, reverse=True), (sampler, schedule)
+        assert steps == pytest.approx(sorted(steps, reverse=True), abs=1), (sampler, schedule)
         assert 12 <= len(steps) <= 24, (sampler, schedule)
         seen.setdefault((sampler, tuple(steps)), set()).add(schedule)
     for (sampler, _), schedules in seen.items():

@@ -520,3 +520,16 @@ def test_upscaling_is_pillow_and_needs_no_torch() -> None:
             UpscaleRequest(sample_image(), "Nearest", 2, gfpgan_visibility=1), Progress(), ManualCancel()
         )
     backend.close()
+
+
+def test_the_page_names_every_sampler_schedule_and_option() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "backend-diffusers.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")] for line in page.splitlines() if line.startswith("|")]
+    by_sampler = {name: row for row in rows for name in row[1].split(", ")}
+    for sampler, kind in tables.SAMPLERS.items():
+        assert kind.scheduler in by_sampler[sampler][2], sampler
+        assert kind.automatic == by_sampler[sampler][3], sampler
+    for name in tables.SCHEDULES:
+        assert name in page.partition("Schedule types: ")[2].partition(".")[0]
+    for option in diffusion.DiffusersConfig.model_fields:
+        assert f"`{option}`" in page, option
