@@ -71,7 +71,7 @@ PIP = "-m pip install --quiet --disable-pip-version-check --no-input"
 def test_the_first_time_makes_the_environment_and_installs(dev):
     assert dev.ensure("dev") == [
         f"-m venv --clear {dev.root / '.venv'}",
-        f"{PIP} -e .[dev] -e plugins/example",
+        f"{PIP} -e .[dev,detect] -e plugins/example",
     ]
 
 
@@ -82,8 +82,8 @@ def test_the_second_time_starts_no_process_at_all(dev):
 
 
 def test_a_demo_needs_only_the_program_itself(dev):
-    assert dev.ensure("use")[-1] == f"{PIP} -e ."
-    assert dev.ensure("dev")[-1] == f"{PIP} -e .[dev] -e plugins/example"
+    assert dev.ensure("use")[-1] == f"{PIP} -e .[detect]"
+    assert dev.ensure("dev")[-1] == f"{PIP} -e .[dev,detect] -e plugins/example"
 
 
 @pytest.mark.parametrize("changed", ["pyproject.toml", "plugins/example/pyproject.toml", ".venv/pyvenv.cfg"])
@@ -91,7 +91,7 @@ def test_a_change_of_what_it_depends_on_installs_again_and_keeps_the_level(dev, 
     dev.ensure("dev")
     with (dev.root / changed).open("a", encoding="utf-8") as file:
         file.write("# changed\n")
-    assert dev.ensure("use") == ["-m pip --version", f"{PIP} -e .[dev] -e plugins/example"]
+    assert dev.ensure("use") == ["-m pip --version", f"{PIP} -e .[dev,detect] -e plugins/example"]
     assert dev.ensure("use") == []
 
 
@@ -113,7 +113,7 @@ def test_a_broken_environment_is_made_anew(dev):
 def test_a_damaged_stamp_is_no_stamp(dev):
     dev.ensure("use")
     dev.module.STAMP.write_text("[", encoding="utf-8")
-    assert dev.ensure("use")[-1] == f"{PIP} -e ."
+    assert dev.ensure("use")[-1] == f"{PIP} -e .[detect]"
 
 
 @pytest.mark.parametrize(("word", "text"), [("venv", "python3-venv"), ("install", "network")])
@@ -275,7 +275,7 @@ def test_an_unknown_benchmark_is_refused(dev, capsys):
     dev.module.main(["bench", "dispatch", "--jobs", "9"])
     assert dev.commands[-1][1:] == ["-m", "benchmarks.dispatch", "--jobs", "9"]
     dev.module.main(["bench", "--peers", "dispatch"])
-    assert "-e .[dev,bench]" in " ".join(dev.commands[-2])
+    assert "-e .[dev,detect,bench]" in " ".join(dev.commands[-2])
 
 
 def test_python_3_6_can_read_it_and_is_told_what_is_needed():

@@ -833,6 +833,10 @@ def _check_pure_parts(who: str, cls: type[Stage], settings: StageConfig) -> None
     assert isinstance(needs, Needs), f"{who}: needs() returned {type(needs).__name__}, not Needs"
     assert needs == cls.needs(settings), f"{who}: needs() gave two answers for one config"
     assert needs.vram_bytes >= 0, f"{who}: needs() asks for {needs.vram_bytes} bytes of VRAM"
+    brings = cls.provides(Capabilities())
+    assert isinstance(brings, Capabilities), (
+        f"{who}: provides() returned {type(brings).__name__}, not Capabilities"
+    )
     prompts = cls.resolve_prompts(settings, "a lighthouse", "blurry")
     pair = isinstance(prompts, tuple) and [type(text) for text in prompts] == [str, str]
     assert pair, f"{who}: resolve_prompts() must return (prompt, negative prompt), not {prompts!r}"

@@ -251,6 +251,7 @@ BAD_STAGES: list[tuple[str, type[Stage], str]] = [
         variant(resolve_prompts=classmethod(lambda cls, config, prompt, negative: prompt)),
         "must return (prompt, negative prompt)",
     ),
+    ("provides", variant(provides=classmethod(lambda cls, backend: None)), "provides() returned NoneType"),
     ("nothing", changed(lambda ctx, images: []), "returned no image"),
     ("none", changed(lambda ctx, images: None), "returned NoneType, not a list"),
     ("bare image", changed(lambda ctx, images: [images[0].image]), "not StageImage"),

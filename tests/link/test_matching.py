@@ -28,6 +28,14 @@ BOX = facts("gpu-box", models=frozenset({"sdxl"}))
             {},
             "needs ADetailer, upscaling, which the backend of gpu-box cannot do",
         ),
+        (
+            Needs(features=frozenset({"detailing", "magic"})),
+            0,
+            (),
+            {},
+            "needs ADetailer, or inpainting with a face detector on the node (the extra 'detect'), magic, "
+            "which the backend of gpu-box cannot do",
+        ),
         (Needs("sdxl"), 0, (), {}, None),
         (Needs("flux"), 0, (), {}, "needs model flux, which gpu-box has not"),
         (Needs("flux"), 0, (), {"models": frozenset()}, None),  # a node that lists none takes any

@@ -16,7 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from stablenew_api.backend import GenerationResult, Img2ImgRequest, Progress, Txt2ImgRequest, UpscaleRequest
+from stablenew_api.backend import (
+    GenerationResult,
+    Hires,
+    Img2ImgRequest,
+    Progress,
+    Refiner,
+    Txt2ImgRequest,
+    UpscaleRequest,
+)
 from stablenew_api.cancel import CancelToken
 from stablenew_api.errors import Cancelled, StageFailure
 from stablenew_api.images import pixel_sha256
@@ -52,7 +60,9 @@ def draw(
     return backend.txt2img(request(prompt, **changes), silent, ManualCancel())
 
 
-def redraw(image: Image.Image, prompt: str, strength: float, **changes: Any) -> Image.Image:
+def redraw(
+    image: Image.Image, prompt: str, strength: float, mask: Image.Image | None = None, **changes: Any
+) -> Image.Image:
     made = request(prompt, **changes)
     again = Img2ImgRequest(
         image=image,
@@ -64,6 +74,7 @@ def redraw(image: Image.Image, prompt: str, strength: float, **changes: Any) -> 
         sampler=made.sampler,
         scheduler=made.scheduler,
         denoising_strength=strength,
+        mask=mask,
     )
     return EmbeddedBackend(EmbeddedConfig()).img2img(again, silent, ManualCancel()).image
 
@@ -111,6 +122,17 @@ def golden(case: str) -> str:
         return pixel_sha256(redraw(sample_image(128, 96), rest, 0.5, seed=4))
     if kind == "few steps":
         return pixel_sha256(draw(rest, steps=3, sampler="Euler a", scheduler="Karras", clip_skip=3).image)
+    if kind == "hires":
+        second = Hires("Latent", 0.6, 1.25, steps=9, sampler="Euler a")
+        return pixel_sha256(draw(rest, hires=second).image)
+    if kind == "refiner":
+        return pixel_sha256(draw(rest, refiner=Refiner("embedded-ink", 0.6)).image)
+    if kind == "variation":
+        return pixel_sha256(draw(rest, subseed=2**32 - 1, subseed_strength=0.35).image)
+    if kind == "mask":
+        mask = Image.new("L", (128, 96), 40)
+        mask.paste(255, (30, 20, 90, 80))
+        return pixel_sha256(redraw(sample_image(128, 96), rest, 0.7, mask=mask))
     return pixel_sha256(draw(rest, model=kind, seed=2**64 - 1).image)
 
 

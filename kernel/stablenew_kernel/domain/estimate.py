@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import combinations, cycle, islice
 from statistics import fmean, median
 
+from stablenew_api.backend import Hires
 from stablenew_api.jobs import JobSpec, JsonValue
 from stablenew_kernel.domain.summary import count as counted
 
@@ -127,8 +128,23 @@ def work_of(spec: JobSpec) -> Work:
             megapixels = width * height / 1e6
         scale = _positive(config, "upscaling_resize") or _positive(config, "scale") or 1.0
         megapixels *= scale * scale
-        # Image to image leaves out the steps before its strength.
-        steps = (_positive(config, "steps") or 1.0) * (_positive(config, "denoising_strength") or 1.0)
+        steps = _positive(config, "steps") or 1.0
+        strength = _positive(config, "denoising_strength") or 1.0
+        if "enable_hr" not in config:
+            steps *= strength  # image to image leaves out the steps before its strength
+        elif config["enable_hr"] and width and height:
+            hires = Hires(
+                "",
+                strength,
+                _positive(config, "hr_scale") or 1.0,
+                int(_positive(config, "hr_resize_x")),
+                int(_positive(config, "hr_resize_y")),
+            )
+            larger, higher = hires.size(int(width), int(height))
+            more = (_positive(config, "hr_second_pass_steps") or steps) * strength
+            # Steps of the smaller pass, told in steps of the larger one.
+            steps = steps * width * height / (larger * higher) + more
+            megapixels = larger * higher / 1e6
         kind = tuple(str(config.get(name, "")) for name in _KIND)
         stages.append(StageWork(stage.name, kind, megapixels or 1.0, steps))
     stages.append(StageWork(REST, (), megapixels or 1.0, 1.0))

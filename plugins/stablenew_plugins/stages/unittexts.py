@@ -1,10 +1,10 @@
 """Prompts of several units in the one text that a stage has.
 
 Without ``[UNIT]`` a text is that of every unit. Else it is ``MAIN [UNIT] FIRST [UNIT] SECOND [UNIT] REST``: the
-row's prompt, the texts of the units, and what is added to each of those, so that a text appended to the whole (a
-global negative prompt, trigger words) reaches every unit. The row's prompt stands there once, and units name it
-``[PROMPT]``: each choice in it is made once, as in txt2img. In a unit's text ``[SEP]`` separates the texts of
-its finds, as in ADetailer; what is added is added to each of them.
+row's prompt, the texts of the units, and what is added to each of those, so that a text appended to the whole
+(a global negative prompt, trigger words) reaches every unit. The row's prompt stands there once, and units
+name it ``[PROMPT]``: each choice in it is made once, as in txt2img. In a unit's text ``[SEP]`` separates the
+texts of its finds, as in ADetailer; what is added is added to each of them.
 """
 
 from __future__ import annotations

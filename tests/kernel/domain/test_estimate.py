@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew_api.jobs import JobSpec, Needs, StageSpec
+from stablenew_api.jobs import JobSpec, JsonValue, Needs, StageSpec
 from stablenew_kernel.domain.estimate import (
     REST,
     History,
@@ -224,6 +224,27 @@ def test_work_is_read_off_any_stages() -> None:
         ),
         "m",
     )
+
+
+@pytest.mark.parametrize(
+    ("hires", "megapixels", "steps"),
+    [
+        ({"enable_hr": False, "hr_scale": 2.0}, 0.262144, 20),  # the strength is of a pass that is not there
+        ({"enable_hr": True, "hr_scale": 2.0}, 1.048576, 20 / 4 + 20 * 0.5),
+        ({"enable_hr": True, "hr_scale": 2.0, "hr_second_pass_steps": 8}, 1.048576, 20 / 4 + 8 * 0.5),
+        ({"enable_hr": True, "hr_scale": 2.0, "hr_resize_x": 512}, 0.262144, 20 + 20 * 0.5),
+    ],
+)
+def test_a_second_pass_counts_at_its_own_size(
+    hires: dict[str, JsonValue], megapixels: float, steps: float
+) -> None:
+    config = {"width": 512, "height": 512, "steps": 20, "denoising_strength": 0.5, **hires}
+    spec = JobSpec(
+        (StageSpec("txt2img", "1", "", "", 1, config), StageSpec("img2img", "1", "", "", 1, {"steps": 4}))
+    )
+    first, second, _ = work_of(spec).stages
+    assert (first.megapixels, first.steps) == (megapixels, pytest.approx(steps))
+    assert second.megapixels == megapixels
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,13 @@ def test_the_demo() -> None:
     plan = demo()
     assert (plan.name, plan.line, plan.warnings) == ("demo", "6 rows = 6 images", ())
     for job in plan.jobs:
-        assert [stage.name for stage in job.spec.stages] == ["txt2img", "img2img", "upscale", "frame"]
+        assert [stage.name for stage in job.spec.stages] == [
+            "txt2img",
+            "img2img",
+            "upscale",
+            "sharpen",
+            "frame",
+        ]
         assert job.spec.stages[0].negative_prompt
         assert "fine detail" in job.spec.stages[1].prompt
     assert plan.jobs[3].spec.stages[0].negative_prompt == "dark frost, text"
@@ -44,7 +50,20 @@ def test_the_demo() -> None:
 
 
 def test_there_are_presets() -> None:
-    assert {path.stem for path in PRESETS} >= {"quick", "full"}
+    assert {path.stem for path in PRESETS} >= {"quick", "full", "everything"}
+
+
+def test_the_demo_of_dev_py_runs_everything() -> None:
+    job = demo(ROOT / "presets/everything.json").jobs[0].spec
+    assert [stage.name for stage in job.stages] == [
+        "txt2img",
+        "img2img",
+        "adetailer",
+        "upscale",
+        "sharpen",
+        "frame",
+    ]
+    assert job.needs.features == {"txt2img", "hires", "img2img", "detailing", "upscale"}
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
