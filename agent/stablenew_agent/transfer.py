@@ -168,14 +168,20 @@ class Transfer:
         request = pb.DownloadRequest(digest=wire.digest_to_proto(artifact.sha256, artifact.size))
         checked = hashlib.sha256()
         temporary = path.with_name(path.name + ".part")
-        with temporary.open("wb") as out:
-            async for piece in stub.Download(request, timeout=_deadline(artifact.size)):
-                data = piece.data  # asked for once: each time is a copy
-                out.write(data)
-                checked.update(data)
-        if checked.hexdigest() != artifact.sha256:
-            raise TransferError(f"input {artifact.name}: the bytes received are not those of {artifact.sha256}")
-        temporary.replace(path)
+        try:
+            with temporary.open("wb") as out:
+                async for piece in stub.Download(request, timeout=_deadline(artifact.size)):
+                    data = piece.data  # asked for once: each time is a copy
+                    out.write(data)
+                    checked.update(data)
+            if checked.hexdigest() != artifact.sha256:
+                raise TransferError(
+                    f"input {artifact.name}: the bytes received are not those of {artifact.sha256}"
+                )
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 def _deadline(size: int) -> float:

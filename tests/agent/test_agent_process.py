@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from PIL import Image
 
 from stablenew_api.images import pixel_sha256
 from stablenew_api.jobs import Artifact, FailureKind
-from stablenew_api.leases import LeaseState, Outcome
+from stablenew_api.leases import LeaseKey, LeaseState, Offer, Outcome, StageResult
+from stablenew_client import wire
+from stablenew_proto.options import STAGE_RESULTS
 
 PROMISED = 0.3
 """Seconds from cancel to its fact, on the embedded engine."""
@@ -122,6 +125,49 @@ async def test_inputs_are_fetched(tmp_path: Path) -> None:
         assert failed.failure is not None
         assert failed.failure.kind is FailureKind.BAD_INPUT, "it is not to be had elsewhere, either"
         assert "no such file here" in failed.failure.message
+
+
+@async_test
+async def test_a_stage_is_kept_at_the_kernel_and_gone_on_from(tmp_path: Path) -> None:
+    async with FakeKernel() as kernel, agent_of(kernel, tmp_path, "--keep-after", "0"):
+        kernel.welcome.features.append(STAGE_RESULTS)
+        await kernel.connected()
+        lease = kernel.offer("job", spec("draw", "hang", "invert", seed=200))
+        told = await kernel.fact(lease)
+        assert told.stage is not None
+        assert (told.outcome.state, told.stage.stages) == (LeaseState.RUNNING, 1)
+        (image,) = told.stage.images
+        assert kernel.store.files[image.sha256]
+        kernel.cancel(lease, grace=0.1)
+        await until(lambda: kernel.facts[-1].lease == lease and kernel.facts[-1].stage is None, what="its end")
+        assert kernel.facts[-1].outcome.state is LeaseState.CANCELLED
+
+        async def goes_on(job: str, resume: StageResult) -> tuple[Any, list[str]]:
+            lease = LeaseKey(job, 1)
+            offer = Offer(lease, spec("draw", "invert", seed=200), 60.0, 60.0, resume)
+            kernel.send(offers=[wire.offer_to_proto(offer)])
+            await until(lambda: [fact for fact in kernel.facts if fact.lease == lease and fact.stage is None])
+            made = next(fact.outcome for fact in kernel.facts if fact.lease == lease and fact.stage is None)
+            stages = report_of(made)["stages"]
+            pixel = Image.open(io.BytesIO(kernel.store.files[made.outputs[0].sha256])).getpixel((0, 0))
+            return pixel, [stage.get("node", "here") for stage in stages]
+
+        report = json.loads(told.stage.report)
+        report["stages"][0]["node"] = "elsewhere"
+        resume = replace(told.stage, report=json.dumps(report).encode())
+        assert await goes_on("again", resume) == ((55, 255, 255), ["elsewhere", "here"])
+        gone = replace(resume, images=(replace(image, sha256="00" * 32),))
+        assert await goes_on("anew", gone) == ((55, 255, 255), ["here", "here"]), "the same image, made anew"
+        await until(lambda: not list((tmp_path / "state" / "staging").iterdir()), what="staging is empty")
+
+
+@async_test
+async def test_a_kernel_that_keeps_no_stages_gets_none(tmp_path: Path) -> None:
+    async with FakeKernel() as kernel, agent_of(kernel, tmp_path, "--keep-after", "0"):
+        await kernel.connected()
+        lease = kernel.offer("job", spec("draw", "raise", seed=200))
+        assert (await kernel.fact(lease)).outcome.state is LeaseState.FAILED
+        assert kernel.store.files == {}
 
 
 @async_test

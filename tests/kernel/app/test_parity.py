@@ -131,11 +131,11 @@ def preview_forgets_the_sidecar(patch: pytest.MonkeyPatch, world: World) -> None
     original = Planner.plan
     dry = [False]
 
-    def plan(self: Planner, run: pb.RunRequest, last: Any = None) -> Plan:
+    def plan(self: Planner, run: pb.RunRequest, last: Any = None, **more: Any) -> Plan:
         asked = pb.RunRequest.FromString(run.SerializeToString())
         if dry[0]:
             asked.ClearField("sidecar")
-        return original(self, asked, last)
+        return original(self, asked, last, **more)
 
     def begin(planner: Planner) -> Callable[[], None]:
         dry[0] = True
@@ -219,7 +219,7 @@ def queue_filters_again(patch: pytest.MonkeyPatch, world: World) -> None:
     original = RunDesk._prepared
 
     def prepared(self: RunDesk, planned: Plan, *rest: Any) -> Any:
-        again = tuple(plan_module._filtered(planned.jobs, host.filter_jobs))
+        again = tuple(plan_module.filtered(planned.jobs, host.filter_jobs))
         return original(self, replace(planned, jobs=again), *rest)
 
     patch.setattr(RunDesk, "_prepared", prepared)
