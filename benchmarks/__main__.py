@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-NAMES = ("dispatch", "transfer", "overhead", "queue", "packs", "randomizer")
+NAMES = ("dispatch", "transfer", "overhead", "webui", "queue", "packs", "randomizer")
 
 
 def main(argv: Sequence[str]) -> int:

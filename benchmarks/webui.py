@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +272,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = options(made, argv)
     folder = Path(chosen.folder)
     describe_machine(folder)
+    if find_spec("stablenew_plugins.backends.webui") is None:
+        emit("webui.ratio_vs_loop", None, "x", skipped="this StableNew has no webui backend")
+        return 0
     parts = chosen.parts.split(",")
     if "loop" in parts:
         compare(chosen.jobs, chosen.rounds, chosen.milliseconds, chosen.size, folder)

@@ -73,6 +73,16 @@ def test_overhead(tmp_path: Path) -> None:
     assert {"value", "target", "met"} <= found["overhead.per_job"].keys()
 
 
+def test_webui(tmp_path: Path) -> None:
+    pytest.importorskip("stablenew_plugins.backends.webui")
+    found = figures("webui", folder=tmp_path)
+    assert found["webui.ratio_vs_loop"]["value"] > 0
+    assert found["webui.gap"]["overlaps"] == 0, "one request at a time is at the server"
+    assert sum(found["webui.makespan_over_ideal"]["images_by_node"]) >= 14
+    assert found["webui.polling_cpu"]["questions"] > 0
+    assert found["webui.worker_memory"]["value"] > 0
+
+
 def test_packs(tmp_path: Path) -> None:
     found = figures("packs", folder=tmp_path)
     assert found.keys() == {"packs.parse", "packs.parse_large", "packs.check_large"}

@@ -114,7 +114,11 @@ class StageContext(Protocol):
 
 
 class Stage(ABC):
-    """One step of the pipeline. A new instance is made for each job; ``run`` is called once, in a worker."""
+    """One step of the pipeline. A new instance is made for each job; ``run`` is called once, in a worker.
+
+    Two jobs may be in one worker, each in a thread of its own: what an instance keeps is its own, what it keeps
+    in its class or module needs a lock.
+    """
 
     name: ClassVar[str]
     """Lower-case identifier: the section in presets and the prefix of ``--set``."""

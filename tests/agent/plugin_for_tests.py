@@ -18,6 +18,8 @@ class Options(BaseModel):
     size: int = Field(8, ge=1, le=4096)
     says_goodbye: str = ""  # path of a file to make when it is closed
     answers_when: str = ""  # path of a file that must exist before the backend answers
+    diary: str = ""  # path of a file that gets a line for each thing that a call does
+    decode_seconds: float = 0.0  # what a call does after the device is free
 
 
 class TestBackend(Backend):
@@ -32,11 +34,22 @@ class TestBackend(Backend):
     def capabilities(self):
         return Capabilities(features=frozenset({"txt2img"}), models=("red", "blue"), samplers=("Euler",))
 
+    def note(self, what, request):
+        if self.config.diary:
+            with open(self.config.diary, "a", encoding="utf-8") as file:
+                file.write(f"{what} {request.seed}\n")
+
     def txt2img(self, request, progress, cancel):
+        self.note("begin", request)
         image = Image.new("RGB", (self.config.size, self.config.size), (request.seed % 256, 0, 0))
         for step in range(1, request.steps + 1):
             cancel.raise_if_cancelled()
             progress(step, request.steps, image)
+        self.note("received", request)
+        progress.received()
+        if self.config.decode_seconds:
+            cancel.wait(self.config.decode_seconds)
+        self.note("end", request)
         return GenerationResult(image, {"Steps": request.steps}, peak_vram_bytes=1000 + request.seed)
 
     img2img = upscale = txt2img

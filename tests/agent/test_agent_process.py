@@ -240,6 +240,37 @@ async def test_a_waiting_lease_is_taken_back_and_never_runs(tmp_path: Path) -> N
 
 
 @async_test
+async def test_the_next_job_has_the_device_while_the_last_one_is_finished(tmp_path: Path) -> None:
+    diary = tmp_path / "diary.txt"
+    options = ("--backend-option", f"diary={diary}", "--backend-option", "decode_seconds=0.3")
+    async with FakeKernel() as kernel, agent_of(kernel, tmp_path, *options) as agent:
+        await kernel.connected()
+        leases = [kernel.offer(f"job-{seed}", spec("draw", "invert", seed=seed)) for seed in (1, 2, 3)]
+        facts = [await kernel.fact(lease) for lease in leases]
+        assert [fact.outcome.state for fact in facts] == [LeaseState.SUCCEEDED] * 3
+        assert [fact.fact_id for fact in facts] == [1, 2, 3]
+        assert len(agent.workers()) == 1
+        lines = diary.read_text(encoding="utf-8").splitlines()
+        at = {line: lines.index(line) for line in lines}
+        assert len(at) == 9, "each call was made once"
+        for seed in (1, 2):
+            following = at[f"begin {seed + 1}"]
+            assert at[f"received {seed}"] < following, "never two on the device"
+            assert following < at[f"end {seed}"], "it did not wait for the last one's end"
+
+
+@async_test
+async def test_a_job_that_is_ready_outlives_its_worker(tmp_path: Path) -> None:
+    async with FakeKernel() as kernel, agent_of(kernel, tmp_path) as agent:
+        await kernel.connected()
+        running, ready = kernel.offer("running", spec("hang")), kernel.offer("ready", spec("draw"))
+        await kernel.running(running)
+        agent.workers()[0].kill()
+        failed, made = (await kernel.fact(running)).outcome, (await kernel.fact(ready)).outcome
+        assert (failed.state, made.state) == (LeaseState.FAILED, LeaseState.SUCCEEDED)
+
+
+@async_test
 async def test_a_worker_that_does_not_listen_is_killed_after_the_grace_time(tmp_path: Path) -> None:
     async with FakeKernel() as kernel, agent_of(kernel, tmp_path) as agent:
         await kernel.connected()

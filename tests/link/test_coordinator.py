@@ -632,6 +632,45 @@ def test_nothing_is_taken_for_a_node_it_does_not_fit() -> None:
     assert only(SendCancel, driver.later(5.0)) == []
 
 
+def house_with_paces(fast: float, slow: float) -> Driver:
+    """Nodes a and b, of which it is known how long such jobs take there."""
+    driver = Driver()
+    for node, seconds in (("a", fast), ("b", slow)):
+        driver.hello(node)
+        driver.queue = [job(f"for-{node}")]
+        driver(QueueChanged(tuple(driver.queue)))
+        driver.fact(LeaseKey(f"for-{node}", 1), Outcome(LeaseState.SUCCEEDED, run_time=seconds), node)
+        driver(DrainSet(node, True))
+    driver(DrainSet("a", False))
+    driver(DrainSet("b", False))
+    return driver
+
+
+def waiting_on_a(driver: Driver) -> LeaseKey:
+    """a runs one job and holds another one; b finds nothing."""
+    driver(DrainSet("b", True))
+    driver.queue = [job("j3"), job("j4")]
+    driver(QueueChanged(tuple(driver.queue)))
+    driver.runs(LeaseKey("j3", 1))
+    return LeaseKey("j4", 1)
+
+
+def test_known_paces_decide_at_once_what_is_worth_taking_back() -> None:
+    driver = house_with_paces(fast=4.0, slow=2.0)
+    waiting = waiting_on_a(driver)
+    (taken,) = only(SendCancel, driver(DrainSet("b", False)))
+    assert taken.cancel.lease == waiting, "4 s more on a, and 4 s there: b has it in 2"
+
+
+def test_a_slow_node_takes_nothing_back_that_ends_sooner_where_it_is() -> None:
+    driver = house_with_paces(fast=1.0, slow=4.0)
+    waiting_on_a(driver)
+    assert only(SendCancel, driver(DrainSet("b", False))) == []
+    assert only(SendCancel, driver.later(1.5)) == [], "old enough, but it would end later"
+    (taken,) = only(SendCancel, driver.later(10.0))
+    assert taken.cancel.lease == LeaseKey("j4", 1), "what runs before it is long overdue: it may hang"
+
+
 # --- slots ----------------------------------------------------------------------------------------------------
 
 
@@ -642,6 +681,15 @@ def test_slots_and_one_prefetch_offers_in_flight_included(slots: int) -> None:
     assert len(first) == slots + 1
     assert offers(driver(Tick())) == []
     assert len(offers(driver.fact(LeaseKey(first[0][0], 1), OK))) == 1
+
+
+@pytest.mark.parametrize(("seconds", "beyond"), [(5.0, 1), (1.0, 1), (0.5, 3), (0.01, 10), (0.0001, 64)])
+def test_short_jobs_get_more_than_one_prefetch(seconds: float, beyond: int) -> None:
+    """One more a slot while the last ones are finished; of very short ones, 50 ms of work a slot."""
+    driver = Driver(*(job(f"j{number}") for number in range(100)))
+    driver.hello(slots=2)
+    effects = driver.fact(LeaseKey("j0", 1), Outcome(LeaseState.SUCCEEDED, run_time=seconds))
+    assert 2 + len(offers(effects)) == 2 + beyond
 
 
 def test_a_job_that_ran_out_of_memory_goes_to_a_bigger_node() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -182,6 +183,80 @@ def test_within_a_run_a_node_takes_what_it_has_loaded_first() -> None:
 def test_other_runs_and_priorities_are_not_overtaken() -> None:
     for other in (job(2, "x", run="r2"), job(2, "x", priority=-1)):
         assert assign(AffinityScheduler(), [job(1, "y"), other], [node("a", loaded="x")]) == {"j1": "a"}
+
+
+def paced(name: str, seconds: float | None, ready_in: float = 0.0, *, busy: bool = False) -> NodeView:
+    """A node that is known to take ``seconds`` for a job of kind k."""
+    pace = {} if seconds is None else {"k": seconds}
+    return replace(node(name), pace=pace, ready_in=ready_in, free_slots=int(not busy), idle_slots=int(not busy))
+
+
+def last(number: int = 1, behind: int | None = 0) -> JobView:
+    return replace(job(number), kind="k", behind=behind)
+
+
+@pytest.mark.parametrize(
+    ("slow", "fast", "behind", "taken"),
+    [
+        (paced("slow", 4.0), paced("fast", 1.0, 1.0, busy=True), 0, False),  # done there in 2 s, here in 4
+        (paced("slow", 4.0), paced("fast", 1.0, 0.9, busy=True), 2, False),  # all three there in 3.9 s
+        (paced("slow", 4.0), paced("fast", 1.0, 1.0, busy=True), 2, True),  # the third there in 4 s, too
+        (paced("slow", 4.0), paced("fast", 1.0, 3.5, busy=True), 0, True),
+        (paced("slow", 4.0), paced("fast", 1.0, 1.0, busy=True), None, True),  # many more wait
+        (paced("slow", None), paced("fast", 1.0, 1.0, busy=True), 0, True),  # nothing is known
+        (paced("slow", 4.0), paced("fast", None, 1.0, busy=True), 0, True),
+        (paced("slow", 4.0), paced("fast", 1.0, float("inf"), busy=True), 0, True),  # it may hang
+        (paced("slow", 0.04), paced("fast", 0.01, 0.01, busy=True), 0, True),  # not worth the wait
+    ],
+)
+def test_a_slow_node_takes_no_job_that_would_hold_up_the_end(
+    slow: NodeView, fast: NodeView, behind: int | None, taken: bool
+) -> None:
+    made = assign(AffinityScheduler(), [last(1, behind)], [slow, fast])
+    assert made == ({"j1": "slow"} if taken else {})
+
+
+def test_nobody_waits_for_a_node_that_does_not_fit() -> None:
+    nodes = [paced("slow", 4.0), paced("fast", 1.0, 1.0, busy=True)]
+    assert assign(AffinityScheduler(), [last()], nodes, {"j1": frozenset({"slow"})}) == {"j1": "slow"}
+
+
+def test_the_fastest_by_what_is_known() -> None:
+    nodes = [paced("a", 4.0), paced("b", 1.0), paced("c", 2.0)]
+    assert assign(AffinityScheduler(), [last(1, None)], nodes) == {"j1": "b"}
+
+
+@given(
+    paces=st.lists(st.sampled_from([1.0, 2.0, 3.0, 4.0, 7.5, 10.0]), min_size=1, max_size=4),
+    count=st.integers(1, 40),
+)
+def test_the_last_jobs_end_as_early_as_can_be(paces: list[float], count: int) -> None:
+    """Equal jobs on nodes of known pace, without prefetch: the best there is, which is to give each job to the
+    node that ends it first."""
+    scheduler = AffinityScheduler()
+    free_at = [0.0] * len(paces)
+    now, waiting, end = 0.0, count, 0.0
+    while waiting:
+        nodes = [
+            paced(str(index), pace, max(0.0, free_at[index] - now), busy=free_at[index] > now)
+            for index, pace in enumerate(paces)
+        ]
+        jobs = [last(number, waiting - 1 - number) for number in range(waiting)]
+        fits = {one.job_id: frozenset(map(str, range(len(paces)))) for one in jobs}
+        for made in scheduler.assign(jobs, nodes, fits, now):
+            index = int(made.node_id)
+            free_at[index] = now + paces[index]
+            end = max(end, free_at[index])
+            waiting -= 1
+        if waiting:
+            later = [at for at in free_at if at > now]
+            assert later, "jobs wait, and every node is idle"
+            now = min(later)
+    best = [0.0] * len(paces)
+    for _ in range(count):
+        index = min(range(len(paces)), key=lambda index: best[index] + paces[index])
+        best[index] += paces[index]
+    assert end == pytest.approx(max(best))
 
 
 def test_a_whole_matrix_on_one_node_switches_once() -> None:

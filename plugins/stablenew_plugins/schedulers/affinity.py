@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 from stablenew_api.scheduler import Assignment, JobView, NodeView, Scheduler
 
@@ -133,7 +134,8 @@ def _too_late(
             continue
         time = end - other.ready_in - given.get(other.node_id, 0) * pace / other.slots
         if 0 < time < float("inf"):
-            by_others += other.slots * int(time / pace)
+            # Strictly before: of two that end at the same time, not both may wait for the other.
+            by_others += other.slots * (ceil(time / pace - 1e-6) - 1)
     return by_others > job.behind
 
 
