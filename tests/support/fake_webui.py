@@ -100,6 +100,7 @@ TRAPS: Mapping[str, Trap] = {
     "no_info": Trap(0, "info is empty"),
     "oom": Trap(0, "out of memory, 500"),
     "oom_200": Trap(0, "out of memory, 200 without an image"),
+    "oom_silent": Trap(0, "out of memory, 200 without an image or a word; /memory counts it"),
     "crash": Trap(0, "the connection is closed without a reply"),
     "unavailable": Trap(0, "503"),
     "redirect": Trap(0, "302 to another host"),
@@ -794,6 +795,9 @@ class FakeWebUI:
         if "oom_200" in self.traps:
             self.oom_count += 1
             return {"images": [], "parameters": {}, "info": json.dumps({"comments": OOM_TEXTS["sdnext"][1]})}
+        if "oom_silent" in self.traps:
+            self.oom_count += 1
+            return {"images": [], "parameters": {}, "info": ""}
         if job.interrupted and "partial_200" not in self.traps:
             raise ApiError(500, "Interrupted", "interrupted")
         return self._reply(picture, job)

@@ -145,6 +145,17 @@ def test_trap_06_an_interrupted_job_is_no_success() -> None:
         assert make(backend).image.size == (64, 64)
 
 
+def test_trap_06_an_interrupted_job_too_short_to_be_asked_about() -> None:
+    with setup(FakeSettings(seconds=0.4)) as (fake, backend):
+        backend.capabilities()
+        timer = threading.Timer(0.2, fake.interrupt)
+        timer.start()
+        fails(backend, BACKEND, "interrupted the job")
+        timer.join()
+        assert not fake.calls("/internal/progress")
+        assert make(backend).image.size == (64, 64)
+
+
 def test_trap_06_a_naive_client_takes_the_half_made_picture() -> None:
     with setup(FakeSettings(seconds=2.0)) as (fake, _backend):
         threading.Timer(0.3, fake.interrupt).start()
@@ -227,7 +238,7 @@ def test_trap_11_an_image_lost_to_an_exception_is_a_failure_that_is_tried_again(
         assert len(fake.jobs) == 1  # and the backend by itself does not
 
 
-def test_trap_13_one_job_after_the_other_is_at_the_server() -> None:
+def test_trap_12_one_job_after_the_other_is_at_the_server() -> None:
     """Nothing is posted while a job is not received; the next one may be, while the last one is decoded."""
     with setup(FakeSettings(seconds=0.1)) as (fake, backend):
         for number in range(3):
@@ -441,7 +452,7 @@ def test_evidence_is_kept() -> None:
 
 
 @pytest.mark.parametrize("flavour", ["a1111", "forge", "sdnext"])
-@pytest.mark.parametrize("trap", ["oom", "oom_200"])
+@pytest.mark.parametrize("trap", ["oom", "oom_200", "oom_silent"])
 def test_out_of_memory_is_told_and_memory_freed(flavour: str, trap: str) -> None:
     with setup(FakeSettings(flavour=flavour)) as (fake, backend):
         backend.capabilities()

@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from pydantic import BaseModel
@@ -139,11 +140,14 @@ class WebUIBackend(Backend):
         cancel.raise_if_cancelled()
         self._launcher.ensure(cancel)
         call = self._build(request, build, cancel)
+        cancel.raise_if_cancelled()
         self._wait_for_reaper(cancel)
         if self._unloaded:
             _watching(self._load_again, cancel)
+        cancel.raise_if_cancelled()
         reply, number = self._fly(call, progress, cancel)
-        from stablenew_plugins.backends.webui.reply import check_status, read_sampled, read_upscaled
+        cancel.raise_if_cancelled()
+        from stablenew_plugins.backends.webui.reply import NoImage, check_status, read_sampled, read_upscaled
 
         try:
             check_status(reply, self.options.url, API + call.path)
@@ -151,6 +155,11 @@ class WebUIBackend(Backend):
             result = read(reply, call)
         except StageFailure as failure:
             cancel.raise_if_cancelled()
+            if isinstance(failure, NoImage) and _watching(self._ran_out, cancel):
+                _watching(self.free_memory, cancel)
+                raise StageFailure(
+                    FailureKind.OUT_OF_MEMORY, "the WebUI ran out of memory and sent no image", failure.detail
+                ) from failure
             if failure.kind == FailureKind.OUT_OF_MEMORY:
                 _watching(self.free_memory, cancel)
             raise
@@ -248,6 +257,23 @@ class WebUIBackend(Backend):
             self._unloaded = True
         else:
             log.warning("the server could not free its memory: HTTP %d %s", reply.status, reply.error_text())
+
+    def _ran_out(self) -> bool:
+        """Whether memory ran out since the inventory was made, by the server's own count: SD.Next may answer
+        200 without an image and without a word."""
+        from stablenew_plugins.backends.webui.inventory import read_oom_count
+
+        before = self._inventory.oom_count if self._inventory is not None else None
+        if before is None:
+            return False
+        try:
+            now = read_oom_count(self._server.get(f"{API}memory").json())
+        except (Trouble, ValueError):
+            return False  # then the failure stays what it is: no image
+        if now is None or now <= before:
+            return False
+        self._inventory = replace(self._inventory, oom_count=now) if self._inventory is not None else None
+        return True
 
     def _load_again(self) -> None:
         """A1111 only moves the checkpoint to the RAM, and fails at the next job if nobody moves it back."""

@@ -1,6 +1,6 @@
 """One call on its way: sent by a thread of its own, so that whoever waits for it can give up at any moment.
 
-Who waits (the thread of the stage) wakes up when the reply is there, when there is progress, and 20 times a
+Who waits (the thread of the stage) wakes up when the reply is there, when there is progress, and 10 times a
 second to look at the cancel token and the clock. A second thread asks for progress, and is only started for
 calls that last."""
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.1
 """Between two looks at the cancel token."""
 
 CPU_SHARE = 0.005
@@ -83,6 +83,11 @@ class Turn:
         with self._news:
             if self._expects:
                 self._expects = self._news.wait_for(lambda: self._sent > number, GIVE_WAY_SECONDS)
+
+    def alone(self) -> bool:
+        """Whether calls come one after the other."""
+        with self._news:
+            return not self._expects
 
     def over(self, number: int) -> None:
         """Call ``number`` is done with. Whether there was a next one meanwhile tells what to expect."""
@@ -165,6 +170,8 @@ class Flight:
             self._poller.join(LAST_LOOK_SECONDS)
             if self._poller.is_alive() and self._poll_lane is not None:
                 self._poll_lane.cut()
+        elif self._reply.status == 200:
+            self._ask_quickly()
         if self._interrupted and self._reply.status == 200:
             cancel.raise_if_cancelled()
             raise StageFailure(
@@ -199,7 +206,7 @@ class Flight:
                     "it seems to hang",
                 )
             self._preview_wanted = self._can_follow and progress.wants_preview()
-            if reading is not None:
+            if reading is not None and self._can_follow:
                 self._report(progress, reading)
             if self._poller is None and now >= first_question:
                 self._heard = now
@@ -290,7 +297,9 @@ class Flight:
                 pause = max(least, min(before, cost) / CPU_SHARE)
             if not self._given_up:
                 # Asked while the reply is still being read: our next job sets it back when it begins.
-                self._interrupted = flag.raised(ask_global(lane, self._options, preview=False))
+                last = ask_global(lane, self._options, preview=False)
+                # Older servers let an upscale begin without setting the flag back.
+                self._interrupted = (flag.seen or self._can_follow) and flag.raised(last)
         except Trouble as trouble:
             log.debug("whether the job was interrupted is not known: %s", trouble)
         finally:
@@ -304,11 +313,26 @@ class Flight:
                 self._ids.proven = self._ids.proven or reading.state is not State.UNKNOWN
                 return reading
             self._ids.known = False
-        return ask_global(lane, self._options, preview) if self._can_follow else self._ping(lane)
+        return ask_global(lane, self._options, preview)
 
-    def _ping(self, lane: Lane) -> Reading | None:
-        ask_global(lane, self._options, preview=False)
-        return None
+    def _ask_quickly(self) -> None:
+        """Whether a job too short to be asked about was interrupted. The server's flag tells of its last job,
+        so it is asked only while no other call of ours is sent. Up twice in a row, it is one that never goes
+        down."""
+        if not self._can_follow or not self._turn.alone():
+            return
+        guard = self._server.take_lane()
+        try:
+            timeouts = (self._options.connect_timeout, LAST_LOOK_SECONDS)
+            last = ask_global(guard, self._options, preview=False, timeouts=timeouts)
+        except Trouble as trouble:
+            log.debug("whether the job was interrupted is not known: %s", trouble)
+            return
+        finally:
+            self._server.give_back(guard)
+        up = last is not None and last.interrupted
+        self._interrupted = up and not self._ids.flag_up
+        self._ids.flag_up = up
 
     # --- giving up ------------------------------------------------------------------------------------------
 

@@ -57,6 +57,8 @@ class Inventory:
     options: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Path of a call to the fields that the server knows there. Others it ignores."""
+    oom_count: int | None = None
+    """How often memory has run out there; None: it does not count."""
     missing: tuple[str, ...] = ()
     """Lists that could not be had, each with the reason."""
 
@@ -174,6 +176,7 @@ _PATHS = (
     f"{API}/script-info",
     f"{API}/options",
     f"{API}/version",
+    f"{API}/memory",
     "/adetailer/v1/ad_model",
     "/adetailer/v1/schema",
     "/internal/sysinfo",
@@ -254,6 +257,7 @@ def _read(probe: Reply, answers: Mapping[str, Any]) -> Inventory:
         detailer_fields=unit_fields,
         options=options,
         fields=fields,
+        oom_count=read_oom_count(answers[f"{API}/memory"]),
         missing=tuple(missing),
     )
 
@@ -392,6 +396,12 @@ def _version(answers: Mapping[str, Any]) -> tuple[str, str]:
     # Forge: f2.0.1v1.10.1-previous-636-gb835f24a
     forge = re.match(r"f\d", text)
     return text, "Forge" if forge else "A1111" if re.match(r"v?\d", text) else ""
+
+
+def read_oom_count(memory: Any) -> int | None:
+    """torch's count of allocations that failed, from an answer of ``/memory``."""
+    count = mapping(mapping(mapping(memory).get("cuda")).get("events")).get("oom")
+    return count if isinstance(count, int) else None
 
 
 def _fields(openapi: Mapping[str, Any]) -> Mapping[str, frozenset[str]]:

@@ -61,6 +61,8 @@ class Ids:
     """False: it has no such call, or takes no ids."""
     proven: bool = False
     """It has once known a job of ours."""
+    flag_up: bool = False
+    """Whether its flag ``interrupted`` was up after the last short job."""
 
 
 def ask_by_id(lane: Lane, options: WebUIConfig, task_id: str, preview: bool, preview_id: int) -> Reading | None:
@@ -83,10 +85,12 @@ def ask_by_id(lane: Lane, options: WebUIConfig, task_id: str, preview: bool, pre
     )
 
 
-def ask_global(lane: Lane, options: WebUIConfig, preview: bool) -> Reading | None:
+def ask_global(
+    lane: Lane, options: WebUIConfig, preview: bool, timeouts: tuple[float, float] | None = None
+) -> Reading | None:
     """What the server does at all. None: it does not say. Raises :class:`~.http.Trouble`."""
     skip = "false" if preview else "true"
-    reply = lane.exchange("GET", f"{GLOBAL}?skip_current_image={skip}", None, _timeouts(options))
+    reply = lane.exchange("GET", f"{GLOBAL}?skip_current_image={skip}", None, timeouts or _timeouts(options))
     answer = _answer(reply)
     if answer is None or "progress" not in answer:
         return None

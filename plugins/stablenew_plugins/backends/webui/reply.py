@@ -36,6 +36,11 @@ CLOSE = 1e-3
 ASKED_SEED = "StableNew seed"
 """Infotext key with the seed that was asked for, where the server's range made another of it."""
 
+
+class NoImage(StageFailure):
+    """The reply has no image at all."""
+
+
 _SAMPLING_KEYS = ("Steps", "Sampler", "Schedule type", "Size", "CFG scale", "Denoising strength")
 
 
@@ -73,7 +78,10 @@ def read_sampled(reply: Reply, call: Call) -> GenerationResult:
         hint = (
             "" if count < 1 else "; does a script or a setting of the WebUI add images (masks, control maps)?"
         )
-        raise _wrong(f"1 image was asked for, the reply has {len(images)}{grid}{hint}", evidence)
+        kind = NoImage if count < 1 else StageFailure
+        raise kind(
+            FailureKind.BACKEND, f"1 image was asked for, the reply has {len(images)}{grid}{hint}", evidence
+        )
     if not info:
         raise _wrong("the reply does not say how the image was made (no info)", evidence)
     image = decode_image(images[first], evidence)
