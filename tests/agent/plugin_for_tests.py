@@ -19,7 +19,7 @@ class Options(BaseModel):
     says_goodbye: str = ""  # path of a file to make when it is closed
     answers_when: str = ""  # path of a file that must exist before the backend answers
     diary: str = ""  # path of a file that gets a line for each thing that a call does
-    decode_seconds: float = 0.0  # what a call does after the device is free
+    last_seed: int = 0  # a call with a lower one is only decoded when that with the next one has begun
 
 
 class TestBackend(Backend):
@@ -39,6 +39,10 @@ class TestBackend(Backend):
             with open(self.config.diary, "a", encoding="utf-8") as file:
                 file.write(f"{what} {request.seed}\n")
 
+    def diary(self):
+        with open(self.config.diary, encoding="utf-8") as file:
+            return file.read()
+
     def txt2img(self, request, progress, cancel):
         self.note("begin", request)
         image = Image.new("RGB", (self.config.size, self.config.size), (request.seed % 256, 0, 0))
@@ -47,8 +51,10 @@ class TestBackend(Backend):
             progress(step, request.steps, image)
         self.note("received", request)
         progress.received()
-        if self.config.decode_seconds:
-            cancel.wait(self.config.decode_seconds)
+        if request.seed < self.config.last_seed:
+            deadline = time.monotonic() + 20
+            while f"begin {request.seed + 1}\n" not in self.diary() and time.monotonic() < deadline:
+                cancel.wait(0.005)
         self.note("end", request)
         return GenerationResult(image, {"Steps": request.steps}, peak_vram_bytes=1000 + request.seed)
 
