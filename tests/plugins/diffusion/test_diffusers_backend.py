@@ -29,9 +29,8 @@ if missing:
 pytestmark = [
     # What the libraries say of each other's old habits is not ours to mend.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
-    pytest.mark.timeout(
-        240
-    ),  # importing torch and diffusers takes 8 s of an idle processor, and minutes of a busy one
+    # The first import of torch and diffusers takes 8 s of an idle processor, and minutes of a busy one.
+    pytest.mark.timeout(240),
 ]
 
 
