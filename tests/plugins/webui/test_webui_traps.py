@@ -545,6 +545,7 @@ def test_other_things_that_are_silently_not_done() -> None:
         fails(backend, BAD, "extra 'seed'", extra={"seed": 5})
         fails(backend, BAD, "no setting 'eta_noise'", extra={"override_settings": {"eta_noise": 1}})
         fails(backend, BAD, "width 65", width=65)
+        fails(backend, BAD, "needs a variation seed", subseed_strength=0.5)
         assert not fake.jobs
         fake.traps |= {"stuck_vae"}
         fails(backend, BACKEND, "VAE: sdxl_vae.safetensors was asked for", vae="sdxl_vae")

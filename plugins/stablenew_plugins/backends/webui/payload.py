@@ -65,6 +65,7 @@ class Expectation:
     seed: int | None = None
     asked_seed: int = 0
     """As the request had it."""
+    subseed: int | None = None
     model: Named | None = None
     sampler: Named | None = None
     scheduler: Named | None = None
@@ -283,9 +284,14 @@ class Builder:
             body["scheduler"] = AUTOMATIC
         if self._has.sd_next:
             body["clip_skip"] = request.clip_skip
+        subseed = None
         if request.subseed_strength > 0:
-            body["subseed"] = request.subseed % SEED_RANGE if request.subseed >= 0 else -1
-            body["subseed_strength"] = request.subseed_strength
+            if request.subseed < 0:
+                raise _bad(
+                    "subseed: a variation strength needs a variation seed; -1 would draw another each time"
+                )
+            subseed = request.subseed % SEED_RANGE
+            body.update(subseed=subseed, subseed_strength=request.subseed_strength)
         if request.styles:
             styles = self._has.styles
             body["styles"] = [self._name("style", style, styles, files=False) for style in request.styles]
@@ -304,6 +310,7 @@ class Builder:
             size=size,
             seed=seed,
             asked_seed=request.seed,
+            subseed=subseed,
             model=model,
             sampler=sampler,
             scheduler=scheduler,

@@ -281,8 +281,16 @@ def _seed(info: Mapping[str, Any], said: Mapping[str, str], expect: Expectation)
     return []
 
 
+def _subseed(info: Mapping[str, Any], said: Mapping[str, str], expect: Expectation) -> list[_Difference]:
+    used = said.get("Variation seed", info.get("subseed"))  # SD.Next leaves it out of some infotexts
+    if expect.subseed is None or used is None or str(used) == str(expect.subseed):
+        return []
+    return [_Difference("variation seed", expect.subseed, used)]
+
+
 def _numbers(info: Mapping[str, Any], said: Mapping[str, str], expect: Expectation) -> list[_Difference]:
     found = _seed(info, said, expect) if expect.seed is not None else []
+    found += _subseed(info, said, expect)
     if expect.sampler is not None:
         used = str(said.get("Sampler") or info.get("sampler_name") or "")
         names = [expect.sampler]
