@@ -20,6 +20,8 @@ PNG, JPEG, WEBP = "png", "jpeg", "webp"
 
 ENDINGS: Mapping[str, str] = {PNG: ".png", JPEG: ".jpg", WEBP: ".webp"}
 """Kind to the ending that a file of it gets."""
+MEDIA_TYPES: Mapping[str, str] = {PNG: "image/png", JPEG: "image/jpeg", WEBP: "image/webp"}
+"""Kind to the IANA media type."""
 READ_ENDINGS = (".png", ".jpg", ".jpeg", ".jfif", ".webp")
 """Endings that such files have elsewhere, too."""
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stablenew_api.errors import UserError
+from stablenew_api.imagetext import MEDIA_TYPES, PNG, kind_of, read_texts
 from stablenew_api.infotext import format_infotext
 from stablenew_api.jobs import Artifact, JobSpec
-from stablenew_api.png import STABLENEW, read_text
+from stablenew_api.png import STABLENEW
 from stablenew_client.wire import WireError, artifact_from_proto
 from stablenew_kernel.app.delivery import VERSION
 from stablenew_kernel.domain.infotext import describe, prompts
@@ -140,11 +141,14 @@ class ImageSources:
             return replace(image.artifact, name=path.name)
         try:
             data = path.read_bytes()
-            if json.loads(read_text(data, path.name)[STABLENEW])["image_sha256"] != pixels:
+            if json.loads(read_texts(data, path.name)[STABLENEW])["image_sha256"] != pixels:
                 return None
         except (OSError, UserError, ValueError, KeyError, TypeError):
             return None  # gone, or another picture by now
-        return Artifact(path.name, "image/png", self._artifacts.put(data), len(data), image.artifact.tags)
+        kind, tags = kind_of(data), dict(image.artifact.tags)
+        if kind != PNG:
+            del tags["pixel_sha256"]  # JPEG and WebP may have other pixels than what was made
+        return Artifact(path.name, MEDIA_TYPES[kind], self._artifacts.put(data), len(data), tags)
 
 
 def _parameters(image: outputs.MadeImage, spec: JobSpec) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablenew_api.errors import UserError
+from stablenew_api.imagetext import MEDIA_TYPES, READ_ENDINGS, kind_of, read_texts
 from stablenew_kernel.cli.batch import MANIFEST, find_images
 from stablenew_kernel.cli.context import App
 from stablenew_kernel.cli.host import load_host
@@ -25,18 +26,11 @@ if TYPE_CHECKING:
     from stablenew_api.jobs import Artifact
     from stablenew_proto.v1 import kernel_pb2 as pb
 
-KINDS: Mapping[str, str] = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-"""Pillow's name of a format to its media type."""
-
-ENDINGS = (".png", ".jpg", ".jpeg", ".jfif", ".webp")
-
 MOST = 10_000
 """Images of one run: so many, with their metadata, fit a request."""
 
 LISTED = 20
 """Images whose reasons are told one by one."""
-
-_USER_COMMENT, _EXIF_IFD = 0x9286, 0x8769
 
 
 @dataclass(slots=True)
@@ -90,12 +84,12 @@ def _paths(path: Path, given: str) -> list[Path]:
     found = [
         file
         for file in path.rglob("*")
-        if file.suffix.lower() in ENDINGS
+        if file.suffix.lower() in READ_ENDINGS
         and file.is_file()
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
     ]
     if not found:
-        raise UserError(f"folder {given}: no {', '.join(ENDINGS)} file in it")
+        raise UserError(f"folder {given}: no {', '.join(READ_ENDINGS)} file in it")
     return sorted(found, key=lambda file: file.relative_to(path).as_posix())
 
 
@@ -121,7 +115,7 @@ def _read(
     try:
         data = read_file(f"image {path}", path, LARGEST_IMAGE)
         with Image.open(io.BytesIO(data)) as image:
-            media_type = KINDS.get(image.format or "")
+            media_type = MEDIA_TYPES.get(kind_of(data))
             if media_type is None:
                 raise UserError(f"image {path}: {image.format or 'no image'}; PNG, JPEG and WebP are read")
             image.load()
@@ -133,8 +127,7 @@ def _read(
                 len(data),
                 {"width": str(image.width), "height": str(image.height), "pixel_sha256": pixels},
             )
-            parameters = _parameters(data, path.name, image)
-        message = _told(data, path.name, artifact, pixels, parameters, importers)
+        message = _told(data, path.name, artifact, pixels, importers)
     except UserError as error:
         return None, None, str(error)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -151,20 +144,21 @@ def _told(
     name: str,
     artifact: Artifact,
     pixels: str,
-    parameters: str,
     importers: Mapping[str, type[Importer]],
 ) -> pb.SourceImage:
     """What the image tells about itself: our own text before all others."""
     from stablenew_api.importer import import_file, recognise
     from stablenew_api.jobs import JobSpec
-    from stablenew_api.png import SIGNATURE, STABLENEW, read_text
+    from stablenew_api.png import PARAMETERS, STABLENEW
     from stablenew_client.wire import artifact_to_proto
     from stablenew_kernel.domain.infotext import stored_spec
     from stablenew_kernel.domain.later import source_from_spec
     from stablenew_proto.v1 import kernel_pb2 as pb
 
+    texts = read_texts(data, name)
+    parameters = texts.get(PARAMETERS, "")
     message = pb.SourceImage(artifact=artifact_to_proto(artifact), parameters=parameters, pixel_sha256=pixels)
-    own = read_text(data, name).get(STABLENEW) if data.startswith(SIGNATURE) else None
+    own = texts.get(STABLENEW)
     if own is not None:
         spec = JobSpec.from_json(json.loads(stored_spec(own, f"image {name}")))
         source = source_from_spec(spec, artifact, pixels, parameters)
@@ -185,15 +179,3 @@ def _told(
     if type(seed) is int and 0 <= seed < 2**64:
         message.seed = seed
     return message
-
-
-def _parameters(data: bytes, name: str, image: Any) -> str:
-    """The A1111 infotext; empty if there is none."""
-    from stablenew_api.png import PARAMETERS, SIGNATURE, read_text
-
-    if data.startswith(SIGNATURE):
-        return read_text(data, name).get(PARAMETERS, "")
-    comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
-    if not isinstance(comment, bytes) or comment[:8] != b"UNICODE\0":
-        return ""
-    return comment[8:].decode("utf-16-be" if comment[8:9] == b"\0" else "utf-16-le", "replace").strip("\0 ")
