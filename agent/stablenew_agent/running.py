@@ -101,11 +101,12 @@ class Recorder(Backend):
 
     name, version, title = "recorder", "1", "Recorder"
 
-    def __init__(self, inner: Backend, device: Device) -> None:
+    def __init__(self, inner: Backend, device: Device, capabilities: Callable[[], Capabilities]) -> None:
         super().__init__(inner.config)
         self.offers = inner.offers  # type: ignore[misc]  # a constant of the class that it stands for
         self._inner = inner
         self._device = device
+        self._capabilities = capabilities
         self.last = False
         """Whether no later stage needs the backend: a call then lets go of the device when it can."""
         self.peak_vram = 0
@@ -135,8 +136,8 @@ class Recorder(Backend):
         return self._inner.identify()
 
     def capabilities(self) -> Capabilities:
-        """What it can do."""
-        return self._inner.capabilities()
+        """What it said last that it can do."""
+        return self._capabilities()
 
     def txt2img(self, request: Txt2ImgRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
         """Make an image from a prompt."""
@@ -245,6 +246,7 @@ class JobRunner:
         stages: Mapping[str, type[Stage]],
         backend: Backend,
         identity: Callable[[], BackendIdentity],
+        capabilities: Callable[[], Capabilities],
         version: str,
         emit: Emit,
         watched: threading.Event,
@@ -255,6 +257,7 @@ class JobRunner:
         self._stages = stages
         self._backend = backend
         self._identity = identity
+        self._capabilities = capabilities
         self._version = version
         self._emit = emit
         self._watched = watched
@@ -265,7 +268,7 @@ class JobRunner:
         """Run ``job`` (a ``job`` line of the agent) and return its ``done`` line. It begins with the device,
         and may end with it."""
         begun = time.perf_counter()
-        backend = Recorder(self._backend, device)
+        backend = Recorder(self._backend, device, self._capabilities)
         done: dict[str, JsonValue]
         keeper = StageKeeper(job, self._emit, self._identity, self._keep_after)
         try:

@@ -29,7 +29,7 @@ from typing import Any, BinaryIO
 
 from stablenew_agent.running import JobRunner
 from stablenew_agent.turns import EventToken, Turns, Work
-from stablenew_api.backend import Backend, BackendIdentity
+from stablenew_api.backend import Backend, BackendIdentity, Capabilities
 from stablenew_api.errors import StableNewError, StageFailure
 from stablenew_api.faults import crash_point
 from stablenew_api.host import PluginHost
@@ -87,6 +87,8 @@ class Worker:
         self._watched = threading.Event()
         self._backend: Backend | None = None
         self._identity: BackendIdentity | None = None
+        self._can: Capabilities | None = None
+        """What the backend said last that it can do: asking may cost a server a dozen requests."""
         self._kinds: Sequence[type[Stage]] = ()
 
     def main(self) -> int:
@@ -110,6 +112,7 @@ class Worker:
             host.stages,
             backend,
             self._who,
+            self._can_do,
             setup["version"],
             self._send,
             self._watched,
@@ -152,6 +155,12 @@ class Worker:
             self._identity = self._backend.identify()
         return self._identity
 
+    def _can_do(self) -> Capabilities:
+        if self._can is None:
+            assert self._backend is not None
+            self._can = self._backend.capabilities()
+        return self._can
+
     def _run(self, runner: JobRunner, work: Work, token: EventToken, accompanied: bool) -> None:
         job = work.message
         if accompanied:
@@ -167,7 +176,7 @@ class Worker:
     def _describe(self, backend: Backend, stages: list[dict[str, str]]) -> None:
         try:
             identity = self._identity = backend.identify()
-            own = can = backend.capabilities()
+            own = can = self._can = backend.capabilities()
             for stage in self._kinds:
                 can |= stage.provides(own)
         except StageFailure as error:

@@ -256,6 +256,8 @@ class Img2ImgRequest(Sampling):
     """0 (the input, unchanged) to 1 (the input hardly matters)."""
     mask: Image | None = None
     """Mode L, of the image's size: what is white is drawn anew, what is black stays; grey mixes."""
+    part: bool = False
+    """The image is a part of a larger picture, which the prompt speaks of. Most backends need not care."""
 
     def asks(self) -> Iterator[str]:
         """Features that this call needs."""

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stablenew_agent.keeping import StageKeeper
-from stablenew_agent.running import EventToken, JobRunner
-from stablenew_api.backend import BackendIdentity
+from stablenew_agent.running import JobRunner
+from stablenew_agent.turns import EventToken
+from stablenew_api.backend import BackendIdentity, Capabilities
 from stablenew_api.jobs import JsonValue
 from stablenew_api.stage import Phase, Stage, StageConfig, StageImage
 
@@ -67,9 +68,15 @@ def run(job: Mapping[str, Any], keep_after: float | None = 0.0) -> tuple[dict[st
 
     kinds: Any = {"txt2img": _Draw, "brighten": _Brighten}
     backend: Any = _NoBackend()
-    runner = JobRunner(kinds, backend, lambda: IDENTITY, "0", emit, threading.Event(), keep_after)
-    done = runner.run(job, EventToken())
+    runner = JobRunner(kinds, backend, lambda: IDENTITY, Capabilities, "0", emit, threading.Event(), keep_after)
+    done = runner.run(job, EventToken(), _Device())
     return dict(done), [message for message in said if message["op"] == "stage"]
+
+
+class _Device:
+    def take(self) -> None: ...
+
+    def release(self) -> None: ...
 
 
 class _NoBackend:

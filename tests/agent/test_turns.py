@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stablenew_agent.running import Recorder
 from stablenew_agent.turns import HEAD_START, EventToken, Turns, Work
-from stablenew_api.backend import Backend, GenerationResult, Progress
+from stablenew_api.backend import Backend, Capabilities, GenerationResult, Progress
 from stablenew_api.errors import Cancelled
 
 WAIT = 5.0
@@ -256,7 +256,7 @@ def test_when_a_call_lets_go_of_the_device(last: bool, fake: dict[str, bool], sa
     """In the last stage that needs it, as soon as the backend says so, and at the end of the call at the
     latest; in an earlier stage never: another job would put its model on the device in between."""
     told = Told()
-    seen = Recorder(Fake(told, **fake), told)
+    seen = Recorder(Fake(told, **fake), told, Capabilities)
     seen.last = last
     try:
         seen.upscale(object(), Progress(), EventToken())  # type: ignore[arg-type]

@@ -198,7 +198,7 @@ def test_a_mask_keeps_the_subject_at_low_strength_and_draws_a_new_one_at_1() -> 
     detail, new = inpaint(source, white, 0.4), inpaint(source, white, 1.0)
     assert 0 < apart(source, detail) < 8
     assert apart(source, new) > 20
-    assert pixel_sha256(inpaint(source, None, 0.4, extra={"tile": True})) == pixel_sha256(detail)
+    assert pixel_sha256(inpaint(source, None, 0.4, part=True)) == pixel_sha256(detail)
 
 
 def test_a_grey_mask_mixes_and_a_wrong_size_is_refused() -> None:

@@ -126,13 +126,12 @@ class UpscaleConfig(SamplingConfig, EnlargingConfig):
         return replace(self.enlargement(image), upscaler="None", scale=1.0, tile_size=0)
 
     def diffusion(self, texts: Texts, image: Image, *, tile: bool = False) -> Img2ImgRequest:
-        """The diffusion pass over the enlarged ``image``; ``tile``: it is a part of that, which the request
-        says in ``extra``, for backends that care."""
+        """The diffusion pass over the enlarged ``image``; ``tile``: it is a part of that."""
         return Img2ImgRequest(
             **self.sampling(texts),
             image=image,
             denoising_strength=self.denoising_strength,
-            extra={"tile": True} if tile else {},
+            part=tile,
         )
 
     def tile(self, size: tuple[int, int]) -> int:

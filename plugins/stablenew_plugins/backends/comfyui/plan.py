@@ -177,12 +177,16 @@ def find_enlarger(name: str, inventory: Inventory, *, latent: bool = False) -> E
         raise refusal("upscaler", name, (*plain, *inventory.upscale_models)) from error
 
 
+FOR_OTHERS = frozenset({"fault"})
+"""Settings that say themselves which backend alone honours them."""
+
+
 def _sampling(
     request: Sampling, inventory: Inventory, default_model: str, size: tuple[int, int]
 ) -> SamplingPlan:
     """All but the passes."""
-    if request.extra:
-        raise _bad(f"backend comfyui does not know the setting {sorted(request.extra)[0]!r}; leave it out")
+    if unknown := sorted(request.extra.keys() - FOR_OTHERS):
+        raise _bad(f"backend comfyui does not know the setting {unknown[0]!r}; leave it out")
     _check_size(*size)
     positive = read_prompt(request.prompt, inventory.embeddings)
     negative = read_prompt(request.negative_prompt, inventory.embeddings, negative=True)

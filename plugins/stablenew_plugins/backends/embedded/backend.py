@@ -275,7 +275,7 @@ class EmbeddedBackend(Backend):
                 subseed_strength=request.subseed_strength,
                 refiner=refiner.model if refiner is not None else "",
                 refiner_share=1.0 - refiner.switch_at if refiner is not None else 0.0,
-                part=one.mask is not None or bool(request.extra.get("tile")),
+                part=one.mask is not None or (isinstance(request, Img2ImgRequest) and request.part),
             ),
             one.image,
             one.mask,
