@@ -10,6 +10,7 @@ from stablenew_api.scheduler import Scheduler
 from stablenew_kernel.domain.assigning import assign, candidates
 from stablenew_kernel.domain.leasing import Ledger
 from stablenew_kernel.domain.link import SchedulerFault, SendOffer
+from stablenew_kernel.domain.pace import WORTH_IT
 from stablenew_kernel.domain.sessions import Lease, Node
 from stablenew_kernel.domain.window import Waiting
 
@@ -80,8 +81,10 @@ class Dispatcher:
         window = self._ledger.window
         if len(window.jobs) > TAIL or not window.all_here:
             return []
-        nodes = [node.node_id for node in self._ledger.nodes.values() if node.accepting]
-        return nodes if len(nodes) > 1 else []
+        nodes = [node for node in self._ledger.nodes.values() if node.accepting]
+        if len(nodes) < 2 or not any(node.job_seconds >= WORTH_IT for node in nodes):
+            return []
+        return [node.node_id for node in nodes]
 
     def _keep_promises(self, free: dict[str, int]) -> None:
         """A job that was taken back for an idle node is kept for it, so that it does not go straight back. The
@@ -129,8 +132,8 @@ class Dispatcher:
                         and lease.state is JobState.LEASED
                         and not lease.revoked
                         and not lease.cancel_requested
-                        and node_id in self._fits(lease)
                         and self._worth_stealing(lease, holder, self._ledger.nodes[node_id])
+                        and node_id in self._fits(lease)
                     ):
                         idle_name = self._ledger.nodes[node_id].name
                         self._ledger.revoke(
@@ -140,7 +143,8 @@ class Dispatcher:
 
     def _worth_stealing(self, lease: Lease, holder: Node, idle: Node) -> bool:
         here, there = holder.pace.seconds.get(lease.kind), idle.pace.seconds.get(lease.kind)
-        starts = holder.start_in(lease, self._ledger.now)
+        known = here is not None and there is not None and here >= WORTH_IT
+        starts = holder.start_in(lease, self._ledger.now) if known else float("inf")
         if here is None or there is None or starts == float("inf"):
             return self._ledger.now - lease.leased_at >= self._ledger.settings.steal_after
         return starts > STEAL_MARGIN and there + STEAL_MARGIN < starts + here

@@ -16,6 +16,9 @@ KEPT = 7
 """Times of a kind that are kept on a node: the newest."""
 KINDS = 64
 """Kinds that are kept on a node: those used last."""
+WORTH_IT = 0.1
+"""Seconds from which on it matters where a job goes; looking at all leases for shorter ones costs more than it
+brings."""
 OVERDUE = 3.0
 """A job that takes longer than this many times what is usual may have met anything: nobody waits for it."""
 OVERDUE_SECONDS = 1.0
