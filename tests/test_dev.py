@@ -159,7 +159,7 @@ def test_torch_is_installed_when_asked_for_and_stays(dev):
     dev.ensure("dev")
     dev.commands.clear()
     dev.module.ensure("dev", torch=True)
-    with_torch = f"{PIP} -e .[dev,diffusers,dev-torch] -e plugins/example"
+    with_torch = f"{PIP} -e .[dev,detect,diffusers,dev-torch] -e plugins/example"
     assert [" ".join(words[1:]) for words in dev.commands][-1] == with_torch
     assert dev.ensure("dev") == []
     with (dev.root / "pyproject.toml").open("a", encoding="utf-8") as file:

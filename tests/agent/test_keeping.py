@@ -81,6 +81,7 @@ class _Device:
 
 class _NoBackend:
     config = None
+    offers: frozenset[str] = frozenset()
 
 
 def resumed(job: dict[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:

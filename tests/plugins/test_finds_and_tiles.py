@@ -88,7 +88,9 @@ def test_nothing_outside_the_mask_changes(
     assert ImageChops.darker(changed, outside).getbbox() is None
     # The mask reaches no further than the grown box and its blur (Pillow's box blurs end at about three sigma).
     seen = where.mask.getbbox()
-    assert seen is not None
+    if seen is None:  # a find of a pixel or two under a wide blur is gone, and nothing is drawn
+        assert (box[2] - box[0]) * (box[3] - box[1]) <= 1 + blur * blur / 80
+        return
     far = 3 * blur + 3
     assert all(low >= edge - far for low, edge in zip(seen[:2], box[:2], strict=True))
     assert all(high <= edge + far for high, edge in zip(seen[2:], box[2:], strict=True))
