@@ -20,6 +20,7 @@ from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JobState, JsonValue
 from stablenew_api.learning import Rating
 from stablenew_kernel.app.board import RunBoard, run_message
+from stablenew_kernel.app.copies import CopyKeeping
 from stablenew_kernel.app.core import Core
 from stablenew_kernel.app.delivery import Delivery
 from stablenew_kernel.app.dispatcher import Dispatcher
@@ -86,6 +87,7 @@ class Kernel:
         sources = ImageSources(database, artifacts, self._learning)
         planner = Planner(host, data, settings, rng, recall, sources)
         self._stages = StageKeeping(core, artifacts)
+        self._copies = CopyKeeping(core, artifacts)
         self.places = PlaceDesk(core)
         self.runs = RunDesk(core, planner, self.places)
         self.library = LibraryDesk(core, planner, Library(data, host, clock))
@@ -127,6 +129,7 @@ class Kernel:
         self._core.dispatcher.start(restored)
         self._core.delivery.start()
         await self._stages.sweep()
+        self._copies.start()
 
     async def _restore(self, *, clean: bool) -> Restored:
         core = self._core
@@ -189,6 +192,7 @@ class Kernel:
         )
         await self.runs.stop()
         await self._stages.stop()
+        await self._copies.stop()
         await self._core.delivery.stop()
         self._core.bulletin.end()
         await self._core.in_thread(self._learning.close)

@@ -43,6 +43,13 @@ class Settings(BaseModel):
     local_backend_options: tuple[str, ...] = Field(
         (), description="Options of that backend, each KEY=VALUE.", strict=False
     )
+    keep_copies_days: int = Field(
+        30,
+        ge=0,
+        le=36_500,
+        description="Days for which the data folder keeps its own copy of an image that was saved or sent. "
+        "0: for ever.",
+    )
     scheduler: str = Field("affinity", min_length=1, description="Scheduler plugin, by name.")
     file_name: str = Field(DEFAULT_PATTERN, description="Pattern of image file names; see docs/metadata.md.")
     disabled_plugins: tuple[str, ...] = Field(

@@ -32,6 +32,7 @@ STALE_PARTIAL_DAYS = 7
 """An upload that nobody continued for this long is dropped: its job has long been run again."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_PREFIX = re.compile(r"[0-9a-f]{2}")
 
 
 class DigestMismatch(StableNewError):
@@ -60,7 +61,7 @@ class ArtifactStore:
 
     def missing(self, digests: Iterable[str]) -> list[str]:
         """Those of ``digests`` (lower-case hex sha256) that are not held, in order."""
-        return [digest for digest in digests if not self._path(digest).is_file()]
+        return [digest for digest in digests if self._held(digest) is None]
 
     def path(self, sha256: str) -> Path | None:
         """Where the complete file is, or None."""
@@ -115,9 +116,59 @@ class ArtifactStore:
             raise os_error(error, self._path(sha256)) from error
         return True
 
+    def unused_since(self, before: float) -> list[str]:
+        """Digests of the complete files that nobody sent, or was told of, since ``before`` (seconds since the
+        epoch). Raises StoreError."""
+        found = []
+        try:
+            for folder in self.folder.iterdir() if self.folder.is_dir() else ():
+                if not _PREFIX.fullmatch(folder.name):
+                    continue
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        digest = folder.name + entry.name
+                        if _DIGEST.fullmatch(digest) and entry.stat().st_mtime < before:
+                            found.append(digest)
+        except FileNotFoundError:
+            pass  # removed while we looked: the next look finds the rest
+        except OSError as error:
+            raise os_error(error, self.folder) from error
+        return found
+
+    def remove_unused(self, sha256: str, before: float) -> int | None:
+        """Forget the complete file unless somebody sent it, or was told of it, since ``before``; its bytes, or
+        None if it stays or is gone already. Raises StoreError."""
+        path, aside = self._path(sha256), self._partial(sha256).with_suffix(".gone")
+        with self._lock:  # against whoever is told at this moment that it is here
+            try:
+                if path.stat().st_mtime >= before:
+                    return None
+                # Aside first: a file that takes its place at this moment is not the one that goes.
+                aside.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(aside)
+                size = aside.stat().st_size
+                aside.unlink()
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                raise os_error(error, path) from error
+        return size
+
+    def _held(self, sha256: str) -> int | None:
+        """Bytes of the complete file, if it is here, for somebody who relies on it from now on; else None."""
+        path = self._path(sha256)
+        with self._lock:
+            try:
+                os.utime(path)
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                raise os_error(error, path) from error
+        return self.size(sha256)
+
     def committed(self, sha256: str) -> tuple[int, bool]:
         """(bytes kept so far, whether the file is complete). Resume an upload at that offset."""
-        size = self.size(sha256)
+        size = self._held(sha256)
         if size is not None:
             return size, True
         try:
@@ -134,8 +185,7 @@ class ArtifactStore:
         """
         if size < 0:
             raise ValueError(f"size {size} is negative")
-        path = self._path(sha256)
-        if path.is_file():
+        if self._held(sha256) is not None:
             return Upload(self, sha256, size, complete=True)
         upload = Upload(self, sha256, size, complete=False)
         with self._lock:

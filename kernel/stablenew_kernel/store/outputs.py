@@ -199,6 +199,28 @@ def by_pixels(connection: sqlite3.Connection, pixel_sha256: str) -> list[KnownIm
     ]
 
 
+def needed(connection: sqlite3.Connection, *, digests: Sequence[str], since: str) -> set[str]:
+    """Those of ``digests`` (sha256 of artifacts) that must stay in the store: of images that are not saved yet,
+    were saved since then, or whose file is JPEG or WebP, so that only the store has all of the picture; of
+    images that a job begins with which is not over, or has been only since then; and between stages."""
+    wanted = json.dumps(list(digests))
+    rows = connection.execute(
+        "SELECT sha256 FROM output WHERE sha256 IN (SELECT value FROM json_each(?1))"
+        " AND (state = 'pending' OR saved_at >= ?2 OR path NOT LIKE '%.png')"
+        " UNION SELECT json_extract(input.value, '$.sha256') FROM later_job"
+        " CROSS JOIN job ON job.seq = later_job.job_seq"
+        " CROSS JOIN job_spec ON job_spec.job_seq = later_job.job_seq,"
+        " json_each(CAST(job_spec.spec AS TEXT), '$.inputs') AS input"
+        " WHERE (job.ended_at IS NULL OR job.ended_at >= ?2)"
+        " AND json_extract(input.value, '$.sha256') IN (SELECT value FROM json_each(?1))"
+        " UNION SELECT json_extract(image.value, '$.sha256') FROM stage_result,"
+        " json_each(stage_result.artifacts) AS image"
+        " WHERE json_extract(image.value, '$.sha256') IN (SELECT value FROM json_each(?1))",
+        (wanted, since),
+    )
+    return {digest for (digest,) in rows}
+
+
 @dataclass(frozen=True, slots=True)
 class MadeImage:
     """A saved image with the job that made it."""

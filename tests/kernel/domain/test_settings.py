@@ -29,6 +29,7 @@ local_agent = false
 local_slots = 2
 local_backend = "webui"
 local_backend_options = ["url=http://127.0.0.1:7860"]
+keep_copies_days = 7
 scheduler = "fifo"
 file_name = "{seed}"
 disabled_plugins = ["film_grain", "x"]
@@ -44,6 +45,7 @@ disabled_plugins = ["film_grain", "x"]
         "local_slots": 2,
         "local_backend": "webui",
         "local_backend_options": ("url=http://127.0.0.1:7860",),
+        "keep_copies_days": 7,
         "scheduler": "fifo",
         "file_name": "{seed}",
         "disabled_plugins": ("film_grain", "x"),
