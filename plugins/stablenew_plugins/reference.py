@@ -32,7 +32,7 @@ DRAWN_BY_THE_KERNEL = ("seed", "batch_size", "batch_count", "negative_prompt")
 def built_in() -> tuple[Sequence[type[Stage]], Sequence[type[Backend]]]:
     """The stages, in the order of their phases, and the backends, by name, that come with StableNew."""
     host = PluginHost("kernel", [one for one in map(from_entry_point, installed()) if one.builtin])
-    stages = sorted(host.stages.values(), key=lambda stage: (stage.phase, stage.name != "frame", stage.name))
+    stages = sorted(host.stages.values(), key=lambda stage: stage.phase)
     backends = sorted(host.backends.values(), key=lambda backend: backend.name)
     return [stage for stage in stages if stage.name != "noop"], backends
 
