@@ -10,13 +10,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING
 
 import click
 
 from stablenew_api.datafolder import DataFolder
+from stablenew_api.doctor import FIX, NOTE, OK, Finding
 from stablenew_api.errors import KernelUnavailable, UserError
 from stablenew_kernel.cli.context import App, json_option, pass_app
 from stablenew_kernel.cli.exits import ExitCode
@@ -35,19 +36,6 @@ LITTLE_SPACE = 2 * 2**30
 
 MADE_UP = "fake"
 """The probe with made-up GPUs for tests and demos; an agent, too, uses it only when asked to."""
-
-OK, NOTE, FIX = "ok", "note", "fix"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. ``level`` is ok, note (worth knowing) or fix (must be mended)."""
-
-    level: str
-    topic: str
-    text: str
-    advice: str = ""
-    """What to do."""
 
 
 @click.command("doctor")
@@ -233,7 +221,22 @@ def _plugins(data: DataFolder) -> Iterator[Finding]:
         yield Finding(
             FIX, "backend", "none is installed", "install StableNew again: pip install --force-reinstall ."
         )
+    yield from _from_plugins(data, host)
     yield from _gpus(host)
+
+
+def _from_plugins(data: DataFolder, host: PluginHost) -> Iterator[Finding]:
+    """What only plugins know, such as servers that answer."""
+    try:
+        settings = read_settings(data)
+    except UserError:
+        return  # told by the check of the settings
+    options = dict(option.split("=", 1) for option in settings.local_backend_options if "=" in option)
+    if not settings.local_agent:
+        yield Finding(NOTE, "backend", "no local agent is wanted (local_agent = false)")
+    else:
+        yield Finding(OK, "backend", f"the local agent uses {settings.local_backend}")
+    yield from host.doctor(settings.local_backend if settings.local_agent else "", options)
 
 
 def _gpus(host: PluginHost) -> Iterator[Finding]:
@@ -251,4 +254,4 @@ def _gpus(host: PluginHost) -> Iterator[Finding]:
             text = f"{gpu.name}, {gigabytes(gpu.vram_used_bytes)} of {gigabytes(gpu.vram_total_bytes)} used"
             yield Finding(OK, "GPU", f"{text} (probe {name})")
     if not seen:
-        yield Finding(NOTE, "GPU", "none seen; the embedded engine needs none")
+        yield Finding(NOTE, "GPU", "none seen; the embedded engine and servers on other machines need none")
