@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING
@@ -18,13 +18,14 @@ import click
 
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.doctor import FIX, NOTE, OK, Finding
-from stablenew_api.errors import KernelUnavailable, UserError
+from stablenew_api.errors import KernelUnavailable, PluginError, UserError
 from stablenew_kernel.cli.context import App, json_option, pass_app
 from stablenew_kernel.cli.exits import ExitCode
 from stablenew_kernel.cli.host import load_host, read_settings
 from stablenew_kernel.cli.output import gigabytes, one_line_cell, plural, say, say_json
 
 if TYPE_CHECKING:
+    from stablenew_api.backend import Backend
     from stablenew_api.host import PluginHost
 
 WAL_RESET_FIXED = (3, 51, 3)
@@ -231,12 +232,38 @@ def _from_plugins(data: DataFolder, host: PluginHost) -> Iterator[Finding]:
         settings = read_settings(data)
     except UserError:
         return  # told by the check of the settings
-    options = dict(option.split("=", 1) for option in settings.local_backend_options if "=" in option)
+    name = settings.local_backend
+    options = dict(option.partition("=")[::2] for option in settings.local_backend_options)
     if not settings.local_agent:
         yield Finding(NOTE, "backend", "no local agent is wanted (local_agent = false)")
-    else:
-        yield Finding(OK, "backend", f"the local agent uses {settings.local_backend}")
-    yield from host.doctor(settings.local_backend if settings.local_agent else "", options)
+        yield from host.doctor("", {})
+        return
+    try:
+        problem = _options_problem(host.backend(name), options)
+    except PluginError as error:
+        yield Finding(FIX, "backend", f"local_backend: {error}", f"mend it in {data.settings}")
+        return
+    if problem:
+        yield Finding(FIX, "backend", f"local_backend_options: {problem}", f"mend it in {data.settings}")
+        return
+    yield Finding(OK, "backend", f"the local agent uses {name}")
+    yield from host.doctor(name, options)
+
+
+def _options_problem(kind: type[Backend], options: Mapping[str, str]) -> str:
+    """What is wrong in the options of a backend; empty: nothing."""
+    from pydantic import ValidationError
+
+    fields = kind.Config.model_fields
+    for key in options:
+        if key not in fields:
+            return f"{key}: backend {kind.name} has no such option; it has: {', '.join(fields) or 'none'}"
+    try:
+        kind.Config.model_validate(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return ""
 
 
 def _gpus(host: PluginHost) -> Iterator[Finding]:
