@@ -683,6 +683,9 @@ def test_doctor_looks_at_the_server_that_is_set() -> None:
     assert (gone.level, gone.text.endswith("nothing listens there")) == ("fix", True)
     assert odd.level == "fix"
     assert (without_api.level, "--api" in without_api.advice) == ("fix", True)
+    with serving(Fake({**WEBUI, MODELS: {"odd": 1}})) as url:
+        (no_list,) = doctor.examine("webui", {"url": url})
+    assert no_list.text.startswith(f"{url}{MODELS}: ")
 
 
 def test_doctor_does_not_wait_long_for_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,9 @@ def _of_settings(backend: str, options: Mapping[str, str]) -> Finding:
     if server.usable:
         return Finding(OK, "server", f"{_named(server)} answers at {shown}")
     first = next(finding for finding in server.findings if finding.level == FIX)
-    return Finding(FIX, "server", f"{shown}: {first.text.removeprefix(f'{shown}: ')}", first.advice)
+    where = f"{shown}{first.topic}" if first.topic.startswith("/") else shown
+    text = first.text if shown in first.text else f"{where}: {first.text}"
+    return Finding(FIX, "server", text, first.advice)
 
 
 def _found(backend: str, url: str, server: Check) -> Finding:
