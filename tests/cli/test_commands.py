@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
+from datetime import datetime
 
 import click
 import grpc
@@ -492,6 +494,18 @@ class TestDoctor:
         assert "port" not in found
         assert [finding["level"] for finding in found["nodes"]] == ["ok", "fix"]
         assert found["queue"][0]["text"] == "paused (disk full)"
+
+    def test_settings_that_the_kernel_has_not_read_are_told(self, kernel, call, data):
+        def told() -> bool:
+            return any("has not read it" in finding["text"] for finding in self.findings(call)["kernel"])
+
+        started = datetime.fromisoformat(data.read_kernel().started_at).timestamp()
+        assert not told()
+        data.settings.write_text("local_slots = 2\n", encoding="utf-8")
+        os.utime(data.settings, (started - 60, started - 60))
+        assert not told()
+        os.utime(data.settings, (started + 60, started + 60))
+        assert told()
 
     def test_a_kernel_that_crashed_is_told(self, kernel, call):
         kernel.crash()

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING
 
@@ -176,6 +177,11 @@ def _kernel(data: DataFolder) -> Iterator[Finding]:
         )
     if status.problem:
         yield Finding(FIX, "kernel", status.problem)
+    if _settings_changed_since_start(data):
+        advice = "stablenew kernel stop; the next command starts it with them"
+        yield Finding(
+            NOTE, "kernel", f"it started before {data.settings} was changed, and has not read it", advice
+        )
     if status.queue.paused:
         reason = f" ({status.queue.paused_reason})" if status.queue.paused_reason else ""
         yield Finding(NOTE, "queue", f"paused{reason}", "stablenew queue resume")
@@ -188,6 +194,14 @@ def _kernel(data: DataFolder) -> Iterator[Finding]:
             yield Finding(FIX, "nodes", f"{node.info.name}: {node.report.problem}")
         else:
             yield Finding(OK, "nodes", f"{node.info.name}: {node.state}, backend {node.info.backend.name}")
+
+
+def _settings_changed_since_start(data: DataFolder) -> bool:
+    info = data.read_kernel()
+    if info is None or not data.settings.exists():
+        return False
+    # Its start is known to the second.
+    return data.settings.stat().st_mtime >= datetime.fromisoformat(info.started_at).timestamp() + 1
 
 
 def _port(data: DataFolder) -> Iterator[Finding]:
