@@ -117,10 +117,9 @@ class Recorder(Backend):
 
     def _call(self, call: _Call[_R], request: _R, progress: Progress, cancel: CancelToken) -> GenerationResult:
         self._device.take()
-        try:
-            result = call(request, Received(progress, self._release), cancel)
-        finally:
-            self._release()
+        # A call that fails keeps the device: its job ends next, and the worker may ask the backend how it is.
+        result = call(request, Received(progress, self._release), cancel)
+        self._release()
         self.peak_vram = max(self.peak_vram, result.peak_vram_bytes)
         used = getattr(request, "model", "") or result.info.get("Model")
         if isinstance(used, str) and used:

@@ -141,6 +141,10 @@ class Turns:
             self._inside.append(work)
             return work, accompanied
 
+    def has(self, work: Work) -> bool:
+        """Whether ``work`` has the device. Only for the thread that runs it: nobody else gives it away."""
+        return self._holder is work
+
     def release(self, work: Work) -> None:
         """``work`` needs the device no more, for now. Leaves the processor to the next one for a moment, if
         there is one."""

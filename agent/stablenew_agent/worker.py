@@ -9,9 +9,10 @@ Two jobs are here at most: one has the device, the other one waits for it or fin
 Protocol: JSON lines. From the agent: ``start`` once (backend, options, plugins, log file), then ``job``,
 ``cancel``, ``take_back`` (a job that has not started), ``watch``, ``stop`` and ``describe``. To the agent:
 ``ready`` (or ``unready`` with the reason) after ``start`` and ``describe``; then ``progress`` and one ``done``
-a job. ``started`` tells that a job has begun where that is news: beside another one, or in answer to a
-``take_back`` that comes too late. (A job that comes to an idle worker, or whose predecessor is done, starts
-without a word.) The end of the input means that the agent is gone: the worker ends at once, whatever it does.
+a job, with ``unready`` before it if the backend has gone. ``started`` tells that a job has begun where that is
+news: beside another one, or in answer to a ``take_back`` that comes too late. (A job that comes to an idle
+worker, or whose predecessor is done, starts without a word.) The end of the input means that the agent is gone:
+the worker ends at once, whatever it does.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from stablenew_api.backend import Backend, BackendIdentity, Capabilities
 from stablenew_api.errors import StableNewError, StageFailure
 from stablenew_api.faults import crash_point
 from stablenew_api.host import PluginHost
-from stablenew_api.jobs import JsonValue
+from stablenew_api.jobs import FailureKind, JsonValue
 from stablenew_api.jsonlog import log_to_file
 from stablenew_api.memory import collect_rarely
 from stablenew_api.stage import Stage
@@ -90,6 +91,8 @@ class Worker:
         self._can: Capabilities | None = None
         """What the backend said last that it can do: asking may cost a server a dozen requests."""
         self._kinds: Sequence[type[Stage]] = ()
+        self._stages: list[dict[str, str]] = []
+        """Name and version of each of them."""
 
     def main(self) -> int:
         """Run until the agent is gone."""
@@ -121,16 +124,14 @@ class Worker:
         host.started("worker")
         collect_rarely()
         self._kinds = tuple(host.stages.values())
-        stages = [{"name": s.name, "version": s.version} for s in self._kinds]
-        self._describe(backend, stages)
-        args = (host, runner, backend, stages)
+        self._stages = [{"name": s.name, "version": s.version} for s in self._kinds]
+        self._describe(backend)
+        args = (host, runner, backend)
         threading.Thread(target=self._work_off, args=args, name="second-runner", daemon=True).start()
         self._work_off(*args)
         return 0
 
-    def _work_off(
-        self, host: PluginHost, runner: JobRunner, backend: Backend, stages: list[dict[str, str]]
-    ) -> None:
+    def _work_off(self, host: PluginHost, runner: JobRunner, backend: Backend) -> None:
         """Take one thing after the other until the agent says stop."""
         over: Work | None = None
         try:
@@ -139,7 +140,7 @@ class Worker:
                 if over.token is not None:
                     self._run(runner, over, over.token, accompanied)
                 elif over.message["op"] == "describe":
-                    self._describe(backend, stages)
+                    self._describe(backend)
                 else:
                     host.stopping("worker")
                     backend.close()
@@ -167,30 +168,41 @@ class Worker:
             self._started(job["job"], job["attempt"])
         crash_point("worker.job.received")
         done = runner.run(job, token, _Place(self._turns, work))
+        if done.get("kind") == FailureKind.BACKEND and self._turns.has(work):
+            self._tell_if_gone()
         crash_point("worker.result.before_send")
         self._send(done)
+
+    def _tell_if_gone(self) -> None:
+        """A backend failed: if it does not answer any more, say so before the job's end is told. The kernel
+        then keeps this job, and all that follow, until the backend is back; else a server that is down for a
+        moment would fail every job of the queue, three times each. Called with the device."""
+        assert self._backend is not None
+        try:
+            self._backend.identify()
+        except Exception as error:
+            self._send({"op": "unready", "message": self._reason(error), "stages": self._stages})
+
+    def _reason(self, error: Exception) -> str:
+        """Why the backend cannot say what it is, for the node's report."""
+        if isinstance(error, StageFailure):
+            return str(error)
+        log.error("the backend cannot say what it can do", exc_info=error)
+        assert self._backend is not None
+        return f"backend {self._backend.name}: {type(error).__name__}: {error}"
 
     def _started(self, job: str, attempt: int) -> None:
         self._send({"op": "started", "job": job, "attempt": attempt})
 
-    def _describe(self, backend: Backend, stages: list[dict[str, str]]) -> None:
+    def _describe(self, backend: Backend) -> None:
+        stages = self._stages
         try:
             identity = self._identity = backend.identify()
             own = can = self._can = backend.capabilities()
             for stage in self._kinds:
                 can |= stage.provides(own)
-        except StageFailure as error:
-            self._send({"op": "unready", "message": str(error), "stages": stages})
-            return
         except Exception as error:
-            log.exception("the backend cannot say what it can do")
-            self._send(
-                {
-                    "op": "unready",
-                    "message": f"backend {backend.name}: {type(error).__name__}: {error}",
-                    "stages": stages,
-                }
-            )
+            self._send({"op": "unready", "message": self._reason(error), "stages": stages})
             return
         self._send(
             {

@@ -15,6 +15,7 @@ from pluggy import HookspecMarker
 
 if TYPE_CHECKING:
     from stablenew_api.backend import Backend
+    from stablenew_api.doctor import Finding
     from stablenew_api.frontend import Frontend
     from stablenew_api.importer import Importer
     from stablenew_api.jobs import JobSpec, JsonValue
@@ -89,6 +90,14 @@ def stablenew_frontends() -> Sequence[type[Frontend]]:
 def stablenew_commands(cli: Any) -> None:
     """Add commands to the ``stablenew`` command line. ``cli`` is the ``click.Group``. Called once, at start of
     the command line; an exception drops this plugin's commands and is shown by ``stablenew plugins``."""
+    raise NotImplementedError
+
+
+@hookspec
+def stablenew_doctor(backend: str, options: Mapping[str, str]) -> Sequence[Finding]:
+    """What ``stablenew doctor`` should say beside what it sees itself. ``backend`` and ``options`` are those of
+    the local agent, from the settings. Called once, in the command line, when a person runs the command: take
+    few seconds at most and change nothing. An exception is a finding that names the plugin."""
     raise NotImplementedError
 
 

@@ -27,6 +27,7 @@ import pluggy
 
 from stablenew_api import STABLENEW_API, hookspecs
 from stablenew_api.discovery import Candidate, from_entry_point, from_folder, installed
+from stablenew_api.doctor import FIX, Finding
 from stablenew_api.errors import PluginError
 from stablenew_api.jobs import JobSpec, JsonValue, canonical_json
 from stablenew_api.kinds import KINDS, Kind, class_problem, text_of
@@ -361,6 +362,22 @@ class PluginHost:
             else:
                 provides = plugin.info.provides + tuple(f"command {name}" for name in added)
                 plugin.info = replace(plugin.info, provides=provides)
+
+    # --- doctor ---------------------------------------------------------------------------------------------
+
+    def doctor(self, backend: str, options: Mapping[str, str]) -> list[Finding]:
+        """What the plugins find on this machine. Raises nothing: a plugin that breaks is a finding."""
+        found: list[Finding] = []
+        for plugin in self._listeners["stablenew_doctor"]:
+            try:
+                for findings in plugin.hooks.stablenew_doctor(backend=backend, options=options):
+                    found += findings
+            except Exception as error:
+                log.exception("%s failed in doctor", plugin.described, extra={"plugin": plugin.name})
+                found.append(
+                    Finding(FIX, "plugins", f"{plugin.described} failed in doctor: {_one_line(error)}")
+                )
+        return found
 
     # --- inside ---------------------------------------------------------------------------------------------
 

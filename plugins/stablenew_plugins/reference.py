@@ -130,6 +130,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield ""
 
 
+def _is_special(stage: type[Stage], backends: Sequence[type[Backend]]) -> bool:
+    """Whether only one backend can run it: such stages come last on the page."""
+    features = stage.needs(stage.Config()).features
+    return sum(answer(features, backend) != "no" for backend in backends) == 1
+
+
 def capabilities_page(stages: Sequence[type[Stage]], backends: Sequence[type[Backend]]) -> str:
     """The page ``capabilities.md``."""
     lines = [
@@ -146,8 +152,17 @@ def capabilities_page(stages: Sequence[type[Stage]], backends: Sequence[type[Bac
         "",
     ]
     names = [f"`{backend.name}`" for backend in backends]
+    lines += ["## In short", ""]
+    lines += _table(
+        ["", *names],
+        [
+            [FEATURE_TEXTS[one], *(answer(frozenset({one}), backend) for backend in backends)]
+            for one in Feature
+            if one in FEATURE_TEXTS and one is not Feature.DETECTOR
+        ],
+    )
     plain = []
-    for stage in stages:
+    for stage in sorted(stages, key=lambda stage: _is_special(stage, backends)):
         if not stage.needs(stage.Config()).features:
             plain.append(f"`{stage.name}`")
             continue
@@ -158,22 +173,13 @@ def capabilities_page(stages: Sequence[type[Stage]], backends: Sequence[type[Bac
                 continue
             cells = [cell(stage, name, backend) for backend in backends]
             rows.append([f"`{name}`", info.title or name, *cells])
-        lines += _table(["setting", "", *names], rows)
+        lines += _table(["setting", "is", *names], rows)
     lines += [
         "## Post-processors",
         "",
         f"{', '.join(plain)} need no backend: any node does all of their settings.",
         "",
     ]
-    lines += ["## In prompts", ""]
-    in_prompts = (Feature.LORA, Feature.EMBEDDING)
-    lines += _table(
-        ["", *names],
-        [
-            [FEATURE_TEXTS[one], *(answer(frozenset({one}), backend) for backend in backends)]
-            for one in in_prompts
-        ],
-    )
     return "\n".join(lines)
 
 

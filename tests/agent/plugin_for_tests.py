@@ -26,9 +26,12 @@ class TestBackend(Backend):
     name, version, title = "test", "1.0", "For tests"
     Config = Options
 
-    def identify(self):
+    def must_answer(self):
         if self.config.answers_when and not os.path.exists(self.config.answers_when):
             raise StageFailure("backend", "the test backend is switched off; make the file")
+
+    def identify(self):
+        self.must_answer()
         return BackendIdentity("test", "1.0", stand_in=True, note="draws nothing worth seeing")
 
     def capabilities(self):
@@ -44,6 +47,7 @@ class TestBackend(Backend):
             return file.read()
 
     def txt2img(self, request, progress, cancel):
+        self.must_answer()
         self.note("begin", request)
         image = Image.new("RGB", (self.config.size, self.config.size), (request.seed % 256, 0, 0))
         for step in range(1, request.steps + 1):

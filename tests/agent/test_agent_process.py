@@ -504,6 +504,27 @@ async def test_a_backend_that_does_not_answer_makes_the_node_unhealthy(tmp_path:
 
 
 @async_test
+async def test_a_backend_that_goes_down_is_told_before_the_job_it_failed(tmp_path: Path) -> None:
+    """Else the kernel would give that job, and the next ones, to the same node at once."""
+    switch = tmp_path / "on"
+    switch.touch()
+    async with FakeKernel() as kernel, agent_of(kernel, tmp_path, "--backend-option", f"answers_when={switch}"):
+        await kernel.connected()
+        switch.unlink()
+        lease = kernel.offer("job", spec("draw"))
+        fact = await kernel.fact(lease)
+        assert fact.outcome.failure is not None
+        assert fact.outcome.failure.kind is FailureKind.BACKEND
+        told = [at for at, frame in enumerate(kernel.frames) if frame.report.problem]
+        failed = [at for at, frame in enumerate(kernel.frames) if any(f.state == "failed" for f in frame.facts)]
+        assert told[0] <= failed[0], "a frame's report counts before its facts"
+        switch.touch()
+        await until(lambda: kernel.reports()[-1].state == "ready")
+        again = kernel.offer("job", spec("draw"), attempt=2)
+        assert (await kernel.fact(again)).outcome.state is LeaseState.SUCCEEDED
+
+
+@async_test
 async def test_drain_with_exit(tmp_path: Path) -> None:
     async with FakeKernel() as kernel, agent_of(kernel, tmp_path) as agent:
         await kernel.connected()

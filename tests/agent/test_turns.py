@@ -247,14 +247,15 @@ class Fake(Backend):
     [
         (True, {}, "take call release decode release"),
         (True, {"silent": True}, "take call decode release"),
-        (True, {"fails": True}, "take call release"),
+        (True, {"fails": True}, "take call"),
         (False, {}, "take call decode"),
         (False, {"fails": True}, "take call"),
     ],
 )
 def test_when_a_call_lets_go_of_the_device(last: bool, fake: dict[str, bool], said: str) -> None:
     """In the last stage that needs it, as soon as the backend says so, and at the end of the call at the
-    latest; in an earlier stage never: another job would put its model on the device in between."""
+    latest; in an earlier stage never: another job would put its model on the device in between. A call that
+    fails keeps it: the worker may ask the backend how it is."""
     told = Told()
     seen = Recorder(Fake(told, **fake), told, Capabilities)
     seen.last = last

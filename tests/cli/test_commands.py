@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
+from datetime import datetime
 
 import click
 import grpc
@@ -438,6 +440,41 @@ class TestDoctor:
         assert result.code == 1
         assert "to fix" in result.out.splitlines()[-1]
 
+    @pytest.mark.parametrize(
+        ("lines", "words"),
+        [
+            ('local_backend = "webiu"', "did you mean webui"),
+            (
+                'local_backend = "webui"\nlocal_backend_options = ["link=http://x"]',
+                "link: backend webui has no",
+            ),
+            ('local_backend = "webui"\nlocal_backend_options = ["read_timeout=soon"]', "read_timeout: "),
+        ],
+    )
+    def test_a_backend_that_is_not_there_or_not_set_up_must_be_fixed(self, call, data, lines, words):
+        data.settings.write_text(f"{lines}\n", encoding="utf-8")
+        found = self.findings(call)["backend"]
+        assert any(finding["level"] == "fix" and words in finding["text"] for finding in found)
+
+    def test_plugins_are_asked(self, call, data):
+        data.plugins.mkdir()
+        code = (
+            "from stablenew_api import hookimpl\nfrom stablenew_api.doctor import NOTE, Finding\n"
+            "@hookimpl\ndef stablenew_doctor(backend, options):\n"
+            "    return [Finding(NOTE, 'lamp', f'{backend} {dict(options)}')]\n"
+        )
+        (data.plugins / "lamp.py").write_text(code, encoding="utf-8")
+        broken = (
+            "from stablenew_api import hookimpl\n@hookimpl\ndef stablenew_doctor(): raise OSError('no lamp')\n"
+        )
+        (data.plugins / "dark.py").write_text(broken, encoding="utf-8")
+        data.settings.write_text(
+            'local_backend = "embedded"\nlocal_backend_options = ["seconds_per_step=0"]\n', encoding="utf-8"
+        )
+        found = self.findings(call)
+        assert found["lamp"][0]["text"] == "embedded {'seconds_per_step': '0'}"
+        assert any("failed in doctor: OSError: no lamp" in finding["text"] for finding in found["plugins"])
+
     def test_a_port_that_another_program_holds_must_be_fixed(self, call, data):
         import socket
 
@@ -457,6 +494,18 @@ class TestDoctor:
         assert "port" not in found
         assert [finding["level"] for finding in found["nodes"]] == ["ok", "fix"]
         assert found["queue"][0]["text"] == "paused (disk full)"
+
+    def test_settings_that_the_kernel_has_not_read_are_told(self, kernel, call, data):
+        def told() -> bool:
+            return any("has not read it" in finding["text"] for finding in self.findings(call)["kernel"])
+
+        started = datetime.fromisoformat(data.read_kernel().started_at).timestamp()
+        assert not told()
+        data.settings.write_text("local_slots = 2\n", encoding="utf-8")
+        os.utime(data.settings, (started - 60, started - 60))
+        assert not told()
+        os.utime(data.settings, (started + 60, started + 60))
+        assert told()
 
     def test_a_kernel_that_crashed_is_told(self, kernel, call):
         kernel.crash()

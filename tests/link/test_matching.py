@@ -159,6 +159,9 @@ def test_explain() -> None:
     assert explain(job("j9", needs=Needs(vram_bytes=6 * GIB))) == (
         "a fits, but is unhealthy: start the WebUI with --api"
     )
+    driver.hello("c", features=frozenset())
+    driver(Reported("c", 1, NodeGauges("unhealthy", problem="nobody answers")))
+    assert explain(job("j9", needs=Needs(vram_bytes=6 * GIB))).endswith("--api; c is unhealthy: nobody answers")
     driver(PauseSet(True))
     assert explain(grain) == "the queue is paused"
 

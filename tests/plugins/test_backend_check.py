@@ -9,6 +9,7 @@ import ssl
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,10 +23,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis_kit import A_THIRD
 
+from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import UserError
 from stablenew_api.testing import host_of
 from stablenew_plugins.backends import check as plugin
-from stablenew_plugins.backends.check import probe
+from stablenew_plugins.backends.check import doctor, probe
 from stablenew_plugins.backends.check.command import backend
 from stablenew_plugins.backends.check.evaluate import (
     FLAGS,
@@ -78,8 +80,8 @@ COMFYUI = {
     NODES: {
         **{name: node() for name in (
             "CLIPTextEncode", "EmptyLatentImage", "KSampler", "VAEDecode", "SaveImage", "LoraLoader",
-            "CLIPSetLastLayer", "VAELoader", "KSamplerAdvanced", "LatentUpscaleBy", "ImageUpscaleWithModel",
-            "LoadImage", "VAEEncode", "VAEEncodeForInpaint", "FaceDetailer", "UltralyticsDetectorProvider",
+            "CLIPSetLastLayer", "VAELoader", "KSamplerAdvanced", "LatentUpscale", "ImageUpscaleWithModel",
+            "LoadImage", "VAEEncode", "LoadImageMask", "SetLatentNoiseMask",
         )},
         "CheckpointLoaderSimple": node(ckpt_name=["dream.safetensors"]),
         "UpscaleModelLoader": node(model_name=["4x.pth"]),
@@ -463,7 +465,6 @@ def test_nodes_that_are_missing() -> None:
     texts = [f"{finding.level}: {finding.text}" for finding in found.findings]
     assert "fix: missing: CLIPTextEncode, EmptyLatentImage, VAEDecode, SaveImage" in texts
     assert "note: LoraLoader is missing: no LoRAs" in texts
-    assert any(text.startswith("note: the nodes of the Impact Pack") for text in texts)
 
 
 # --- something else -------------------------------------------------------------------------------------------
@@ -599,3 +600,101 @@ def test_the_command() -> None:
 def test_the_plugin_loads() -> None:
     (loaded,) = host_of(plugin).plugins
     assert loaded.state == "active", loaded.reason
+
+
+# --- backend use ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class App:
+    """What the command line hands to its commands."""
+
+    data: DataFolder
+
+
+def use(tmp_path: Path, *arguments: str) -> tuple[Any, str, Path]:
+    """What it ended with, what it said, and the settings file."""
+    data = DataFolder(tmp_path)
+    result = CliRunner().invoke(backend, ["use", *arguments], obj=App(data), standalone_mode=False)
+    assert result.exception is None, result.exception
+    return result.return_value, result.output, data.settings
+
+
+@pytest.mark.parametrize(("fake", "kind"), [(WEBUI, "webui"), (COMFYUI, "comfyui")])
+def test_use_makes_the_settings_where_there_are_none(tmp_path: Path, fake: Any, kind: str) -> None:
+    with serving(Fake(fake)) as url:
+        assert use(tmp_path, url, "--dry-run")[0] == 0
+        assert not (tmp_path / "settings.toml").exists()
+        code, output, settings = use(tmp_path, url)
+        wanted = {"local_backend": kind, "local_backend_options": [f"url={url}"]}
+        assert (code, tomllib.loads(settings.read_text("utf-8"))) == (0, wanted)
+        assert f'local_backend = "{kind}"' in output
+        assert use(tmp_path, url)[0] == 0, "they are there already"
+
+
+@pytest.mark.parametrize("before", ["# mine\nport = 7000\n", 'local_backend = "embedded"\n'])
+def test_use_never_changes_what_a_person_wrote(tmp_path: Path, before: str) -> None:
+    (tmp_path / "settings.toml").write_text(before, encoding="utf-8")
+    with serving(Fake(WEBUI)) as url:
+        code, output, settings = use(tmp_path, url)
+    assert (code, settings.read_text("utf-8")) == (2, before)
+    assert f'local_backend_options = ["url={url}"]' in output
+
+
+def test_use_writes_no_password_and_no_settings_for_a_server_that_is_not_usable(tmp_path: Path) -> None:
+    with serving(Fake(WEBUI)) as url:
+        code, output, settings = use(tmp_path, url, "--auth", "me:secret")
+        assert code == 0
+        assert "STABLENEW_WEBUI_PASSWORD" in output
+        assert "user=me" in settings.read_text("utf-8")
+        assert "secret" not in settings.read_text("utf-8") + output
+    settings.unlink()
+    with serving(Fake({**WEBUI, MODELS: []})) as url:
+        assert use(tmp_path, url)[0] == 1
+    assert not settings.exists()
+
+
+# --- doctor ---------------------------------------------------------------------------------------------------
+
+
+def test_doctor_finds_the_servers_of_this_machine() -> None:
+    with (
+        serving(Fake(WEBUI)) as webui,
+        serving(Fake(COMFYUI)) as comfyui,
+        serving(Fake({"/": "hello"})) as other,
+    ):
+        ports = [int(url.rpartition(":")[2]) for url in (webui, comfyui, other)]
+        found = doctor.examine("embedded", {}, [*ports, closed_port()])
+    assert [(finding.level, finding.topic) for finding in found] == [("note", "server")] * 2
+    assert found[0].text == f"AUTOMATIC1111 WebUI v1.10.1 answers at {webui}"
+    assert found[1].advice == f"to use it instead of embedded: stablenew backend use {comfyui}"
+
+
+def test_doctor_looks_at_the_server_that_is_set() -> None:
+    with serving(Fake(WEBUI)) as url:
+        (fine,) = doctor.examine("webui", {"url": url})
+        (mixed_up,) = doctor.examine("comfyui", {"url": url})
+    (gone,) = doctor.examine("webui", {"url": url})
+    (odd,) = doctor.examine("webui", {"url": "ftp://x"})
+    with serving(Fake({"/": GRADIO})) as url:
+        (without_api,) = doctor.examine("webui", {"url": url})
+    assert (fine.level, fine.text.split(" answers")[0]) == ("ok", "AUTOMATIC1111 WebUI v1.10.1")
+    assert (mixed_up.level, "is AUTOMATIC1111 WebUI" in mixed_up.text) == ("fix", True)
+    assert (gone.level, gone.text.endswith("nothing listens there")) == ("fix", True)
+    assert odd.level == "fix"
+    assert (without_api.level, "--api" in without_api.advice) == ("fix", True)
+    with serving(Fake({**WEBUI, MODELS: {"odd": 1}})) as url:
+        (no_list,) = doctor.examine("webui", {"url": url})
+    assert no_list.text.startswith(f"{url}{MODELS}: ")
+
+
+def test_doctor_does_not_wait_long_for_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "PATIENCE", 0.2)
+    with raw(lambda connection: bool(connection.recv(1)) and connection.recv(65536) and None) as url:
+        (finding,) = doctor.examine("webui", {"url": url})
+    assert finding.level == "fix"
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

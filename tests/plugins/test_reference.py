@@ -56,7 +56,7 @@ def test_every_setting_of_a_stage_that_needs_a_backend_has_its_row() -> None:
     for stage in stablenew_stages()[:5]:
         for name in set(stage.Config.model_fields) - {"fault"}:
             assert f"\n| `{name}` |" in page
-    assert "| setting |  | `fake` | `little` |" in page
+    assert "| setting | is | `fake` | `little` |" in page
     assert answer(frozenset({"inpaint", "magic"}), Little) == "no"
 
 

@@ -98,6 +98,9 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
     try:
         left = await database.write_async(meta.begin)
         host = PluginHost.load(role="kernel", plugin_folder=data.plugins, disabled=settings.disabled_plugins)
+        if settings.local_agent:
+            # Its agent would end at once, and the jobs would wait for a reason that nobody sees.
+            host.backend(settings.local_backend)
         token = secrets.token_urlsafe(32)
         server = make_server(token)
         port = _bind(server, settings.port, left.port)

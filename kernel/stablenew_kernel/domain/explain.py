@@ -30,7 +30,10 @@ def explain(
     for node in connected:
         assert node.facts is not None
         misfit = why_not(job.needs, job.min_vram, job.stages, node.facts)
-        if misfit is not None:
+        if not node.facts.features and node.gauges.state == "unhealthy":
+            # Its backend has not answered yet, so nobody knows what it can do.
+            away.append(f"{node.name} is unhealthy: {node.gauges.problem}")
+        elif misfit is not None:
             misfits.append(misfit)
         elif not node.accepting:
             away.append(_why_away(node))

@@ -214,6 +214,11 @@ class AgentLinkServicer(agent_link_pb2_grpc.AgentLinkServiceServicer):
                 )
             )
             while isinstance(frame := await context.read(), pb.ConnectRequest):
+                if frame.HasField("report"):
+                    # Before the facts: a backend that has gone makes its job fail and its node unhealthy, and
+                    # the job must not be given to that node again in between.
+                    port.feed(Reported(node_id, epoch, node_gauges(frame.report, link.info)))
+                    port.reported(link, frame.report)
                 if frame.facts:
                     ends = sum(not fact.HasField("stage") for fact in frame.facts)
                     link.at_work = max(0, link.at_work - ends)
@@ -222,9 +227,6 @@ class AgentLinkServicer(agent_link_pb2_grpc.AgentLinkServiceServicer):
                 for progress in frame.progress:
                     port.feed(Progressed(node_id, epoch, wire.lease_key_from_proto(progress.lease)))
                     port.progressed(link, progress)
-                if frame.HasField("report"):
-                    port.feed(Reported(node_id, epoch, node_gauges(frame.report, link.info)))
-                    port.reported(link, frame.report)
                 if frame.HasField("goodbye"):
                     link.orderly = True
         except wire.WireError as error:

@@ -10,7 +10,9 @@ import pytest
 from kernel_kit import FakeAgent, eventually, held_commits, kernel_on, key_of, run
 
 from stablenew_api.datafolder import DataFolder
-from stablenew_api.leases import HeldLease, LeaseKey, LeaseState
+from stablenew_api.jobs import Failure, FailureKind
+from stablenew_api.leases import Fact, HeldLease, LeaseKey, LeaseState, Outcome
+from stablenew_client import wire
 from stablenew_client.pace import LAZY
 from stablenew_kernel.hub import link as link_module
 from stablenew_kernel.hub.link import AgentLink
@@ -101,6 +103,27 @@ def test_a_newer_hello_displaces_and_reconciles(data: DataFolder) -> None:
             [again] = await new.offered(1)
             assert (again.lease.job_id, again.lease.attempt) == (lost.lease.job_id, 2)
             assert (await house.status()).nodes_online == 1
+
+    run(main)
+
+
+def test_a_node_that_lost_its_backend_does_not_get_the_job_again_that_failed_for_it(data: DataFolder) -> None:
+    """Failure and report come in one frame: the report counts first. Only with it in mind is the job queued."""
+
+    async def main() -> None:
+        async with kernel_on(data) as house:
+            agent = await house.agent()
+            await house.submit(1)
+            [offer] = await agent.offered(1)
+            gone = Outcome(LeaseState.FAILED, failure=Failure(FailureKind.BACKEND, "nobody answers", ""))
+            fact = wire.fact_to_proto(Fact(1, key_of(offer.lease), gone))
+            down = pb.NodeReport(state="unhealthy", problem="nobody answers")
+            await agent.send(pb.ConnectRequest(facts=[fact], report=down))
+            await eventually(lambda: agent.acked == 1, "the failure is on disk")
+            assert len(agent.offers) == 1
+            await agent.send(pb.ConnectRequest(report=pb.NodeReport(state="ready")))
+            [_, again] = await agent.offered(2)
+            assert (again.lease.job_id, again.lease.attempt) == (offer.lease.job_id, 2)
 
     run(main)
 

@@ -9,21 +9,24 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING
 
 import click
 
 from stablenew_api.datafolder import DataFolder
-from stablenew_api.errors import KernelUnavailable, UserError
+from stablenew_api.doctor import FIX, NOTE, OK, Finding
+from stablenew_api.errors import KernelUnavailable, PluginError, UserError
 from stablenew_kernel.cli.context import App, json_option, pass_app
 from stablenew_kernel.cli.exits import ExitCode
 from stablenew_kernel.cli.host import load_host, read_settings
 from stablenew_kernel.cli.output import gigabytes, one_line_cell, plural, say, say_json
 
 if TYPE_CHECKING:
+    from stablenew_api.backend import Backend
     from stablenew_api.host import PluginHost
 
 WAL_RESET_FIXED = (3, 51, 3)
@@ -35,19 +38,6 @@ LITTLE_SPACE = 2 * 2**30
 
 MADE_UP = "fake"
 """The probe with made-up GPUs for tests and demos; an agent, too, uses it only when asked to."""
-
-OK, NOTE, FIX = "ok", "note", "fix"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. ``level`` is ok, note (worth knowing) or fix (must be mended)."""
-
-    level: str
-    topic: str
-    text: str
-    advice: str = ""
-    """What to do."""
 
 
 @click.command("doctor")
@@ -187,6 +177,11 @@ def _kernel(data: DataFolder) -> Iterator[Finding]:
         )
     if status.problem:
         yield Finding(FIX, "kernel", status.problem)
+    if _settings_changed_since_start(data):
+        advice = "stablenew kernel stop; the next command starts it with them"
+        yield Finding(
+            NOTE, "kernel", f"it started before {data.settings} was changed, and has not read it", advice
+        )
     if status.queue.paused:
         reason = f" ({status.queue.paused_reason})" if status.queue.paused_reason else ""
         yield Finding(NOTE, "queue", f"paused{reason}", "stablenew queue resume")
@@ -199,6 +194,14 @@ def _kernel(data: DataFolder) -> Iterator[Finding]:
             yield Finding(FIX, "nodes", f"{node.info.name}: {node.report.problem}")
         else:
             yield Finding(OK, "nodes", f"{node.info.name}: {node.state}, backend {node.info.backend.name}")
+
+
+def _settings_changed_since_start(data: DataFolder) -> bool:
+    info = data.read_kernel()
+    if info is None or not data.settings.exists():
+        return False
+    # Its start is known to the second.
+    return data.settings.stat().st_mtime >= datetime.fromisoformat(info.started_at).timestamp() + 1
 
 
 def _port(data: DataFolder) -> Iterator[Finding]:
@@ -233,7 +236,48 @@ def _plugins(data: DataFolder) -> Iterator[Finding]:
         yield Finding(
             FIX, "backend", "none is installed", "install StableNew again: pip install --force-reinstall ."
         )
+    yield from _from_plugins(data, host)
     yield from _gpus(host)
+
+
+def _from_plugins(data: DataFolder, host: PluginHost) -> Iterator[Finding]:
+    """What only plugins know, such as servers that answer."""
+    try:
+        settings = read_settings(data)
+    except UserError:
+        return  # told by the check of the settings
+    name = settings.local_backend
+    options = dict(option.partition("=")[::2] for option in settings.local_backend_options)
+    if not settings.local_agent:
+        yield Finding(NOTE, "backend", "no local agent is wanted (local_agent = false)")
+        yield from host.doctor("", {})
+        return
+    try:
+        problem = _options_problem(host.backend(name), options)
+    except PluginError as error:
+        yield Finding(FIX, "backend", f"local_backend: {error}", f"mend it in {data.settings}")
+        return
+    if problem:
+        yield Finding(FIX, "backend", f"local_backend_options: {problem}", f"mend it in {data.settings}")
+        return
+    yield Finding(OK, "backend", f"the local agent uses {name}")
+    yield from host.doctor(name, options)
+
+
+def _options_problem(kind: type[Backend], options: Mapping[str, str]) -> str:
+    """What is wrong in the options of a backend; empty: nothing."""
+    from pydantic import ValidationError
+
+    fields = kind.Config.model_fields
+    for key in options:
+        if key not in fields:
+            return f"{key}: backend {kind.name} has no such option; it has: {', '.join(fields) or 'none'}"
+    try:
+        kind.Config.model_validate(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return ""
 
 
 def _gpus(host: PluginHost) -> Iterator[Finding]:
@@ -251,4 +295,4 @@ def _gpus(host: PluginHost) -> Iterator[Finding]:
             text = f"{gpu.name}, {gigabytes(gpu.vram_used_bytes)} of {gigabytes(gpu.vram_total_bytes)} used"
             yield Finding(OK, "GPU", f"{text} (probe {name})")
     if not seen:
-        yield Finding(NOTE, "GPU", "none seen; the embedded engine needs none")
+        yield Finding(NOTE, "GPU", "none seen; the embedded engine and servers on other machines need none")

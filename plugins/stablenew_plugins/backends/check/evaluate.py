@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stablenew_api.doctor import FIX, NOTE, OK, Finding
+
 ROOT = "/"
 OPTIONS, MODELS, SAMPLERS = "/sdapi/v1/options", "/sdapi/v1/sd-models", "/sdapi/v1/samplers"
 SCHEDULERS, UPSCALERS, SCRIPTS = "/sdapi/v1/schedulers", "/sdapi/v1/upscalers", "/sdapi/v1/scripts"
@@ -44,8 +46,6 @@ TLS_UNTRUSTED, TLS_PLAIN, TLS, NOT_HTTP, TOO_LARGE = (
     "not_http",
     "too_large",
 )
-
-OK, NOTE, FIX = "ok", "note", "fix"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +82,6 @@ class Answer:
 Answers = dict[str, Answer]
 """By path."""
 _NONE = Answer(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. ``level`` is ok, note (worth knowing) or fix (not usable until mended)."""
-
-    level: str
-    topic: str
-    text: str
-    advice: str = ""
-    """What to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -515,12 +504,13 @@ USED_NODES: Mapping[str, str] = {
     "CLIPSetLastLayer": "clip_skip",
     "VAELoader": "vae",
     "KSamplerAdvanced": "the refiner",
-    "LatentUpscaleBy": "hires with a latent upscaler",
+    "LatentUpscale": "hires with a latent upscaler",
     "UpscaleModelLoader": "upscaling with a model",
     "ImageUpscaleWithModel": "upscaling with a model",
     "LoadImage": "img2img and upscale",
     "VAEEncode": "img2img and hires",
-    "VAEEncodeForInpaint": "detailing",
+    "LoadImageMask": "inpainting, and so no adetailer",
+    "SetLatentNoiseMask": "inpainting, and so no adetailer",
 }
 """Node to what it is needed for."""
 
@@ -588,13 +578,6 @@ def _comfyui_nodes(answer: Answer) -> Iterator[Finding]:
             "upscalers",
             "there is no upscale model: the stage upscale makes images larger, not sharper",
             "put one (.pth or .safetensors) into its folder models/upscale_models",
-        )
-    if not {"FaceDetailer", "UltralyticsDetectorProvider"} <= nodes.keys():
-        yield Finding(
-            NOTE,
-            "detailer",
-            "the nodes of the Impact Pack (FaceDetailer) are not there: the stage adetailer cannot use them",
-            "install ComfyUI-Impact-Pack and its Subpack with ComfyUI-Manager",
         )
 
 

@@ -105,11 +105,11 @@ Fetch = Callable[[str], Answer]
 """``fetch(path)``: GET of a path below the target."""
 
 
-def ask(target: Target, fetch: Fetch | None = None) -> Answers:
+def ask(target: Target, fetch: Fetch | None = None, patience: float = READ_TIMEOUT) -> Answers:
     """All answers that :func:`~.evaluate.evaluate` wants of such a server, by path. Raises nothing: what goes
-    wrong is in the answer."""
+    wrong is in the answer. ``patience``: seconds of silence, at most :data:`READ_TIMEOUT`."""
     if fetch is None:
-        with _Client(target) as client:
+        with _Client(target, patience=patience) as client:
             return dict(_ask(client.get))
     return dict(_ask(fetch))
 
@@ -133,11 +133,17 @@ def _ask(fetch: Fetch) -> Iterator[tuple[str, Answer]]:
 class _Client:
     """A session that asks one server."""
 
-    def __init__(self, target: Target, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        target: Target,
+        clock: Callable[[], float] = time.monotonic,
+        patience: float = READ_TIMEOUT,
+    ) -> None:
         import requests
 
         self._target = target
         self._clock = clock
+        self._patience = patience
         self._session = requests.Session()
         # No proxy of the environment, no .netrc: the server is meant, and what was typed.
         self._session.trust_env = False
@@ -172,7 +178,7 @@ class _Client:
         try:
             with self._session.get(
                 f"{self._target.url}{path}",
-                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                timeout=(min(CONNECT_TIMEOUT, self._patience), min(READ_TIMEOUT, self._patience)),
                 allow_redirects=False,
                 stream=True,
             ) as response:
