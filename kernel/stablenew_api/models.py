@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _ENDING = re.compile(r"(?<=.)\.(?:safetensors|sft|ckpt|gguf|pth|pt|bin|onnx)$", re.IGNORECASE)
 _HASH = re.compile(r"\[([0-9a-f]{8,64})\]$", re.IGNORECASE)
@@ -19,3 +20,20 @@ def model_hash(name: str) -> str:
     stands alone. Empty if none."""
     found = _HASH.search(name) or re.fullmatch(r"([0-9a-f]{10}|[0-9a-f]{64})", name.strip(), re.IGNORECASE)
     return found[1].lower() if found else ""
+
+
+SHORTEST_HASH = 10
+"""Digits of A1111's hash of a model's content. The older one of eight digits is of another kind: it tells
+nothing of the content as a whole."""
+
+
+@lru_cache(maxsize=4096)
+def same_model(one: str, other: str) -> bool:
+    """Whether two names mean the same model: by hash where both tell one, else by name without folder, ending
+    and hash, whatever the case. No name is the same as none."""
+    if not one or not other:
+        return False
+    digest, other_digest = model_hash(one), model_hash(other)
+    if len(digest) >= SHORTEST_HASH and len(other_digest) >= SHORTEST_HASH:
+        return digest.startswith(other_digest) or other_digest.startswith(digest)
+    return model_name(one).casefold() == model_name(other).casefold()

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from stablenew_api.models import model_hash, model_name
+from stablenew_api.models import model_hash, model_name, same_model
 
 HASH = "dd08fa32f9"
 
@@ -26,6 +26,23 @@ HASH = "dd08fa32f9"
 def test_names_and_hashes(written, name, digest):
     assert model_name(written) == name
     assert model_hash(written) == digest
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (f"SDXL\\Jugg.safetensors [{HASH}]", "jugg", True),
+        (f"SDXL/jugg.safetensors [{HASH}]", HASH, True),
+        (f"jugg [{HASH}]", f"renamed [{HASH}{'0' * 54}]", True),
+        (f"jugg [{HASH}]", "jugg [0123456789]", False),
+        ("jugg [01234567]", f"jugg [{HASH}]", True),  # eight digits say nothing of the content
+        ("jugg", "jugg-xl", False),
+        ("", "", False),
+        ("jugg", "", False),
+    ],
+)
+def test_the_same_model_whoever_wrote_its_name(one: str, other: str, same: bool) -> None:
+    assert same_model(one, other) is same_model(other, one) is same
 
 
 @pytest.mark.parametrize("sign", [" ", "[", "/", ".", "a"])

@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis_kit import A_THIRD
 
+from stablenew_api.backend import Feature
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import UserError
 from stablenew_api.testing import host_of
@@ -33,6 +34,7 @@ from stablenew_plugins.backends.check.evaluate import (
     FLAGS,
     MEMORY,
     MODELS,
+    NEEDED_NODES,
     NODES,
     OPTIONS,
     SAMPLERS,
@@ -42,6 +44,7 @@ from stablenew_plugins.backends.check.evaluate import (
     STATS,
     SYSINFO,
     UPSCALERS,
+    USED_NODES,
     VERSION,
     WEBUI_PATHS,
     Answer,
@@ -49,6 +52,7 @@ from stablenew_plugins.backends.check.evaluate import (
     evaluate,
     family,
 )
+from stablenew_plugins.backends.comfyui import inventory
 
 GIB = 2**30
 GRADIO = "<html><head><title>Stable Diffusion</title></head><body>window.gradio_config = {}</body></html>"
@@ -81,7 +85,7 @@ COMFYUI = {
         **{name: node() for name in (
             "CLIPTextEncode", "EmptyLatentImage", "KSampler", "VAEDecode", "SaveImage", "LoraLoader",
             "CLIPSetLastLayer", "VAELoader", "KSamplerAdvanced", "LatentUpscale", "ImageUpscaleWithModel",
-            "LoadImage", "VAEEncode", "LoadImageMask", "SetLatentNoiseMask",
+            "LoadImage", "VAEEncode", "LoadImageMask", "SetLatentNoiseMask", "ImageScale", "HypernetworkLoader",
         )},
         "CheckpointLoaderSimple": node(ckpt_name=["dream.safetensors"]),
         "UpscaleModelLoader": node(model_name=["4x.pth"]),
@@ -463,8 +467,15 @@ def test_nodes_that_are_missing() -> None:
     nodes = {name: COMFYUI[NODES][name] for name in ("CheckpointLoaderSimple", "KSampler")}
     found = checked(Fake({**COMFYUI, NODES: nodes}))
     texts = [f"{finding.level}: {finding.text}" for finding in found.findings]
-    assert "fix: missing: CLIPTextEncode, EmptyLatentImage, VAEDecode, SaveImage" in texts
+    assert "fix: missing: CLIPTextEncode, EmptyLatentImage, KSamplerAdvanced, VAEDecode, SaveImage" in texts
     assert "note: LoraLoader is missing: no LoRAs" in texts
+    assert "note: SetLatentNoiseMask is missing: no adetailer" in texts
+
+
+def test_the_nodes_looked_for_are_those_that_the_backend_needs() -> None:
+    needed = {name for names in inventory._NODES.values() for name in names}
+    assert needed <= {*NEEDED_NODES, *USED_NODES}
+    assert set(inventory._NODES[Feature.TXT2IMG]) == set(NEEDED_NODES)
 
 
 # --- something else -------------------------------------------------------------------------------------------

@@ -154,6 +154,15 @@ def test_the_loaded_model_wins_over_speed_and_says_so() -> None:
     assert made.reason == "gpu-box: idle, has sdxl loaded"
 
 
+def test_a_model_is_known_again_however_a_server_writes_its_name() -> None:
+    loaded = "SDXL\\Jugg.safetensors [dd08fa32f9]"
+    nodes = [node("fast", speed=3), node("gpu-box", loaded=loaded)]
+    (made,) = AffinityScheduler().assign([job(1, "jugg")], nodes, {"j1": frozenset({"fast", "gpu-box"})}, 0.0)
+    assert made.reason == "gpu-box: idle, has jugg loaded"
+    jobs = [job(1, "other"), job(2, "jugg"), job(3, "other")]
+    assert assign(AffinityScheduler(), jobs, [node("a", loaded=loaded)]) == {"j2": "a"}, "no needless switch"
+
+
 def test_light_jobs_take_the_fastest_and_heavy_ones_the_most_vram() -> None:
     nodes = [node("fast", vram=12, speed=3), node("large", vram=24, speed=1)]
     assert assign(AffinityScheduler(), [job(1, vram=3)], nodes) == {"j1": "fast"}

@@ -16,6 +16,7 @@ from statistics import fmean, median
 
 from stablenew_api.backend import Hires
 from stablenew_api.jobs import JobSpec, JsonValue
+from stablenew_api.models import same_model
 from stablenew_kernel.domain.summary import count as counted
 
 REST = ""
@@ -302,7 +303,8 @@ def estimate(
     for worker in workers:
         # "" asks for whatever is the default there, which only the history can know again.
         loaded = history.loaded(worker.node) if "" in models else worker.loaded_model
-        loads = len(models) / len(workers) if len(models) > 1 else float(models != {loaded})
+        known = any(model == loaded or same_model(model, loaded or "") for model in models)
+        loads = len(models) / len(workers) if len(models) > 1 else float(not known)
         begin[worker.node] = history.load(worker.node) * loads
     if count <= _SCHEDULED:
         slots = [(begin[worker.node], worker.node) for worker in workers for _ in range(worker.slots)]

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from stablenew_api.backend import FEATURE_TEXTS
 from stablenew_api.jobs import Needs
-from stablenew_api.models import model_hash, model_name
+from stablenew_api.models import SHORTEST_HASH, model_hash, model_name
 from stablenew_kernel.domain.link import NodeFacts
 
 _GIB = 1 << 30
@@ -42,10 +42,6 @@ _FILES = frozenset(
     {"models", "vaes", "upscalers", "hires_upscalers", "loras", "embeddings", "hypernetworks", "detectors"}
 )
 """Lists whose names are files: with or without folder, ending and hash."""
-
-_SHORTEST_HASH = 10
-"""Digits of A1111's hash of a model's content. The older one of eight digits is of another kind: it tells
-nothing beside these."""
 
 MOST_SHOWN = 3
 """Names of a node that are told where another one is asked for."""
@@ -83,7 +79,7 @@ def _key(kind: str, name: str) -> str:
 
 def _content(name: str) -> str:
     digest = model_hash(name)
-    return digest if len(digest) >= _SHORTEST_HASH else ""
+    return digest if len(digest) >= SHORTEST_HASH else ""
 
 
 # A frozenset keeps its hash, so that asking costs no more for a thousand names than for one.

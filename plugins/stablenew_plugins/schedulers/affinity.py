@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import ceil
 
+from stablenew_api.models import same_model
 from stablenew_api.scheduler import Assignment, JobView, NodeView, Scheduler
 
 LOOKAHEAD = 64
@@ -107,7 +108,7 @@ def _fill(
         ]:
             node = candidates[0] if len(candidates) == 1 else _best(job, candidates, left, sole)
             model = job.needs.model
-            if model and node.loaded_model and node.loaded_model != model:
+            if model and node.loaded_model and not same_model(node.loaded_model, model):
                 earlier = _same_run_with_loaded(jobs, position, node, fits, taken)
                 if earlier is not None:
                     give(earlier, node, f", has {node.loaded_model} loaded (taken before its turn)")
@@ -173,7 +174,7 @@ def _best(
         room, speed = float(node.vram_free_bytes), 1.0 / node.pace[job.kind] if known else node.speed
         speed *= 1.0 - 0.5 * node.utilization
         return (
-            bool(model) and node.loaded_model == model,
+            same_model(model, node.loaded_model),
             fits_now,
             not awaited,
             room if heavy else speed,
@@ -198,7 +199,7 @@ def _same_run_with_loaded(
     for job in jobs[position + 1 : position + 1 + LOOKAHEAD]:
         if job.run_id != head.run_id or job.priority != head.priority:
             continue
-        wanted = job.needs.model == node.loaded_model and job.job_id not in taken
+        wanted = job.job_id not in taken and same_model(job.needs.model, node.loaded_model)
         if wanted and node.node_id in fits.get(job.job_id, frozenset()):
             return job
     return None
@@ -207,7 +208,7 @@ def _same_run_with_loaded(
 def _why(job: JobView, node: NodeView) -> str:
     """The second half of the reason, for people."""
     model, need = job.needs.model, job.needs.vram_bytes
-    if model and node.loaded_model == model:
+    if same_model(model, node.loaded_model):
         return f", has {model} loaded"
     parts = ""
     if model:

@@ -459,8 +459,9 @@ def _detailer(name: str, answers: Mapping[str, Answer]) -> Iterator[Finding]:
         yield Finding(
             NOTE,
             "ADetailer",
-            f"the extension is not there{own}: the stage adetailer cannot use it",
-            "install it under Extensions, Available (its name is !After Detailer), and start the WebUI anew",
+            f"the extension is not there{own}: the stage adetailer finds faces by itself, and nothing else",
+            "give the agent's machine the extra detect; or, for hands and persons, install the extension under "
+            "Extensions, Available (its name is !After Detailer), and start the WebUI anew",
         )
 
 
@@ -495,6 +496,7 @@ NEEDED_NODES = (
     "CLIPTextEncode",
     "EmptyLatentImage",
     "KSampler",
+    "KSamplerAdvanced",
     "VAEDecode",
     "SaveImage",
 )
@@ -503,16 +505,17 @@ USED_NODES: Mapping[str, str] = {
     "LoraLoader": "LoRAs",
     "CLIPSetLastLayer": "clip_skip",
     "VAELoader": "vae",
-    "KSamplerAdvanced": "the refiner",
+    "HypernetworkLoader": "hypernetworks",
     "LatentUpscale": "hires with a latent upscaler",
+    "ImageScale": "upscale",
     "UpscaleModelLoader": "upscaling with a model",
     "ImageUpscaleWithModel": "upscaling with a model",
     "LoadImage": "img2img and upscale",
     "VAEEncode": "img2img and hires",
-    "LoadImageMask": "inpainting, and so no adetailer",
-    "SetLatentNoiseMask": "inpainting, and so no adetailer",
+    "LoadImageMask": "adetailer",
+    "SetLatentNoiseMask": "adetailer",
 }
-"""Node to what it is needed for."""
+"""Node that a graph of the backend may have, to what it is needed for."""
 
 
 def _comfyui(url: str, with_auth: bool, answers: Mapping[str, Answer]) -> Check:

@@ -322,7 +322,7 @@ class DiffusersBackend(Backend):
             ),
             source,
         )
-        info = self._info(job, loaded, final if hires else (width, height), run.embeddings)
+        info = self._info(job, loaded, (width, height), run.embeddings)  # as A1111: of the first pass
         if hires:
             last = run.load(hires.model, final[0] * final[1], pinned=(loaded,)) if hires.model else loaded
             latents = run.enlarge(latents, loaded, last, hires, final)
