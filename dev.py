@@ -149,10 +149,10 @@ def say(text: str) -> None:
 
 
 def keep_compiled() -> None:
-    """Let what we start keep its compiled modules (__pycache__, which git ignores), whatever the environment says.
+    """Let what we start keep its compiled modules (in __pycache__, which git ignores), whatever was set outside.
 
-    With PYTHONDONTWRITEBYTECODE=1 each kernel, agent and worker that a test starts compiles StableNew again, and
-    pytest rewrites every test again: that is more work than the tests themselves.
+    With PYTHONDONTWRITEBYTECODE=1 each kernel, agent and worker that a test starts compiles StableNew again,
+    and pytest rewrites every test again: as much work as the tests themselves.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
