@@ -149,7 +149,7 @@ def say(text: str) -> None:
 
 
 def keep_compiled() -> None:
-    """Let what we start keep its compiled modules (in __pycache__, which git ignores), whatever was set outside.
+    """Let what we start keep its compiled modules in __pycache__, which git ignores; always.
 
     With PYTHONDONTWRITEBYTECODE=1 each kernel, agent and worker that a test starts compiles StableNew again,
     and pytest rewrites every test again: as much work as the tests themselves.
