@@ -21,8 +21,17 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first: one that begins last keeps everybody waiting."""
-    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in ("cluster", "slow")))
+    """Long tests first: one that begins last keeps everybody waiting. xdist deals the list out in even pieces,
+    and each worker gets its share of the long ones."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if any(item.get_closest_marker(name) for name in ("cluster", "slow"))]
+    short = [item for item in items if not any(item.get_closest_marker(name) for name in ("cluster", "slow"))]
+    items[:] = [
+        item
+        for n in range(workers)
+        for group in (long, short)
+        for item in group[len(group) * n // workers : len(group) * (n + 1) // workers]
+    ]
 
 
 def pytest_collection_finish() -> None:
