@@ -148,6 +148,15 @@ def say(text: str) -> None:
     print("dev.py: " + text, flush=True)
 
 
+def keep_compiled() -> None:
+    """Let what we start keep its compiled modules in __pycache__, which git ignores; always.
+
+    With PYTHONDONTWRITEBYTECODE=1 each kernel, agent and worker that a test starts compiles StableNew again,
+    and pytest rewrites every test again: as much work as the tests themselves.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 def wait(process: subprocess.Popen) -> int:
     """The exit code of ``process``. A Ctrl-C reaches the child too: it is the child's business how to end."""
     while True:
@@ -161,6 +170,13 @@ def run(command: list, cwd: Path = ROOT) -> int:
     """Run ``command`` (no shell) in our terminal; return its exit code."""
     sys.stdout.flush()
     return wait(subprocess.Popen([str(part) for part in command], cwd=str(cwd)))
+
+
+def start_quietly(command: list) -> subprocess.Popen:
+    """Start ``command`` without its output and do not wait for it."""
+    return subprocess.Popen(
+        [str(part) for part in command], cwd=str(ROOT), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def quiet(command: list) -> int:
@@ -265,6 +281,8 @@ def test(arguments: list) -> int:
         ("mypy", tool_command(python, "mypy")),
         ("import-linter", tool_command(python, "lint-imports")),
     ]
+    # pytest's three processes would each compile the tests: one does it before, on the core that is free now.
+    warming = None if chosen else start_quietly([*pytest, "--collect-only", "-qq"])
     results = []
     for name, command in steps:
         begun = time.monotonic()
@@ -275,6 +293,8 @@ def test(arguments: list) -> int:
         say("pytest plugins/example")
         code, _ = run_pytest([*pytest, "-q", *select], cwd=EXAMPLE)
         results.append(("pytest plugins/example", code, time.monotonic() - begun))
+    if warming is not None:
+        wait(warming)
     begun = time.monotonic()
     say("pytest")
     code, closing = run_pytest([*pytest, *SPREAD, *select, *chosen])
@@ -366,6 +386,7 @@ def main(arguments: list) -> int:
     if arguments[0] not in COMMANDS:
         print(f"dev.py: no command {arguments[0]!r}; there are: {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
+    keep_compiled()
     try:
         return COMMANDS[arguments[0]](arguments[1:])
     except Problem as problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -17,6 +18,26 @@ settings.register_profile(
 )
 settings.register_profile("nightly", max_examples=5_000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first: one that begins last keeps everybody waiting. xdist deals the list out in even pieces,
+    and each worker gets its share of the long ones."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if any(item.get_closest_marker(name) for name in ("cluster", "slow"))]
+    short = [item for item in items if not any(item.get_closest_marker(name) for name in ("cluster", "slow"))]
+    items[:] = [
+        item
+        for n in range(workers)
+        for group in (long, short)
+        for item in group[len(group) * n // workers : len(group) * (n + 1) // workers]
+    ]
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests are on the heap to stay. Without this each full collection looks through all of them,
+    also in the middle of a test that takes the time of a parser."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

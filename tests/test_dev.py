@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -36,6 +38,7 @@ class Dev:
         module.ROOT, module.VENV = root, root / ".venv"
         module.STAMP, module.EXAMPLE = root / ".venv" / "stablenew-dev.json", root / "plugins" / "example"
         module.run = module.quiet = self.run
+        module.start_quietly = self.start
         (root / "plugins" / "example").mkdir(parents=True)
         (root / "plugins" / "example" / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
         (root / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
@@ -49,6 +52,10 @@ class Dev:
             python.touch()
             (self.root / ".venv" / "pyvenv.cfg").write_text("version = 3.11.7\n", encoding="utf-8")
         return self.code(words)
+
+    def start(self, command: list[object]) -> Any:
+        self.run(command)
+        return SimpleNamespace(wait=lambda: 0)
 
     def code(self, words: list[str]) -> int:
         return next((code for word, code in self.codes.items() if word in words), 0)
@@ -153,6 +160,15 @@ def test_tests_run_every_check_and_sum_up_with_the_closing_line_last(dev, capsys
         ["ok", "pytest"],
     ]
     assert lines[-1] == "=== 2 passed in 1.00s ==="
+    assert [words[-2:] for words in dev.commands if "pytest" in words] == [["--collect-only", "-qq"]]
+
+
+def test_what_is_compiled_is_kept(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    module, seen = load(), []
+    module.COMMANDS["types"] = lambda _arguments: seen.append(dict(os.environ)) or 0
+    assert module.main(["types"]) == 0
+    assert "PYTHONDONTWRITEBYTECODE" not in seen[0]
 
 
 def test_torch_is_installed_when_asked_for_and_stays(dev):

@@ -42,7 +42,11 @@ def async_test(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., 
     return run
 
 
-async def until(condition: Callable[[], Any], seconds: float = 15.0, what: str = "") -> Any:
+PATIENCE = 45.0
+"""Seconds that anything may take on a machine that does ten other things; what passes waits for none of it."""
+
+
+async def until(condition: Callable[[], Any], seconds: float = PATIENCE, what: str = "") -> Any:
     """Wait until ``condition()`` is true; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -185,7 +189,7 @@ class FakeKernel(agent_link_pb2_grpc.AgentLinkServiceServicer):
         await until(lambda: len(self.hellos) >= count and self.streams, what=f"{count} Hellos")
         return self.hellos[-1]
 
-    async def fact(self, lease: LeaseKey, seconds: float = 15.0) -> Fact:
+    async def fact(self, lease: LeaseKey, seconds: float = PATIENCE) -> Fact:
         def found() -> Fact | None:
             return next((fact for fact in self.facts if fact.lease == lease), None)
 
@@ -251,7 +255,7 @@ class AgentProcess:
             self.process.kill()
             await self.process.wait()
 
-    async def exit_code(self, seconds: float = 15.0) -> int:
+    async def exit_code(self, seconds: float = PATIENCE) -> int:
         assert self.process is not None
         return await asyncio.wait_for(self.process.wait(), seconds)
 

@@ -16,7 +16,7 @@ from stablenew_agent.turns import HEAD_START, EventToken, Turns, Work
 from stablenew_api.backend import Backend, Capabilities, GenerationResult, Progress
 from stablenew_api.errors import Cancelled
 
-WAIT = 5.0
+WAIT = 30.0
 """Seconds that a step gets to happen on a busy machine."""
 SHORT = 0.05
 """Seconds in which something that must not happen would have happened."""

@@ -8,6 +8,9 @@ import pytest
 
 from stablenew_api.models import model_hash, model_name, same_model
 
+SOON = 4.0
+"""Seconds of this thread. What is guarded against takes minutes; a second is promised on a machine at rest."""
+
 HASH = "dd08fa32f9"
 
 
@@ -47,6 +50,6 @@ def test_the_same_model_whoever_wrote_its_name(one: str, other: str, same: bool)
 
 @pytest.mark.parametrize("sign", [" ", "[", "/", ".", "a"])
 def test_a_name_of_any_length_takes_no_time(sign):
-    begun = time.process_time()
+    begun = time.thread_time()
     model_name(sign * 200_000 + "x")
-    assert time.process_time() - begun < 1
+    assert time.thread_time() - begun < SOON

@@ -307,15 +307,19 @@ def test_noop_makes_nothing_by_default_and_waits_on_the_token() -> None:
         Noop().run(cancelled, stages.noop.NoopConfig(seconds=3600), [])
 
 
-def test_importing_the_stages_stays_light() -> None:
+def test_importing_the_plugins_stays_light() -> None:
     """Kernel and command line import them at every start."""
     import subprocess
     import sys
 
     code = (
         "import sys, stablenew_plugins.stages, stablenew_plugins.backends.embedded, "
-        "stablenew_plugins.schedulers, stablenew_plugins.probes, stablenew_plugins.reports; "
-        "print(sorted({'numpy', 'PIL', 'pynvml'} & set(sys.modules)))"
+        "stablenew_plugins.backends.webui, stablenew_plugins.backends.comfyui, "
+        "stablenew_plugins.backends.diffusion, stablenew_plugins.backends.check, "
+        "stablenew_plugins.schedulers, stablenew_plugins.probes, stablenew_plugins.reports, "
+        "stablenew_plugins.importers, stablenew_plugins.randomizers; "
+        "heavy = {'numpy', 'PIL', 'pynvml', 'skimage', 'scipy', 'torch', 'requests', 'websockets', 'aiohttp'}; "
+        "print(sorted(heavy & set(sys.modules)))"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert told.stdout.strip() == "[]"

@@ -257,10 +257,10 @@ class History:
                 recent = list(sizes.items())[-_CELLS:]
                 cells = [(size, median(seconds[-_CELL:])) for size, seconds in recent]
                 for (one, before), (two, after) in combinations(cells, 2):
-                    if before > 0 and after > 0 and one[1] == two[1]:
-                        by_size.append(math.log(after / before) / math.log(two[0] / one[0]))
-                    elif before > 0 and after > 0 and one[0] == two[0]:
-                        by_steps.append(math.log(after / before) / math.log(two[1] / one[1]))
+                    if one[1] == two[1]:
+                        by_size += _slope((one[0], before), (two[0], after))
+                    elif one[0] == two[0]:
+                        by_steps += _slope((one[1], before), (two[1], after))
             self._growth[name] = (
                 min(max(median(by_size or [1.0]), 0.0), 2.0),
                 min(max(median(by_steps or [1.0]), 0.0), 2.0),
@@ -342,6 +342,15 @@ def _interval(work: Work | None, workers: Sequence[Worker], history: History, us
         seconds = history.of(work, worker.node)[0] if work is not None else None
         speed += worker.slots / max(usual if seconds is None else seconds, 1e-6)
     return 1 / speed
+
+
+def _slope(one: tuple[float, float], two: tuple[float, float]) -> list[float]:
+    """The exponent of the power law through two points (size, seconds); none where there is not one."""
+    if min(one[1], two[1]) <= 0:
+        return []
+    # Differences of logarithms: a quotient of the numbers themselves can come out as 0 or as infinity.
+    apart = math.log(two[0]) - math.log(one[0])
+    return [(math.log(two[1]) - math.log(one[1])) / apart] if apart else []
 
 
 def _distance(one: tuple[float, float], two: tuple[float, float]) -> float:

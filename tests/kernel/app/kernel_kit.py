@@ -52,7 +52,7 @@ from stablenew_proto.v1 import (
 from stablenew_proto.v1 import kernel_pb2 as pb
 
 T = TypeVar("T")
-DEADLINE = 20.0
+DEADLINE = 28.0
 TOKEN = "token-of-the-test"
 
 

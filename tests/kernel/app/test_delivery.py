@@ -300,6 +300,7 @@ def test_a_retry_while_the_reports_are_made_keeps_the_run_open(
             cancelled = Outcome(LeaseState.CANCELLED)
             await agent.tell((key_of(one.lease), await agent.made()), (key_of(two.lease), cancelled))
             [_, _, again] = await agent.offered(3)
+            await eventually(lambda: retried, "the answer to the retry, which the offer may overtake")
             assert retried == [1]
             assert (await house.run_of(run_id)).state == "running"
             await agent.tell((key_of(again.lease), await agent.made(1)))

@@ -156,6 +156,18 @@ def test_a_plan_of_any_size_has_an_answer() -> None:
     assert str(told).startswith("more than 10 years on 1 node")
 
 
+def test_times_and_sizes_that_hardly_differ_from_nothing_are_no_error() -> None:
+    sizes = [(0.1, 30.0), (1.0, 30.0), (1.0, 2 - 2**-52), (1.0, 2.0)]
+    for least, most in [(5e-324, 1e4), (1e4, 5e-324), (1e-300, 1e300)]:
+        images = [
+            image("a", n, (least, most)[n % 2], work(*size), rest=0.0) for n, size in enumerate(sizes * 4)
+        ]
+        for size in sizes:
+            seconds = History(images).of(work(*size), "a")[0]
+            assert seconds is not None
+            assert 0 <= seconds < float("inf")
+
+
 @given(
     st.floats(0.2, 1.5), st.floats(0.2, 1.5), st.floats(0.5, 3.0), st.integers(0, 2**32),
     st.sampled_from([0.1, 0.25, 1.0, 2.0]), st.sampled_from([5.0, 20.0, 60.0]),

@@ -94,10 +94,10 @@ def test_words_as_people_see_them() -> None:
 def test_long_prompts_are_compared_in_time() -> None:
     first = "start " + " ".join(f"w{number}" for number in range(100_000)) + " end"
     second = "start " + " ".join(f"v{number}" for number in range(100_000)) + " end"
-    begin = time.process_time()
+    begin = time.thread_time()
     pieces = compare_words(first, second)
     assert [piece.change for piece in pieces] == ["same", "removed", "added", "same"]
-    assert time.process_time() - begin < 2
+    assert time.thread_time() - begin < 2
 
 
 def test_the_order_for_people() -> None:

@@ -24,6 +24,9 @@ from stablenew_kernel.domain.plan import Plan, PlanRequest, advance_seed, draw_s
 from stablenew_kernel.domain.replay import replay_plan
 from stablenew_plugins.randomizers import Rotate, stablenew_randomizers
 
+SOON = 4.0
+"""Seconds of this thread. What is guarded against takes minutes; a second is promised on a machine at rest."""
+
 STRATEGIES = {strategy.name: strategy for strategy in stablenew_randomizers()}
 Memory = dict[tuple[str, str], Any]
 
@@ -633,7 +636,7 @@ def test_a_slot_more_or_elsewhere_changes_no_other_pick(
 def test_ten_thousand_of_a_trillion_stream_in_constant_memory() -> None:
     slots = {slot: [f"{slot}{option}" for option in range(10)] for slot in "abcdefghij"}
     text = " ".join(f"[[{slot}]]" for slot in slots)
-    begun = time.process_time()
+    begun = time.thread_time()
     made = plan(
         text,
         randomization=matrix("fanout", **slots),
@@ -641,7 +644,7 @@ def test_ten_thousand_of_a_trillion_stream_in_constant_memory() -> None:
         limit=10_000,
     )
     assert "= 1,000,000,000,000 images; the first 10,000 of them" in made.line
-    assert time.process_time() - begun < 1.0
+    assert time.thread_time() - begun < SOON
     for job in itertools.islice(made.jobs, 100):
         assert job.spec.stages[0].prompt
     tracemalloc.start()

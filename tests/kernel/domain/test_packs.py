@@ -129,9 +129,9 @@ def test_rows_written_are_rows_read(pairs: list[tuple[str, str]]) -> None:
     "text", ["{" * 200_000, "{a|" * 70_000, "__a" * 70_000, "[[a " * 50_000, "\\" * 200_001]
 )
 def test_hostile_text_costs_linear_time(text: str) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     parse_pack("p.txt", text.encode("utf-8"))
-    assert time.process_time() - start < 2
+    assert time.thread_time() - start < 2
 
 
 # --- rows ----------------------------------------------------------------------------------------------------

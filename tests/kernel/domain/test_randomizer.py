@@ -278,12 +278,12 @@ def test_a_huge_space_is_counted_previewed_and_sampled() -> None:
     with pytest.raises(UserError, match=r"1,000,000,000,000 images are more than .* --sample 500"):
         refuse_too_many(plan(rows).count)
     assert plan(rows).jobs[-1].index == 10**12 - 1
-    begun = time.process_time()
+    begun = time.thread_time()
     made = plan(rows, sample=200)
     assert made.line.startswith("10 options (a0, a1, a2, …) x 10 options (b0, ")
     assert made.line.endswith(" = 1,000,000,000,000 images; 200 of them, drawn")
     assert len(set(prompts(made))) == len(made.jobs) == 200
-    assert time.process_time() - begun < 2
+    assert time.thread_time() - begun < 2
     assert prompts(plan(rows, limit=3))[2].endswith("k0 l2")
 
 

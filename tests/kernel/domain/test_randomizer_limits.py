@@ -20,6 +20,9 @@ from stablenew_kernel.domain.randomizer.grammar import MAX_TEXT, parse, split_op
 from stablenew_kernel.domain.randomizer.space import Compiler, Definitions, Space, SpaceError
 from stablenew_plugins.randomizers import Fanout, Off, RandomPicks
 
+SOON = 4.0
+"""Seconds of this thread. What is guarded against takes minutes; a second is promised on a machine at rest."""
+
 STRATEGIES = {strategy.name: strategy for strategy in (Off, Fanout, RandomPicks)}
 MANY = [f"value {number}" for number in range(5000)]
 
@@ -124,14 +127,14 @@ def test_each_slip_has_its_place(text: str, at: int | None, says: str) -> None:
     ids=range(16),
 )
 def test_what_blows_up_is_refused_and_soon(text: str, wildcards: Any, says: str | None) -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     if says is None:
         assert compiled(text, wildcards).texts({text: 0}) == [""]
     else:
         with pytest.raises(SpaceError) as caught:
             compiled(text, wildcards)
         assert says in caught.value.finding.reason
-    assert time.process_time() - begun < 1
+    assert time.thread_time() - begun < SOON
 
 
 @pytest.mark.parametrize(
@@ -152,9 +155,9 @@ def test_what_blows_up_is_refused_and_soon(text: str, wildcards: Any, says: str 
     ids=range(11),
 )
 def test_long_texts_are_read_in_time(text: str) -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     parse.__wrapped__(text)
-    assert time.process_time() - begun < 1
+    assert time.thread_time() - begun < SOON
 
 
 def test_a_pack_says_row_line_and_column() -> None:
@@ -261,7 +264,7 @@ def test_some_of_unlike_options_are_counted_and_numbered_once_each(
 
 
 def test_huge_choices_are_counted_and_rendered_in_time() -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     (slot,) = compiled("{50$$__w__}", {"w": MANY}).slots
     assert slot.part.size == math.perm(5000, 50)
     assert slot.label(slot.part.size - 1) == ",".join(MANY[:-51:-1])
@@ -269,17 +272,17 @@ def test_huge_choices_are_counted_and_rendered_in_time() -> None:
     (slot,) = compiled("{1-300$$__w__}", {"w": MANY}).slots
     assert slot.label(slot.part.size - 1).count(",") == 299
     assert slot.label(4999) == "value 4999"
-    assert time.process_time() - begun < 1
+    assert time.thread_time() - begun < SOON
 
 
 def test_options_that_differ_in_size_too() -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     (slot,) = compiled(
         "{50$$__w__}", {"w": [f"{n}{{{'|'.join('abcd'[: n % 4 + 1])}}}" for n in range(2000)]}
     ).slots
     assert len(set(slot.part.render(slot.part.size - 1, {}).split(","))) == 50
     assert len(set(slot.part.render(slot.part.sample(Random(1)), {}).split(","))) == 50
-    assert time.process_time() - begun < 2
+    assert time.thread_time() - begun < SOON
 
 
 # --- picks that stay ------------------------------------------------------------------------------------------
@@ -352,9 +355,9 @@ def test_what_is_drawn_once_means_the_same_wherever_it_is_used_first() -> None:
 def test_ten_thousand_of_a_huge_plan_stream() -> None:
     choice = "{!" + "|".join("abcdefghij") + "}"
     request = PlanRequest(parse_pack("p.txt", " ".join([choice] * 12).encode()), seed=1, sample=10_000)
-    begun = time.process_time()
+    begun = time.thread_time()
     plan = plan_run(request, STAGES, rng=Random(1), randomizers=STRATEGIES)
     assert "1,000,000,000,000 images" in plan.line
     seen = {job.spec.stages[0].prompt for job in itertools.islice(plan.jobs, 500)}
     assert len(seen) == 500
-    assert time.process_time() - begun < 3
+    assert time.thread_time() - begun < SOON

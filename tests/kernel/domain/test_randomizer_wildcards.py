@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 
 from stablenew_kernel.domain.randomizer.wildcards import MAX_VALUES, WildcardFile, Wildcards, parse_file
 
+SOON = 4.0
+"""Seconds of this thread. What is guarded against takes minutes; a second is promised on a machine at rest."""
+
 
 def texts(file: WildcardFile, name: str) -> list[str]:
     return [value.text for value in file.lists[name].values]
@@ -97,9 +100,9 @@ def test_json_is_read_the_same_way() -> None:
     ],
 )
 def test_what_is_wrong_has_file_line_and_reason(file: str, data: bytes, line: int, reason: str) -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     (problem,) = parse_file(file, data).problems
-    assert time.process_time() - begun < 1
+    assert time.thread_time() - begun < SOON
     assert problem.line == line, problem
     assert reason in problem.reason
     assert str(problem).startswith(f"wildcard file {file}{f', line {line}' if line else ''}: ")
@@ -110,10 +113,10 @@ def test_a_small_file_that_holds_very_many_is_refused_in_time() -> None:
     lines += [
         f"k{n + 1}: &k{n + 1} {{q: *{f'k{n}' if n else 'a'}, r: *{f'k{n}' if n else 'a'}}}" for n in range(30)
     ]
-    begun = time.process_time()
+    begun = time.thread_time()
     (problem,) = parse_file("laugh.yaml", "\n".join(lines).encode()).problems
     assert "more than 200,000 values" in problem.reason
-    assert time.process_time() - begun < 1
+    assert time.thread_time() - begun < SOON
 
 
 @given(st.sampled_from(["a.txt", "a.yaml", "b/a.json"]), st.binary(max_size=80), st.booleans())

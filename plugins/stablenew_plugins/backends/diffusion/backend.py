@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from PIL import Image, ImageOps
 from pydantic import BaseModel
 
 from stablenew_api.backend import (
@@ -40,6 +39,8 @@ from stablenew_plugins.backends.diffusion.prompt import (
 )
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from stablenew_api.backend import Progress
     from stablenew_api.cancel import CancelToken
     from stablenew_plugins.backends.diffusion.folders import Found
@@ -189,6 +190,8 @@ class DiffusersBackend(Backend):
 
     def upscale(self, request: UpscaleRequest, progress: Progress, cancel: CancelToken) -> GenerationResult:
         """A larger (or smaller) copy by one of Pillow's filters; no network."""
+        from PIL import Image as Images
+
         cancel.raise_if_cancelled()
         self.refuse_unknown(request, self.offers)
         _refuse_extra(request.extra)
@@ -201,7 +204,7 @@ class DiffusersBackend(Backend):
                 f"{image.width} x {image.height} cannot be enlarged by {request.scale:g}: the result's "
                 f"sides may have 1 to {2 * LARGEST} pixels",
             )
-        made = image.resize((size[0], size[1]), Image.Resampling[tables.UPSCALERS[upscaler]])
+        made = image.resize((size[0], size[1]), Images.Resampling[tables.UPSCALERS[upscaler]])
         cancel.raise_if_cancelled()
         progress(1, 1)
         info: dict[str, JsonValue] = {
@@ -362,6 +365,8 @@ class DiffusersBackend(Backend):
     # --- img2img and inpainting -------------------------------------------------------------------------------
 
     def _img2img(self, job: _Job, request: Img2ImgRequest) -> GenerationResult:
+        from PIL import Image as Images
+
         from stablenew_plugins.backends.diffusion import sampling
 
         original = request.image.convert("RGB")
@@ -413,7 +418,7 @@ class DiffusersBackend(Backend):
         made = run.finish(loaded, run.sample(work, source), info)
         picture = made.image.crop((0, 0, *original.size))
         if mask is not None:
-            picture = Image.composite(picture, original, mask)
+            picture = Images.composite(picture, original, mask)
         return GenerationResult(picture, made.info, made.peak_vram_bytes)
 
     # --- after a call -----------------------------------------------------------------------------------------
@@ -595,26 +600,33 @@ class _Run:
 
     def blank(self, loaded: Loaded, width: int, height: int) -> tuple[Any, Any]:
         """Mask and masked image for a model made for inpainting, when everything is drawn."""
+        from PIL import Image as Images
+
         if not loaded.inpaints:
             return None, None
-        grey = Image.new("RGB", (width, height), (128, 128, 128))
+        grey = Images.new("RGB", (width, height), (128, 128, 128))
         latents = self.encode(loaded, grey)
         return self._torch.ones_like(latents[:, :1]), latents
 
     def covered(self, loaded: Loaded, image: Image.Image, mask: Image.Image) -> tuple[Any, Any]:
         """The mask in latents, and for a model made for inpainting the image without what it covers."""
+        from PIL import Image as Images
+
         from stablenew_plugins.backends.diffusion.sampling import latent_mask
 
         cover = latent_mask(self._torch, mask, loaded.scale)
         if not loaded.inpaints:
             return cover, None
         hard = mask.point(lambda value: 255 if value else 0)
-        grey = Image.new("RGB", image.size, (128, 128, 128))
-        return cover, self.encode(loaded, Image.composite(grey, image, hard))
+        grey = Images.new("RGB", image.size, (128, 128, 128))
+        return cover, self.encode(loaded, Images.composite(grey, image, hard))
 
     def enlarge(self, latents: Any, first: Loaded, last: Loaded, hires: Hires, size: tuple[int, int]) -> Any:
         """Latents of the first pass at the hires pass's ``size``; sides that do not fit are cut at the
         middle."""
+        from PIL import Image as Images
+        from PIL import ImageOps
+
         width, height = size
         if hires.upscaler in tables.LATENT_MODES and first.family == last.family:
             mode, smooth = tables.LATENT_MODES[hires.upscaler]
@@ -635,11 +647,13 @@ class _Run:
                 "different families; use an upscaler of images, such as Lanczos",
             )
         name = tables.look_up("upscaler", hires.upscaler, tables.UPSCALERS)
-        image = Image.fromarray(self.decode(first, latents))
-        return self.encode(last, ImageOps.fit(image, size, Image.Resampling[tables.UPSCALERS[name]]))
+        image = Images.fromarray(self.decode(first, latents))
+        return self.encode(last, ImageOps.fit(image, size, Images.Resampling[tables.UPSCALERS[name]]))
 
     def finish(self, loaded: Loaded, latents: Any, info: dict[str, JsonValue]) -> GenerationResult:
         """The picture. The device is done when its pixels are in main memory."""
+        from PIL import Image as Images
+
         pixels = self.decode(loaded, latents)
         flagged = self._flagged(loaded, pixels)
         loaded.pipe.maybe_free_model_hooks()
@@ -651,14 +665,18 @@ class _Run:
                 f"the safety checker that came with {loaded.name} refuses this picture; change the prompt "
                 "or the seed, or take safety_checker out of its model_index.json",
             )
-        return GenerationResult(Image.fromarray(pixels), self.with_hashes(info), int(peak))
+        return GenerationResult(Images.fromarray(pixels), self.with_hashes(info), int(peak))
 
     def _flagged(self, loaded: Loaded, pixels: Any) -> bool:
+        from PIL import Image as Images
+
         checker = getattr(loaded.pipe, "safety_checker", None)
         if checker is None:
             return False
         with self._torch.no_grad():
-            seen = loaded.pipe.feature_extractor(Image.fromarray(pixels), return_tensors="pt").to(loaded.device)
+            seen = loaded.pipe.feature_extractor(Images.fromarray(pixels), return_tensors="pt").to(
+                loaded.device
+            )
             _, flags = checker(
                 images=[pixels.astype("float32") / 255], clip_input=seen.pixel_values.to(checker.dtype)
             )
@@ -742,10 +760,12 @@ def _refuse_extra(extra: Mapping[str, JsonValue]) -> None:
 
 def _padded(image: Image.Image, width: int, height: int) -> Image.Image:
     """``image`` with its last row and column repeated to the right and below."""
+    from PIL import Image as Images
+
     if image.size == (width, height):
         return image
     wide, high = image.size
-    grown = Image.new(image.mode, (width, height))
+    grown = Images.new(image.mode, (width, height))
     grown.paste(image, (0, 0))
     if width > wide:
         grown.paste(image.crop((wide - 1, 0, wide, high)).resize((width - wide, high)), (wide, 0))

@@ -9,9 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from PIL import Image
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind
@@ -19,6 +17,7 @@ from stablenew_plugins.backends.diffusion.tables import Choice
 from stablenew_plugins.backends.diffusion.textcoder import Encoded
 
 if TYPE_CHECKING:
+    from PIL import Image
     from torch import Tensor
 
     from stablenew_api.cancel import CancelToken
@@ -192,7 +191,7 @@ def _brownian_noise(torch: Any, scheduler: Any, like: Tensor, seed: int) -> Any:
 # --- the loop -----------------------------------------------------------------------------------------------
 
 
-Report = Callable[[int, Callable[[], Image.Image]], None]
+Report: TypeAlias = "Callable[[int, Callable[[], Image.Image]], None]"
 """Called after each step with how many are done, and with what makes a preview."""
 
 
@@ -322,14 +321,16 @@ def _clean(torch: Any, scheduler: Any, taken: Tensor, guess: Tensor, timestep: A
 
 def rough(torch: Any, latents: Tensor, xl: bool) -> Image.Image:
     """A small picture from latents without the VAE: one matrix product a latent."""
+    from PIL import Image as Images
+
     matrix = torch.tensor(_RGB_XL if xl else _RGB_SD).to(latents)
     bias = torch.tensor(_RGB_XL_BIAS if xl else (0.0, 0.0, 0.0)).to(latents)
     colours = torch.einsum("chw,cr->hwr", latents[0], matrix) + bias
     pixels = ((colours / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-    image = Image.fromarray(pixels)
+    image = Images.fromarray(pixels)
     factor = _PREVIEW_SIDE / max(image.size)
     size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
-    return image.resize(size, Image.Resampling.BILINEAR)
+    return image.resize(size, Images.Resampling.BILINEAR)
 
 
 # --- images and latents -------------------------------------------------------------------------------------

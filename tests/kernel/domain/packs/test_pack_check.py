@@ -296,9 +296,9 @@ BIG = 10 * 2**20
 )
 def test_bad_input_is_answered_quickly_and_with_its_place(data: bytes, words: str) -> None:
     name = "p.json" if data[:1] in (b"[",) or data[:2] == b'{"' else "p.txt"
-    begun = time.process_time()
+    begun = time.thread_time()
     report = check_bytes(name, data, data)
-    spent = time.process_time() - begun
+    spent = time.thread_time() - begun
     assert words in "\n".join(said(report))
     assert report.errors + report.warnings == len(report.problems)
     assert spent < 2, "a second is promised; a busy machine is slow"
@@ -315,12 +315,12 @@ def test_a_large_pack_is_checked_in_linear_time() -> None:
     def spent(rows: int) -> float:
         row = "a castle, (golden light:1.2), number {}, {{red|blue}}, [fog]\nneg: people, text\n"
         data = "\n".join(row.format(number) for number in range(rows)).encode("utf-8")
-        begun = time.process_time()
+        begun = time.thread_time()
         report = check_bytes("p.txt", data)
         assert report.problems == ()
         assert report.pack is not None
         assert len(report.pack.rows) == rows
-        return time.process_time() - begun
+        return time.thread_time() - begun
 
     spent(200)
     small, large = min(spent(1_000) for _ in range(3)), min(spent(8_000) for _ in range(2))
