@@ -416,7 +416,7 @@ def _wait(condition: object, seconds: float = 10.0) -> None:
         ("wrong_steps", "steps: 4 was asked for, 5 was used"),
         ("no_info", "does not say how"),
         ("html", "no JSON (text/html)"),
-        ("truncated", "cut off after"),
+        ("truncated", "was cut off"),
         ("crash", "the connection broke"),
         ("unavailable", "HTTP 503"),
         ("redirect", "redirects to http://elsewhere.invalid"),
