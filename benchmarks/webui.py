@@ -18,7 +18,8 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,6 @@ from benchmarks.common import (
     timed_run,
     wait_for,
 )
-from benchmarks.fake_webui import SAMPLER
 
 TARGET_RATIO = 1.05
 TARGET_GAP_MS = 8.0
@@ -54,32 +54,54 @@ SPEEDS = (1, 2, 4)
 PARTS = ("loop", "makespan", "polling", "memory")
 UNENCRYPTED = {"encrypted": False}
 STEPS = 20
+SAMPLER = "Euler"
+
+
+@dataclass
+class Server:
+    """A fake WebUI in a process of its own, and what it has seen since the last look."""
+
+    url: str
+    _seen: int = 0
+
+    def look(self) -> Seen:
+        """What came since the last call."""
+        import requests
+
+        told = requests.get(f"{self.url}/fake/seen", timeout=10).json()
+        jobs = told["jobs"][self._seen :]
+        self._seen = len(told["jobs"])
+        gaps = [after["arrived"] - before["answered"] for before, after in pairwise(jobs)]
+        return Seen(len(jobs), gaps, sum(gap < 0 for gap in gaps), told["questions"])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a server saw."""
+
+    images: int
+    gaps: list[float]
+    """Seconds from the last byte of a reply to the first one of the next request for an image."""
+    overlaps: int
+    """Requests that came before the last reply was out: these gaps are below zero."""
+    questions: int
+    """About progress, since the server began."""
 
 
 @contextmanager
-def server(seconds: float, *more: str) -> Iterator[str]:
-    """A fake WebUI in a process of its own; its address."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.fake_webui", "--seconds", str(seconds), *more],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+def server(seconds: float, size: int, noise: bool = True) -> Iterator[Server]:
+    """A fake WebUI whose images are ``size`` x ``size``: noise, or black but for a row."""
+    module = ("-m", "tests.support.fake_webui", "--port", "0", "--seconds", str(seconds))
+    image = ("--reply-size", f"{size}x{size}", "--reply-bytes", str(3 * size * size if noise else 1))
+    process = subprocess.Popen([sys.executable, *module, *image], stdout=subprocess.PIPE)
     try:
-        line = first_line(process, START_TIMEOUT)
-        if not line:
+        line = first_line(process, START_TIMEOUT).decode("ascii")
+        if " at http" not in line:
             raise RuntimeError("the fake WebUI does not start")
-        yield f"http://127.0.0.1:{int(line)}"
+        yield Server(line.rpartition(" at ")[2].strip())
     finally:
         process.kill()
         process.wait()
-
-
-def seen(url: str) -> dict[str, Any]:
-    """What the server saw since the last call."""
-    import requests
-
-    found: dict[str, Any] = requests.get(f"{url}/bench", timeout=10).json()
-    return found
 
 
 def backend(url: str) -> tuple[str, ...]:
@@ -125,7 +147,8 @@ def compare(jobs: int, rounds: int, milliseconds: int, size: int, folder: Path) 
     overlaps = 0
     seeds = iter(range(1, 1 << 31, 10_000))
     with ExitStack() as stack:
-        url = stack.enter_context(server(milliseconds / 1000))
+        fake = stack.enter_context(server(milliseconds / 1000, size))
+        url = fake.url
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stablenew-bench-", dir=folder)))
         cluster = stack.enter_context(Cluster(agents=1, slots=1, folder=folder, agent_options=backend(url)))
         watch = stack.enter_context(Watch(cluster.client))
@@ -134,18 +157,18 @@ def compare(jobs: int, rounds: int, milliseconds: int, size: int, folder: Path) 
             nonlocal overlaps
             asked = request(jobs, preset(size, next(seeds)))
             mine.append(jobs / timed_images(cluster, watch, asked, jobs)[1])
-            told = seen(url)
-            my_gaps.extend(told["gaps"])
-            overlaps += told["overlaps"]
-            assert told["images"] == jobs, f"{told['images']} images were made for {jobs} jobs"
+            told = fake.look()
+            my_gaps.extend(told.gaps)
+            overlaps += told.overlaps
+            assert told.images == jobs, f"{told.images} images were made for {jobs} jobs"
 
         def plain() -> None:
             theirs.append(jobs / loop(url, jobs, size, next(seeds), scratch))
-            their_gaps.extend(seen(url)["gaps"])
+            their_gaps.extend(fake.look().gaps)
 
         timed_images(cluster, watch, request(3, preset(size, next(seeds))), 3)
         loop(url, 3, size, next(seeds), scratch)
-        seen(url)
+        fake.look()
         interleave(rounds, [ours, plain])
     emit_median("webui.images_per_second", mine, "images/s", jobs=jobs, **UNENCRYPTED)
     emit_median("webui.loop_images_per_second", theirs, "images/s", jobs=jobs)
@@ -154,12 +177,13 @@ def compare(jobs: int, rounds: int, milliseconds: int, size: int, folder: Path) 
         "webui.ratio_vs_loop", faster, "x", **at_least(statistics.median(faster), TARGET_RATIO), **UNENCRYPTED
     )
     gap = statistics.median(my_gaps) * 1000
-    emit("webui.gap", gap, "ms", p95=_p95(my_gaps), overlaps=overlaps, **at_most(gap, TARGET_GAP_MS))
-    emit("webui.loop_gap", statistics.median(their_gaps) * 1000, "ms", p95=_p95(their_gaps))
+    emit("webui.gap", gap, "ms", **_spread(my_gaps), overlaps=overlaps, **at_most(gap, TARGET_GAP_MS))
+    emit("webui.loop_gap", statistics.median(their_gaps) * 1000, "ms", **_spread(their_gaps))
 
 
-def _p95(seconds: Sequence[float]) -> float:
-    return sorted(seconds)[int(len(seconds) * 0.95)] * 1000
+def _spread(seconds: Sequence[float]) -> dict[str, float]:
+    ordered = [second * 1000 for second in sorted(seconds)]
+    return {"p95": ordered[int(len(ordered) * 0.95)], "max": ordered[-1]}
 
 
 def makespan(jobs: int, rounds: int, milliseconds: int, folder: Path) -> None:
@@ -168,17 +192,19 @@ def makespan(jobs: int, rounds: int, milliseconds: int, folder: Path) -> None:
     ideal = jobs * milliseconds / 1000 / sum(SPEEDS)
     found: list[float] = []
     with ExitStack() as stack:
-        urls = [stack.enter_context(server(milliseconds / 1000 / speed)) for speed in SPEEDS]
+        fakes = [stack.enter_context(server(milliseconds / 1000 / speed, 64)) for speed in SPEEDS]
         cluster = stack.enter_context(
-            Cluster(agents=len(urls), slots=1, folder=folder, options_by_agent=[backend(url) for url in urls])
+            Cluster(
+                agents=len(fakes), slots=1, folder=folder, options_by_agent=[backend(one.url) for one in fakes]
+            )
         )
         watch = stack.enter_context(Watch(cluster.client))
         # Each node makes some first: how long they take there is then known, as it is in any house in use.
-        timed_run(cluster, watch, request(4 * len(urls), preset(64, 1)))
+        timed_run(cluster, watch, request(4 * len(fakes), preset(64, 1)))
         for number in range(rounds):
             seconds, _ = timed_images(cluster, watch, request(jobs, preset(64, 100_000 * (number + 1))), jobs)
             found.append(seconds / ideal)
-        made = [seen(url)["images"] for url in urls]
+        made = [one.look().images for one in fakes]
     emit_median(
         "webui.makespan_over_ideal",
         found,
@@ -193,18 +219,19 @@ def makespan(jobs: int, rounds: int, milliseconds: int, folder: Path) -> None:
 def polling(seconds: int, folder: Path) -> None:
     """CPU of the worker while an image takes long and it asks for progress, of one core."""
     with ExitStack() as stack:
-        url = stack.enter_context(server(seconds))
-        cluster = stack.enter_context(Cluster(agents=1, slots=1, folder=folder, agent_options=backend(url)))
+        fake = stack.enter_context(server(seconds, 64))
+        cluster = stack.enter_context(
+            Cluster(agents=1, slots=1, folder=folder, agent_options=backend(fake.url))
+        )
         watch = stack.enter_context(Watch(cluster.client))
         worker = _worker(cluster)
-        seen(url)
         run = cluster.client.submit(request(1, preset(64, 1))).run_id
         time.sleep(min(1.0, seconds / 4))
         before, begun = _cpu(worker), time.perf_counter()
         time.sleep(seconds / 2)
         used = (_cpu(worker) - before) / (time.perf_counter() - begun) * 100
         watch.run_ended(run)
-        questions = seen(url)["questions"]
+        questions = fake.look().questions
     emit("webui.polling_cpu", used, "%", questions=questions, **at_most(used, TARGET_POLLING_PERCENT))
 
 
@@ -212,8 +239,10 @@ def memory(jobs: int, size: int, folder: Path) -> None:
     """The worker's memory over many images of ``size`` x ``size``."""
     peaks: list[int] = []
     with ExitStack() as stack:
-        url = stack.enter_context(server(0.0, "--plain"))
-        cluster = stack.enter_context(Cluster(agents=1, slots=1, folder=folder, agent_options=backend(url)))
+        fake = stack.enter_context(server(0.0, size, noise=False))
+        cluster = stack.enter_context(
+            Cluster(agents=1, slots=1, folder=folder, agent_options=backend(fake.url))
+        )
         watch = stack.enter_context(Watch(cluster.client))
         worker = _worker(cluster)
         client = cluster.client
@@ -272,9 +301,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = options(made, argv)
     folder = Path(chosen.folder)
     describe_machine(folder)
-    if find_spec("stablenew_plugins.backends.webui") is None:
-        emit("webui.ratio_vs_loop", None, "x", skipped="this StableNew has no webui backend")
-        return 0
     parts = chosen.parts.split(",")
     if "loop" in parts:
         compare(chosen.jobs, chosen.rounds, chosen.milliseconds, chosen.size, folder)

@@ -74,7 +74,6 @@ def test_overhead(tmp_path: Path) -> None:
 
 
 def test_webui(tmp_path: Path) -> None:
-    pytest.importorskip("stablenew_plugins.backends.webui")
     found = figures("webui", folder=tmp_path)
     assert found["webui.ratio_vs_loop"]["value"] > 0
     assert found["webui.gap"]["overlaps"] == 0, "one request at a time is at the server"

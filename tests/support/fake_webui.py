@@ -238,10 +238,10 @@ class FakeSettings:
     seconds: float = 0.0
     """For an image."""
     reply_bytes: int = 0
-    """Above 0: every image is the same PNG of about so many bytes, encoded once, whatever is asked for: cheap
-    to serve. For benchmarks."""
+    """Above 0: every image is a PNG of about so many bytes, noise that differs from seed to seed in its first
+    row and is encoded once: cheap to serve. For benchmarks."""
     reply_size: tuple[int, int] = (1024, 1024)
-    """Its size in pixels."""
+    """Its size in pixels, whatever is asked for."""
     traps: frozenset[str] | None = None
     """None: the usual ones of the flavour."""
     also: tuple[str, ...] = ()
@@ -264,10 +264,12 @@ class Job:
     id: str
     kind: str
     body: Mapping[str, Any]
+    arrived: float
+    """Monotonic, as all times here; when the first bytes of the request were there."""
     begun: float
     ended: float = 0.0
     answered: float = 0.0
-    """Monotonic; after the last byte of the reply was handed to the system."""
+    """After the last byte of the reply was handed to the system."""
     interrupted: bool = False
 
 
@@ -348,7 +350,8 @@ class FakeWebUI:
         self.pending: OrderedDict[str, float] = OrderedDict()
         self.finished: list[str] = []
         self._stop_step = threading.Event()
-        self._premade = _png_of_size(self.settings.reply_bytes, self.settings.reply_size)
+        size = self.settings.reply_bytes
+        self._premade = Premade(size, self.settings.reply_size) if size else None
         self._http = _HttpServer(("127.0.0.1", self.settings.port), _Handler)
         self._http.fake = self
         if self.settings.certificate:
@@ -413,6 +416,15 @@ class FakeWebUI:
         """Seconds that the device was idle between each job and the next one."""
         jobs = list(self.jobs)
         return [after.begun - before.ended for before, after in pairwise(jobs)]
+
+    def _told(self) -> dict[str, Any]:
+        """For who is in another process: the times of each job, and how often progress was asked for."""
+        times = ("arrived", "begun", "ended", "answered")
+        questions = ("/internal/progress", "/sdapi/v1/progress")
+        return {
+            "jobs": [{name: getattr(job, name) for name in times} for job in list(self.jobs)],
+            "questions": sum(len(self.calls(path)) for path in questions),
+        }
 
     def wait_until_running(self, seconds: float = 10.0) -> None:
         """Until a job is being carried out."""
@@ -528,6 +540,7 @@ class FakeWebUI:
                 "tasks": list(self.pending),
             },
             ("GET", "/internal/ping"): lambda q, b: {},
+            ("GET", "/fake/seen"): lambda q, b: self._told(),
             ("GET", "/openapi.json"): lambda q, b: _openapi(),
         }
         if flavour == "forge":
@@ -713,8 +726,11 @@ class FakeWebUI:
 
     # --- generating -----------------------------------------------------------------------------------------
 
-    def generate(self, kind: str, body: Mapping[str, Any]) -> tuple[dict[str, Any], Job]:
+    def generate(
+        self, kind: str, body: Mapping[str, Any], arrived: float | None = None
+    ) -> tuple[dict[str, Any], Job]:
         """Carry out a generating call, in turn. Raises :class:`ApiError`."""
+        arrived = time.monotonic() if arrived is None else arrived
         if f"/sdapi/v1/{kind}" in self.missing or "still_starting" in self.traps:
             raise _not_found()
         if kind == "img2img" and not body.get("init_images"):
@@ -732,7 +748,7 @@ class FakeWebUI:
         if kind != "extra-single-image":
             self.pending[task] = time.monotonic()
         with self.queue_lock:
-            job = Job(task, kind, body, time.monotonic())
+            job = Job(task, kind, body, arrived, time.monotonic())
             self.jobs.append(job)
             self.pending.pop(task, None)
             self._stop_step.clear()
@@ -827,7 +843,8 @@ class FakeWebUI:
 
     def _reply(self, picture: Drawing, job: Job) -> dict[str, Any]:
         if self._premade:
-            return {"premade": self._premade, "info": json.dumps(picture.info(picture.infotext()))}
+            pieces = self._premade.base64(picture.seed)
+            return {"premade": pieces, "info": json.dumps(picture.info(picture.infotext()))}
         text = picture.infotext()
         image = picture.draw()
         info = picture.info(text)
@@ -846,7 +863,7 @@ class FakeWebUI:
         elif "two_images" in self.traps:
             images = [encoded, encoded]
         if "huge" in self.traps:
-            return {"premade": _encode(image, text, padding=75_000_000).encode(), "info": json.dumps(info)}
+            return {"premade": [_encode(image, text, padding=75_000_000).encode()], "info": json.dumps(info)}
         if "grid_first" in self.traps:
             other = picture.infotext(seed=picture.seed + 1)
             images = [_encode(ImageOps.contain(image, (32, 32)), other), *images]
@@ -1223,26 +1240,51 @@ def _pad_png(png: bytes, size: int) -> bytes:
     return png[:-12] + struct.pack(">I", size) + body + struct.pack(">I", zlib.crc32(body)) + png[-12:]
 
 
-def _png_of_size(size: int, pixels: tuple[int, int]) -> bytes:
-    """Base64 of a PNG of about ``size`` bytes: noise, as much of it as fits, and a plain rest."""
-    if not size:
-        return b""
-    image = Image.new("RGB", pixels, (40, 60, 90))
-    rows = min(pixels[1], size // (pixels[0] * 3))
-    if rows:
-        image.paste(_noise(pixels[0], rows), (0, 0))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    data = buffer.getvalue()
-    if len(data) < size - 12:
-        data = _pad_png(data, size - len(data) - 12)
-    return base64.b64encode(data)
+class Premade:
+    """PNGs of about ``size`` bytes and ``pixels`` pixels: noise, as much of it as fits, and a black rest. They
+    differ in their first row; all else is packed and encoded once."""
+
+    def __init__(self, size: int, pixels: tuple[int, int]) -> None:
+        import random
+
+        width, height = self._pixels = pixels
+        self._row = 3 * width
+        source = random.Random(0)
+        noisy = min(height - 1, size // self._row)
+        self._rest = b"".join(
+            b"\0" + (source.randbytes(self._row) if number < noisy else bytes(self._row))
+            for number in range(height - 1)
+        )
+        packer = zlib.compressobj(1, wbits=-15)
+        data = packer.compress(self._rest) + packer.flush(zlib.Z_FINISH)
+        self._middle = _chunk(b"IDAT", data)
+        self._cut = len(self._middle) // 3 * 3
+        self._encoded = base64.b64encode(self._middle[: self._cut])
+
+    def base64(self, seed: int) -> list[bytes]:
+        """The picture of ``seed``, as base64 in pieces."""
+        import random
+
+        row = b"\0" + random.Random(seed).randbytes(self._row)
+        # A zlib stream put together from parts: header, a block of its own for the first row, the rest, sum.
+        packer = zlib.compressobj(0, wbits=-15)
+        first = b"\x78\x01" + packer.compress(row) + packer.flush(zlib.Z_FULL_FLUSH)
+        head = b"".join(
+            (
+                b"\x89PNG\r\n\x1a\n",
+                _chunk(b"IHDR", struct.pack(">IIBBBBB", *self._pixels, 8, 2, 0, 0, 0)),
+                # Base64 takes three bytes at a time, so the middle begins at a multiple of three.
+                _chunk(b"paDd", bytes(-(8 + 25 + 12 + 12 + len(first)) % 3)),
+                _chunk(b"IDAT", first),
+            )
+        )
+        total = zlib.adler32(self._rest, zlib.adler32(row))
+        tail = self._middle[self._cut :] + _chunk(b"IDAT", struct.pack(">I", total)) + _chunk(b"IEND", b"")
+        return [base64.b64encode(head), self._encoded, base64.b64encode(tail)]
 
 
-def _noise(width: int, height: int) -> Image.Image:
-    import random
-
-    return Image.frombytes("RGB", (width, height), random.Random(1).randbytes(width * height * 3))
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 # --- HTTP ---------------------------------------------------------------------------------------------------
@@ -1283,8 +1325,15 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: _HttpServer
 
+    _arrived = 0.0
+
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing is printed."""
+
+    def parse_request(self) -> bool:
+        """Called once the first line of a request is there."""
+        self._arrived = time.monotonic()
+        return super().parse_request()
 
     def do_GET(self) -> None:
         self._handle("GET", None)
@@ -1346,7 +1395,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _generate(self, kind: str, body: Mapping[str, Any]) -> None:
         fake = self.server.fake
-        answer, job = fake.generate(kind, body)
+        answer, job = fake.generate(kind, body, self._arrived)
         traps = fake.traps
         if "crash" in traps:
             self.close_connection = True
@@ -1359,7 +1408,7 @@ class _Handler(BaseHTTPRequestHandler):
             info = json.dumps(answer["info"]).encode()
             pieces: list[bytes] = [
                 b'{"images":["',
-                answer["premade"],
+                *answer["premade"],
                 b'"],"parameters":{},"info":',
                 info,
                 b"}",
@@ -1422,6 +1471,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, [json.dumps(value).encode("utf-8")], "application/json", headers)
 
 
+def _pixels(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    return int(width), int(height)
+
+
 def main(arguments: Iterable[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="fake_webui", description="An A1111-API server that draws gradients.")
@@ -1435,8 +1489,9 @@ def main(arguments: Iterable[str] | None = None) -> int:
         "--without", action="append", default=[], metavar="NAME", help="a usual trap, switched off"
     )
     parser.add_argument("--no-detailer", action="store_true", help="ADetailer is not installed")
+    parser.add_argument("--reply-bytes", type=int, default=0, help="PNGs of so many bytes, premade")
     parser.add_argument(
-        "--reply-bytes", type=int, default=0, help="the same PNG of so many bytes for every job"
+        "--reply-size", type=_pixels, default=(1024, 1024), metavar="WxH", help="their size in pixels"
     )
     parser.add_argument("--list-traps", action="store_true")
     parser.add_argument("--ready-file", type=Path, help="written once it listens; holds the port")
@@ -1452,6 +1507,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
         auth=chosen.auth,
         seconds=chosen.seconds,
         reply_bytes=chosen.reply_bytes,
+        reply_size=chosen.reply_size,
         also=tuple(chosen.trap),
         without=tuple(chosen.without),
         detailer=not chosen.no_detailer,

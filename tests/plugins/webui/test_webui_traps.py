@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 import requests
@@ -154,6 +155,32 @@ def test_trap_06_an_interrupted_job_too_short_to_be_asked_about() -> None:
         timer.join()
         assert not fake.calls("/internal/progress")
         assert make(backend).image.size == (64, 64)
+
+
+def test_trap_06_the_next_job_waits_until_it_is_known_whether_this_one_was_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The next job would set the server's flag back."""
+    received = threading.Event()
+    early: list[bool] = []
+
+    class Told(Progress):
+        def received(self) -> None:
+            received.set()
+
+    with setup(FakeSettings(seconds=0.4), poll_interval=0.05) as (fake, backend):
+        answer = fake.answer
+
+        def slow(method: str, path: str, query: Any, body: Any) -> Any:
+            if path == "/sdapi/v1/progress" and fake.jobs and fake.jobs[-1].ended:
+                early.append(received.wait(0.2))
+            return answer(method, path, query, body)
+
+        monkeypatch.setattr(fake, "answer", slow)
+        backend.txt2img(txt2img(), Told(), ManualCancel())
+    assert early
+    assert not any(early)
+    assert received.is_set()
 
 
 def test_trap_06_a_naive_client_takes_the_half_made_picture() -> None:
@@ -416,7 +443,7 @@ def _wait(condition: object, seconds: float = 10.0) -> None:
         ("wrong_steps", "steps: 4 was asked for, 5 was used"),
         ("no_info", "does not say how"),
         ("html", "no JSON (text/html)"),
-        ("truncated", "cut off after"),
+        ("truncated", "was cut off"),
         ("crash", "the connection broke"),
         ("unavailable", "HTTP 503"),
         ("redirect", "redirects to http://elsewhere.invalid"),

@@ -156,8 +156,11 @@ class Flight:
         except BaseException:
             self._give_up()
             raise
-        # The last byte is here: the device has nothing more to do for us.
         if self._reply is not None:
+            if self._poller is not None:
+                # Its last question, asked while the reply was read: our next job would change the answer.
+                self._poller.join(LAST_LOOK_SECONDS)
+            # The last byte is here: the device has nothing more to do for us.
             progress.received()
         self._over.set()
         if self._crash is not None:
@@ -167,7 +170,6 @@ class Flight:
             raise as_failure(self._trouble) from self._trouble
         assert self._reply is not None
         if self._poller is not None:
-            self._poller.join(LAST_LOOK_SECONDS)
             if self._poller.is_alive() and self._poll_lane is not None:
                 self._poll_lane.cut()
         elif self._reply.status == 200:

@@ -248,19 +248,22 @@ class Lane:
         promised = response.headers.get("Content-Length", "")
         if promised.isdigit() and int(promised) > limit:
             raise Trouble(f"the reply has {promised} bytes, more than {limit}", ran=True)
-        pieces: list[bytes] = []
+        plain = promised.isdigit() and "Content-Encoding" not in response.headers and not response.raw.chunked
         size = 0
         try:
+            if plain:
+                # At one go, into memory of the right size: for a picture that takes a third of the time that
+                # pieces take, and the device waits for it.
+                return response.raw.read(decode_content=False) or b""
+            pieces: list[bytes] = []
             for piece in response.raw.stream(CHUNK_BYTES, decode_content=True):
                 pieces.append(piece)
                 size += len(piece)
                 if size > limit:
                     raise Trouble(f"the reply has more than {limit} bytes", ran=True)
         except HTTPError as error:
-            raise Trouble(f"the reply was cut off after {size} bytes ({error})", True, True) from error
-        plain = "Content-Encoding" not in response.headers
-        if plain and promised.isdigit() and size != int(promised):
-            raise Trouble(f"the reply was cut off after {size} of {promised} bytes", ran=True)
+            cut = f"{promised} bytes were announced" if plain else f"{size} bytes came"
+            raise Trouble(f"the reply was cut off: {cut} ({error})", True, True) from error
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
