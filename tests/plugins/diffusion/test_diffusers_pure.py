@@ -20,7 +20,7 @@ from stablenew_api.kinds import class_problem
 from stablenew_api.testing import ManualCancel, host_of, sample_image
 from stablenew_plugins.backends import diffusion
 from stablenew_plugins.backends.diffusion import folders, libs, offline, tables
-from stablenew_plugins.backends.diffusion.memory import GIB, choose_offload, is_out_of_memory
+from stablenew_plugins.backends.diffusion.memory import GIB, choose_offload, ran_out_of_memory
 from stablenew_plugins.backends.diffusion.prompt import (
     Clause,
     Lora,
@@ -446,12 +446,12 @@ class OutOfMemoryError(RuntimeError):
     ],
 )
 def test_running_out_of_memory_is_known_in_every_wording(error: Exception) -> None:
-    assert is_out_of_memory(error)
+    assert ran_out_of_memory(error)
 
 
 def test_other_errors_are_not_out_of_memory() -> None:
-    assert not is_out_of_memory(RuntimeError("shapes differ"))
-    assert not is_out_of_memory(ValueError("out of memory of the past"))
+    assert not ran_out_of_memory(RuntimeError("shapes differ"))
+    assert not ran_out_of_memory(ValueError("out of memory of the past"))
 
 
 # --- options and the plugin ---------------------------------------------------------------------------------

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind, JsonValue
+from stablenew_plugins.backends.outofmemory import is_out_of_memory
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_MEMORY = re.compile(
-    r"out of memory|OutOfMemory|Allocation on device|not enough (?:GPU video )?memory|can't allocate memory|"
-    r"failed to allocate|cudaErrorMemoryAllocation|CUBLAS_STATUS_ALLOC_FAILED|ERROR_OUT_OF_DEVICE_MEMORY|"
-    r"HSA_STATUS_ERROR_OUT_OF_RESOURCES",
-    re.IGNORECASE,
-)
-"""Wordings of torch (CUDA, ROCm, MPS, CPU), DirectML, XPU and of ComfyUI itself."""
 _MOST = 4000
 """Characters of evidence."""
 
@@ -33,7 +26,7 @@ def execution_failure(error: Mapping[str, JsonValue]) -> StageFailure:
     trace = error.get("traceback")
     detail = "".join(map(str, trace)) if isinstance(trace, list) else str(trace or "")
     detail = f"{kind}: {error.get('exception_message', '')}\n{detail}"[-_MOST:]
-    if _MEMORY.search(kind) or _MEMORY.search(message):
+    if is_out_of_memory(kind) or is_out_of_memory(message):
         return StageFailure(
             FailureKind.OUT_OF_MEMORY, f"ComfyUI ran out of memory in {node}: {_short(message)}", detail
         )

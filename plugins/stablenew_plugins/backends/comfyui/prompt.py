@@ -19,16 +19,10 @@ from dataclasses import dataclass
 
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind
-
-ROUND = 1.1
-"""Factor of ``(text)``; its reciprocal is that of ``[text]``."""
+from stablenew_plugins.prompting import BREAK, TOKEN, attention, clauses, merged
 
 _TAG = re.compile(r"<(\w+):([^<>]*)>")
-_AND = re.compile(r"\bAND\b")
-_AND_WEIGHT = re.compile(r"^(.*?)\s*:\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*$", re.DOTALL)
-_BREAK = re.compile(r"\s*\bBREAK\b\s*")
 _COMMENT = re.compile(r"[ \t]*(?<!\\)#[^\n]*")
-_TOKEN = re.compile(r"\\.|:\s*([+-]?[.\d]+)\s*\)|[()\[\]]|[^\\()\[\]:]+|[:\\]", re.DOTALL)
 _SWITCH = re.compile(r":\s*[\d.]+\s*\Z")
 _NETWORKS = {"lora": "lora", "lyco": "lora", "hypernet": "hypernet"}
 _EMBEDDINGS = ("embedding", "embed")
@@ -117,10 +111,7 @@ def read_prompt(text: str, embeddings: Collection[str] = (), *, negative: bool =
     _refuse_scheduling(text)
     marker = _Embeddings(embeddings, held)
     parts = []
-    for piece in [text] if negative else _AND.split(text):
-        weight = 1.0
-        if not negative and (found := _AND_WEIGHT.match(piece)) and len(_AND.split(text)) > 1:
-            piece, weight = found[1], float(found[2])
+    for piece, weight in [(text, 1.0)] if negative else clauses(text):
         if weight < 0:
             raise _cannot("AND with a negative weight; put that text into the negative prompt")
         parts.append(Part(tuple(_chunks(piece, marker)), weight))
@@ -133,48 +124,9 @@ def read_prompt(text: str, embeddings: Collection[str] = (), *, negative: bool =
 
 
 def weighted(text: str) -> list[tuple[str, float]]:
-    """Pieces of ``text`` with A1111's weights, escapes resolved, ``BREAK`` left in. Neighbours of the same
-    weight are one piece. Unbalanced brackets count to the end."""
-    pieces: list[tuple[str, float]] = []
-    rounds: list[int] = []
-    squares: list[int] = []
-
-    def scale(start: int, factor: float) -> None:
-        pieces[start:] = [(piece, weight * factor) for piece, weight in pieces[start:]]
-
-    for match in _TOKEN.finditer(text):
-        found, number = match[0], match[1]
-        if found[0] == "\\" and len(found) == 2 and found[1] in "()[]\\":
-            pieces.append((found[1], 1.0))
-        elif found == "(":
-            rounds.append(len(pieces))
-        elif found == "[":
-            squares.append(len(pieces))
-        elif number is not None and rounds and (value := _float(number)) is not None:
-            scale(rounds.pop(), value)
-        elif number is not None:
-            pieces.append((found[:-1], 1.0))
-            if rounds:
-                scale(rounds.pop(), ROUND)
-            else:
-                pieces.append((")", 1.0))
-        elif found == ")" and rounds:
-            scale(rounds.pop(), ROUND)
-        elif found == "]" and squares:
-            scale(squares.pop(), 1 / ROUND)
-        else:
-            pieces.append((found, 1.0))
-    for start in rounds:
-        scale(start, ROUND)
-    for start in squares:
-        scale(start, 1 / ROUND)
-    merged: list[tuple[str, float]] = []
-    for piece, weight in pieces:
-        if merged and merged[-1][1] == weight:
-            merged[-1] = (merged[-1][0] + piece, weight)
-        else:
-            merged.append((piece, weight))
-    return merged
+    """Pieces of ``text`` with A1111's weights, ``BREAK`` left in. A backslash that escapes nothing stays: it
+    may be part of an embedding's path."""
+    return merged(attention(text, stray="\\"))
 
 
 def written(pieces: list[tuple[str, float]]) -> str:
@@ -223,7 +175,7 @@ def _chunks(text: str, embeddings: _Embeddings) -> Iterator[str]:
     """``text`` between ``BREAK``, in ComfyUI's syntax."""
     chunks: list[list[tuple[str, float]]] = [[]]
     for piece, weight in weighted(text):
-        first, *more = _BREAK.split(piece)
+        first, *more = BREAK.split(piece)
         chunks[-1].append((embeddings.mark(first), weight))
         chunks += [[(embeddings.mark(item), weight)] for item in more]
     for chunk in chunks:
@@ -233,7 +185,7 @@ def _chunks(text: str, embeddings: _Embeddings) -> Iterator[str]:
 def _refuse_scheduling(text: str) -> None:
     """Raise for ``[a:b:0.5]``, ``[b:0.5]`` and ``[a|b]``: ComfyUI cannot change a prompt at a step."""
     opened: list[int] = []
-    for match in _TOKEN.finditer(text):
+    for match in TOKEN.finditer(text):
         if match[0] == "[":
             opened.append(match.end())
         elif match[0] == "]" and opened:

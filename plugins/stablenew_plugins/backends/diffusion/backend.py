@@ -28,7 +28,7 @@ from stablenew_api.errors import Cancelled, StageFailure
 from stablenew_api.jobs import FailureKind, JsonValue
 from stablenew_plugins.backends.diffusion import folders, libs, tables
 from stablenew_plugins.backends.diffusion.config import DiffusersConfig
-from stablenew_plugins.backends.diffusion.memory import is_out_of_memory
+from stablenew_plugins.backends.diffusion.memory import ran_out_of_memory
 from stablenew_plugins.backends.diffusion.prompt import (
     Lora,
     PromptError,
@@ -465,7 +465,7 @@ class DiffusersBackend(Backend):
             raise StageFailure(FailureKind.BAD_INPUT, f"prompt: {error}") from error
         except Exception as error:
             detail = "".join(traceback.format_exception(error))
-            ran_out, kind, text = is_out_of_memory(error), type(error).__name__, _short(error)
+            ran_out, kind, text = ran_out_of_memory(error), type(error).__name__, _short(error)
             traceback.clear_frames(error.__traceback__)  # they hold tensors
         if ran_out:
             self.free_memory()

@@ -1,24 +1,16 @@
-"""VRAM: where weights wait, and what running out of it looks like. No torch is imported here."""
+"""VRAM: where weights wait, and whether an error says that it ran out. No torch is imported here."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+from stablenew_plugins.backends.outofmemory import is_out_of_memory
 from stablenew_plugins.vram import BYTES_PER_PIXEL, GIB
 
 Offload = Literal["none", "model", "sequential"]
 
 RESERVE_BYTES = GIB // 2
 """VRAM left to the desktop, the allocator's gaps and the libraries' workspaces."""
-
-_OUT = (
-    "out of memory",  # CUDA, HIP and MPS
-    "can't allocate memory",  # DefaultCPUAllocator of Linux and macOS
-    "not enough memory",  # DefaultCPUAllocator of Windows
-    "cudnn_status_alloc_failed",
-    "cublas_status_alloc_failed",
-    "invalid buffer size",  # MPS, a single tensor too large
-)
 
 
 def working_bytes(pixels: int) -> int:
@@ -35,9 +27,9 @@ def choose_offload(weights: int, largest: int, work: int, free: int) -> Offload:
     return "model" if largest <= usable else "sequential"
 
 
-def is_out_of_memory(error: BaseException) -> bool:
+def ran_out_of_memory(error: BaseException) -> bool:
     """Whether ``error`` says that memory ran out: torch's own class, and what CUDA, ROCm, Metal and the
     processor's allocator say in a plain RuntimeError."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _OUT)
+    return isinstance(error, RuntimeError) and is_out_of_memory(str(error))

@@ -31,7 +31,7 @@ from stablenew_plugins.backends.diffusion.memory import (
     RESERVE_BYTES,
     Offload,
     choose_offload,
-    is_out_of_memory,
+    ran_out_of_memory,
     working_bytes,
 )
 from stablenew_plugins.backends.diffusion.textcoder import TextCoder
@@ -401,7 +401,7 @@ def _loading(refused: str, kind: FailureKind = FailureKind.BAD_INPUT) -> Iterato
     try:
         yield
     except Exception as error:
-        if is_out_of_memory(error):
+        if ran_out_of_memory(error):
             raise
         reason = next(iter(str(error).strip().splitlines()), "")
         raise StageFailure(kind, f"{refused} ({type(error).__name__}: {reason[:200]})", str(error)) from error

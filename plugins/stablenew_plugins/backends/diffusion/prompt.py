@@ -11,10 +11,9 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
-STRONGER = 1.1
-"""Weight of a pair of round brackets; square ones divide by it."""
+from stablenew_plugins import prompting
+
 CHUNK = 75
 """Tokens a chunk; CLIP reads 77 with its begin and end."""
 BACKTRACK = 20
@@ -22,17 +21,10 @@ BACKTRACK = 20
 DEEPEST = 50
 """Levels of ``[from:to:when]`` inside each other."""
 
-T = TypeVar("T")
-
 _LORA = re.compile(r"<(lora|lyco):([^:<>]+)((?::[^:<>]*)*)>", re.IGNORECASE)
 _HYPERNET = re.compile(r"<hypernet:([^:<>]+)(?::[^<>]*)?>", re.IGNORECASE)
-_AND = re.compile(r"\bAND\b")
-_CLAUSE_WEIGHT = re.compile(r"(.*?)\s*:\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*", re.DOTALL)
-_BREAK = re.compile(r"\s*\bBREAK\b\s*")
 _COMMENT = re.compile(r"[^\S\n]*#[^\n]*")
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*")
-_WEIGHT_END = re.compile(r":\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)")
-_PIECE = re.compile(r"\\.|\\|[()\[\]]|:\s*[+-]?[.\d]+\s*\)|:|[^\\()\[\]:]+", re.DOTALL)
 
 
 class PromptError(ValueError):
@@ -122,13 +114,8 @@ def take_loras(prompt: str) -> tuple[str, tuple[Lora, ...]]:
 
 
 def clauses(text: str) -> tuple[Clause, ...]:
-    """The prompts that ``AND`` joins, each with the weight behind its last colon (1 without one)."""
-    found = []
-    parts = _AND.split(text)
-    for part in parts:
-        match = _CLAUSE_WEIGHT.fullmatch(part) if len(parts) > 1 else None
-        found.append(Clause(match[1], float(match[2])) if match else Clause(part, 1.0))
-    return tuple(found)
+    """The prompts that ``AND`` joins."""
+    return tuple(Clause(*clause) for clause in prompting.clauses(text))
 
 
 # --- what changes from step to step -------------------------------------------------------------------------
@@ -224,62 +211,14 @@ def _text_at(nodes: Sequence[Node], step: int, steps: int, base: int) -> str:
 
 
 def sections(text: str) -> tuple[tuple[Part, ...], ...]:
-    """The texts between ``BREAK``s, each as parts with their attention weights.
-
-    ``(x)`` times 1.1, ``[x]`` divided by 1.1, ``(x:1.3)`` times 1.3; nesting multiplies; ``\\(`` is a bracket
-    in the text. Never fails: brackets that are not closed count to the end.
-    """
-    parts: list[tuple[str, float]] = []
-    breaks: list[int] = []  # index in parts where a new section begins
-    round_at: list[int] = []
-    square_at: list[int] = []
-
-    def multiply(start: int, factor: float) -> None:
-        parts[start:] = [(words, weight * factor) for words, weight in parts[start:]]
-
-    for match in _PIECE.finditer(text):
-        piece = match[0]
-        if piece.startswith("\\"):
-            escaped = piece[1:]
-            parts.append((escaped if escaped in ("(", ")", "[", "]", "\\") else piece[1:], 1.0))
-        elif piece == "(":
-            round_at.append(len(parts))
-        elif piece == "[":
-            square_at.append(len(parts))
-        elif piece == ")" and round_at:
-            multiply(round_at.pop(), STRONGER)
-        elif piece == "]" and square_at:
-            multiply(square_at.pop(), 1 / STRONGER)
-        elif round_at and (weight := _WEIGHT_END.fullmatch(piece)):
-            multiply(round_at.pop(), float(weight[1]))
-        elif len(piece) > 1 and piece.startswith(":") and round_at:  # such as ":1.2.3)": a bracket after all
-            parts.append((piece[:-1], 1.0))
-            multiply(round_at.pop(), STRONGER)
-        else:
-            for number, words in enumerate(_BREAK.split(piece)):
-                if number:
-                    breaks.append(len(parts))
-                parts.append((words, 1.0))
-    for start in round_at:
-        multiply(start, STRONGER)
-    for start in square_at:
-        multiply(start, 1 / STRONGER)
-
-    bounds = [0, *breaks, len(parts)]
-    return tuple(_joined(parts[start:end]) for start, end in itertools.pairwise(bounds))
-
-
-def _joined(parts: Sequence[tuple[str, float]]) -> tuple[Part, ...]:
-    """Neighbours of one weight as one part: a word may be made of several."""
-    found: list[Part] = []
-    for words, weight in parts:
-        if not words:
-            continue
-        if found and found[-1].weight == weight:
-            found[-1] = Part(found[-1].text + words, weight)
-        else:
-            found.append(Part(words, weight))
-    return tuple(found)
+    """The texts between ``BREAK``s, each as parts with their attention weights; neighbours of one weight are
+    one part. Never fails."""
+    found: list[list[tuple[str, float]]] = [[]]
+    for piece, weight in prompting.attention(text):
+        first, *more = prompting.BREAK.split(piece)
+        found[-1].append((first, weight))
+        found += [[(words, weight)] for words in more]
+    return tuple(tuple(Part(*part) for part in prompting.merged(section)) for section in found)
 
 
 # --- chunks -------------------------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 
 ``backend`` is the plugin's class, ``options`` its settings. ``http`` talks to the server and ``launcher``
 starts it; ``inventory`` asks what is there, ``names`` and ``prompts`` find names in it, ``payload`` turns a
-request into a body, ``flight`` has it carried out, ``progress`` follows it, ``reply`` checks what came back,
-``memory`` knows what running out of memory looks like. See docs/backend-webui.md."""
+request into a body, ``flight`` has it carried out, ``progress`` follows it, ``reply`` checks what came
+back. See docs/backend-webui.md."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from stablenew_api.errors import StageFailure
 from stablenew_api.infotext import Infotext, parse_infotext
 from stablenew_api.jobs import FailureKind, JsonValue
 from stablenew_api.models import model_name
+from stablenew_plugins.backends.outofmemory import is_out_of_memory
 from stablenew_plugins.backends.webui.http import Reply, failure_of, mapping
-from stablenew_plugins.backends.webui.memory import is_out_of_memory
 from stablenew_plugins.backends.webui.names import Named, find, plain
 from stablenew_plugins.backends.webui.payload import Call, Expectation, same_file
 

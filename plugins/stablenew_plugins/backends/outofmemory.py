@@ -1,4 +1,4 @@
-"""What running out of memory looks like, server by server and device by device."""
+"""What running out of memory looks like, server by server and device by device: one table for all backends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ _WORDS = re.compile(
     r"|(?:cuda|hip)ErrorMemoryAllocation|(?:cuda|hip)ErrorOutOfMemory"
     r"|CU(?:BLAS|DNN)_STATUS_ALLOC_FAILED|(?:ROCBLAS|HIPBLAS)_STATUS_(?:ALLOC_FAILED|MEMORY_ERROR)"
     r"|OUT_OF_(?:DEVICE|HOST)_MEMORY|PI_ERROR_OUT_OF_RESOURCES|UR_RESULT_ERROR_OUT_OF_RESOURCES"
-    r"|failed to allocate memory|memory allocation of \d+ bytes failed|\bMemoryError\b"
+    r"|HSA_STATUS_ERROR_OUT_OF_RESOURCES|allocation on device"  # ROCm; ComfyUI
+    r"|invalid buffer size"  # MPS, one tensor too large
+    r"|failed to allocate|memory allocation of \d+ bytes failed|\bMemoryError\b"
     r"|\bOOM\b",
     re.IGNORECASE,
 )
