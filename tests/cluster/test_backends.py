@@ -86,7 +86,9 @@ class SlowWebUI(FakeWebUI):
         super().__init__(FakeSettings())
         self.reached = threading.Event()
 
-    def generate(self, kind: str, body: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    def generate(
+        self, kind: str, body: Mapping[str, Any], arrived: float | None = None
+    ) -> tuple[dict[str, Any], Any]:
         stage = {"txt2img": "txt2img", "extra-single-image": "upscale"}.get(kind, "img2img")
         if "adetailer" in map(str.lower, body.get("alwayson_scripts", {})):
             stage = "adetailer"
@@ -94,7 +96,7 @@ class SlowWebUI(FakeWebUI):
         if stage == self.slow:
             threading.Thread(target=self._tell, daemon=True).start()
             self.slow = ""
-        return super().generate(kind, body)
+        return super().generate(kind, body, arrived)
 
     def _tell(self) -> None:
         self.wait_until_running()
