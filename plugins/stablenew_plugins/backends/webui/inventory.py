@@ -113,7 +113,8 @@ class Inventory:
             samplers=names(self.samplers),
             schedulers=names(self.schedulers),
             upscalers=names(self.upscalers),
-            hires_upscalers=names(self.latent_modes, self.upscalers),
+            # Without the latent modes (SD.Next does not list them) this list is not known: it would bar them.
+            hires_upscalers=names(self.latent_modes, self.upscalers) if self.latent_modes is not None else (),
             loras=names(self.loras),
             embeddings=names(self.embeddings),
             hypernetworks=names(self.hypernetworks),
