@@ -1,8 +1,10 @@
-"""Names of models: a file in a folder, or as a WebUI shows it, with a hash behind."""
+"""Names of models: a file in a folder, or as a WebUI shows it, with a hash behind; and which are alike."""
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 
 _ENDING = re.compile(r"(?<=.)\.(?:safetensors|sft|ckpt|gguf|pth|pt|bin|onnx)$", re.IGNORECASE)
 _HASH = re.compile(r"\[([0-9a-f]{8,64})\]$", re.IGNORECASE)
@@ -19,3 +21,15 @@ def model_hash(name: str) -> str:
     stands alone. Empty if none."""
     found = _HASH.search(name) or re.fullmatch(r"([0-9a-f]{10}|[0-9a-f]{64})", name.strip(), re.IGNORECASE)
     return found[1].lower() if found else ""
+
+
+def nearest(name: str, known: Iterable[str], most: int = 3) -> str:
+    """A phrase with what is called most like ``name``, to go behind an error text; else with a few that there
+    are. Case does not count; folders and endings do where no name is alike without them. For names of anything:
+    samplers, upscalers, options."""
+    names = list(dict.fromkeys(known))
+    for short in (model_name, str):
+        spelled = {short(one).casefold(): one for one in reversed(names)}
+        if close := difflib.get_close_matches(short(name).casefold(), spelled, n=most, cutoff=0.4):
+            return "; nearest: " + ", ".join(spelled[one] for one in close)
+    return f"; it has: {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}" if names else "; it has none"
