@@ -1,8 +1,10 @@
-"""Names of models: a file in a folder, or as a WebUI shows it, with a hash behind."""
+"""Names of models: a file in a folder, or as a WebUI shows it, with a hash behind; and which are alike."""
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 _ENDING = re.compile(r"(?<=.)\.(?:safetensors|sft|ckpt|gguf|pth|pt|bin|onnx)$", re.IGNORECASE)
@@ -37,3 +39,15 @@ def same_model(one: str, other: str) -> bool:
     if len(digest) >= SHORTEST_HASH and len(other_digest) >= SHORTEST_HASH:
         return digest.startswith(other_digest) or other_digest.startswith(digest)
     return model_name(one).casefold() == model_name(other).casefold()
+
+
+def nearest(name: str, known: Iterable[str], most: int = 3) -> str:
+    """A phrase with what is called most like ``name``, to go behind an error text; else with a few that there
+    are. Case does not count; folders and endings do where no name is alike without them. For names of anything:
+    samplers, upscalers, options."""
+    names = list(dict.fromkeys(known))
+    for short in (model_name, str):
+        spelled = {short(one).casefold(): one for one in reversed(names)}
+        if close := difflib.get_close_matches(short(name).casefold(), spelled, n=most, cutoff=0.4):
+            return "; nearest: " + ", ".join(spelled[one] for one in close)
+    return f"; it has: {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}" if names else "; it has none"

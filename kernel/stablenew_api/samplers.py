@@ -1,4 +1,5 @@
-"""Samplers and schedulers: the names of other programs, turned into those of the AUTOMATIC1111 WebUI.
+"""Samplers and schedulers by their names in the AUTOMATIC1111 WebUI; the names of other programs, turned into
+these.
 
 Sources: ``modules/sd_samplers_kdiffusion.py`` and ``modules/sd_schedulers.py`` of AUTOMATIC1111;
 ``comfy/samplers.py`` of ComfyUI, whose names SwarmUI and Fooocus use; ``SCHEDULER_MAP`` of InvokeAI; the values
@@ -6,6 +7,8 @@ of NovelAI's API.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 SAMPLERS = (
     "DPM++ 2M",
@@ -37,8 +40,10 @@ SAMPLERS = (
 )
 """Of A1111 1.10, then those that Forge adds."""
 
-SCHEDULERS = (
-    "Automatic",
+AUTOMATIC = "Automatic"
+"""The scheduler that suits the sampler, see :func:`automatic_scheduler`."""
+
+A1111_SCHEDULERS = (
     "Uniform",
     "Karras",
     "Exponential",
@@ -50,8 +55,25 @@ SCHEDULERS = (
     "Normal",
     "DDIM",
     "Beta",
-    "Turbo",
 )
+"""Labels of A1111 1.10, without ``Automatic``."""
+
+SCHEDULERS = (AUTOMATIC, *A1111_SCHEDULERS, "Turbo")
+"""The last one is Forge's."""
+
+_AUTOMATIC: Mapping[str, str] = {
+    "DPM++ 2M": "Karras",
+    "DPM++ SDE": "Karras",
+    "DPM++ 2M SDE": "Exponential",
+    "DPM++ 2M SDE Heun": "Exponential",
+    "DPM++ 2S a": "Karras",
+    "DPM++ 3M SDE": "Exponential",
+    "DPM2": "Karras",
+    "DPM2 a": "Karras",
+    "DDIM": "DDIM",
+    "PLMS": "DDIM",
+}
+"""Of the samplers whose ``Automatic`` is not ``Uniform``."""
 
 _OTHER_SAMPLERS = {
     # ComfyUI
@@ -118,3 +140,18 @@ def sampler_name(name: str) -> tuple[str, str] | None:
             if stem != plain and stem in _SAMPLER:
                 return _SAMPLER[stem], scheduler
     return None
+
+
+def automatic_scheduler(sampler: str) -> str:
+    """What ``Automatic`` means in A1111 1.10 for a sampler by its name there: ``Karras`` for ``DPM2``."""
+    return _AUTOMATIC.get(sampler, "Uniform")
+
+
+def split_sampler(sampler: str, scheduler: str) -> tuple[str, str]:
+    """Sampler and scheduler apart: ``DPM++ 2M Karras``, as presets from before A1111 1.9 have it, with
+    ``Automatic`` is ``DPM++ 2M`` with ``Karras``. A scheduler that is given goes first."""
+    for label in A1111_SCHEDULERS:
+        head = sampler.removesuffix(f" {label}")
+        if head and head != sampler:
+            return head, label if scheduler == AUTOMATIC else scheduler
+    return sampler, scheduler

@@ -22,12 +22,12 @@ from stablenew_api.backend import (
     Txt2ImgRequest,
     UpscaleRequest,
 )
+from stablenew_api.samplers import split_sampler
 from stablenew_api.stage import Stage, StageImage
 from stablenew_api.testing import FakeBackend, FakeStageContext, sample_image
 from stablenew_plugins import detectors, upscalers
 from stablenew_plugins.detectors import Find
 from stablenew_plugins.stages import ADetailer, FaceRestore, Img2Img, Txt2Img, Upscale
-from stablenew_plugins.stages.common import split_sampler
 from stablenew_plugins.stages.txt2img import Txt2ImgConfig, variation_of
 from stablenew_plugins.stages.unittexts import joined, of_find, parted
 from stablenew_plugins.stages.upscale import UpscaleConfig

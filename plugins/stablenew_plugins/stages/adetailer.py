@@ -22,10 +22,10 @@ from stablenew_api.backend import (
 )
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind, JsonValue, Needs
+from stablenew_api.samplers import AUTOMATIC
 from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage
 from stablenew_plugins import detectors
 from stablenew_plugins.stages.common import (
-    AUTOMATIC,
     CFG_HELP,
     DENOISE_HELP,
     MODEL_HELP,

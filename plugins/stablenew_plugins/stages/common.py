@@ -9,7 +9,6 @@ from pydantic import AliasChoices, Field
 
 from stablenew_api.backend import (
     DetailRequest,
-    Feature,
     Progress,
     Request,
     Sampling,
@@ -18,6 +17,7 @@ from stablenew_api.backend import (
 )
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind, Needs
+from stablenew_api.samplers import AUTOMATIC, split_sampler
 from stablenew_api.stage import StageConfig
 
 if TYPE_CHECKING:
@@ -37,25 +37,9 @@ SAMPLER_HELP = (
 SCHEDULER_HELP = "How the noise is spread over the steps. Automatic: what suits the sampler."
 DENOISE_HELP = "How much is drawn anew. Lower keeps the picture, higher invents more; 0 changes nothing."
 
-AUTOMATIC = "Automatic"
 NONE = "None"
 """What a WebUI writes for "nothing chosen"."""
 SEEDS = 2**64
-
-SCHEDULERS = (
-    "Uniform",
-    "Karras",
-    "Exponential",
-    "Polyexponential",
-    "SGM Uniform",
-    "KL Optimal",
-    "Align Your Steps",
-    "Simple",
-    "Normal",
-    "DDIM",
-    "Beta",
-)
-"""Labels of A1111 1.10, to tell ``DPM++ 2M Karras`` (presets from before 1.9) from a sampler's name."""
 
 
 def extra(*, advanced: bool = False, only_with: str = "") -> dict[str, Any]:
@@ -141,15 +125,6 @@ def chosen(name: str, *nothing: str) -> str:
     return "" if name in (NONE, *nothing) else name
 
 
-def split_sampler(sampler: str, scheduler: str) -> tuple[str, str]:
-    """Sampler and scheduler apart: ``DPM++ 2M Karras`` with ``Automatic`` is ``DPM++ 2M`` with ``Karras``."""
-    for label in SCHEDULERS:
-        head = sampler.removesuffix(f" {label}")
-        if head and head != sampler:
-            return head, label if scheduler == AUTOMATIC else scheduler
-    return sampler, scheduler
-
-
 def _sampled_by(sampler: str, scheduler: str) -> Iterator[tuple[str, str]]:
     sampler, scheduler = split_sampler(sampler, scheduler)
     yield "samplers", sampler
@@ -189,11 +164,6 @@ def needs_of(requests: Iterable[Request], vram_bytes: int) -> Needs:
         model = request.model if isinstance(request, Sampling) else ""
         needs |= Needs(model, vram_bytes, frozenset(str(feature) for feature in request.asks()), names)
     return needs
-
-
-def inpaint_features() -> frozenset[str]:
-    """Features of drawing anew under a mask."""
-    return frozenset((str(Feature.IMG2IMG), str(Feature.INPAINT)))
 
 
 def join_prompts(first: str, second: str) -> str:

@@ -270,8 +270,8 @@ def test_unknown_names_are_refused_with_the_nearest(sampler: str, scheduler: str
 
 
 def test_names_lead_there_and_back() -> None:
-    for title, entry in SAMPLERS.items():
-        assert sampler_title(entry.comfy) == title
+    for title, comfy in SAMPLERS.items():
+        assert sampler_title(comfy) == title
     for label, name in SCHEDULERS.items():
         assert scheduler_label(name) == (label if label != "Uniform" else "Normal")
     for shown in sampler_names(COMFY_SAMPLERS):

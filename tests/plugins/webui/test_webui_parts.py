@@ -14,11 +14,12 @@ from webui_kit import txt2img
 from stablenew_api.backend import Hires
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind
+from stablenew_api.models import nearest
 from stablenew_api.testing import sample_image
 from stablenew_plugins.backends.outofmemory import is_out_of_memory
 from stablenew_plugins.backends.webui.http import Reply, failure_of
 from stablenew_plugins.backends.webui.inventory import _PATHS, Inventory, _read
-from stablenew_plugins.backends.webui.names import Named, find, look_up, nearest
+from stablenew_plugins.backends.webui.names import Named, find, look_up
 from stablenew_plugins.backends.webui.payload import Builder, Call, Expectation, encode, pad
 from stablenew_plugins.backends.webui.progress import decode_preview
 from stablenew_plugins.backends.webui.prompts import translate

@@ -1,48 +1,37 @@
 """Names: A1111's samplers, schedulers and upscalers as ComfyUI calls them, and back; files by name.
 
-Sources: ``modules/sd_samplers_kdiffusion.py`` (samplers and the schedule that ``Automatic`` means for each) and
-``modules/sd_schedulers.py`` of the AUTOMATIC1111 WebUI; ``comfy/samplers.py`` and ``nodes.py`` of ComfyUI.
+Sources: ``modules/sd_samplers_kdiffusion.py`` and ``modules/sd_schedulers.py`` of the AUTOMATIC1111 WebUI;
+``comfy/samplers.py`` and ``nodes.py`` of ComfyUI.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
 
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind
-from stablenew_api.models import model_name
+from stablenew_api.models import model_name, nearest
+from stablenew_api.samplers import AUTOMATIC, automatic_scheduler
 
-AUTOMATIC = "Automatic"
-
-
-@dataclass(frozen=True, slots=True)
-class _Sampler:
-    comfy: str
-    scheduler: str = "normal"
-    """ComfyUI's name of what ``Automatic`` means for it in A1111."""
-
-
-SAMPLERS: dict[str, _Sampler] = {
-    "DPM++ 2M": _Sampler("dpmpp_2m", "karras"),
-    "DPM++ SDE": _Sampler("dpmpp_sde", "karras"),
-    "DPM++ 2M SDE": _Sampler("dpmpp_2m_sde", "exponential"),
-    "DPM++ 2M SDE Heun": _Sampler("dpmpp_2m_sde_heun", "exponential"),
-    "DPM++ 2S a": _Sampler("dpmpp_2s_ancestral", "karras"),
-    "DPM++ 3M SDE": _Sampler("dpmpp_3m_sde", "exponential"),
-    "Euler a": _Sampler("euler_ancestral"),
-    "Euler": _Sampler("euler"),
-    "LMS": _Sampler("lms"),
-    "Heun": _Sampler("heun"),
-    "DPM2": _Sampler("dpm_2", "karras"),
-    "DPM2 a": _Sampler("dpm_2_ancestral", "karras"),
-    "DPM fast": _Sampler("dpm_fast"),
-    "DPM adaptive": _Sampler("dpm_adaptive"),
-    "DDIM": _Sampler("ddim", "ddim_uniform"),
-    "UniPC": _Sampler("uni_pc"),
-    "LCM": _Sampler("lcm", "sgm_uniform"),
-    "DDPM": _Sampler("ddpm"),
+SAMPLERS: dict[str, str] = {
+    "DPM++ 2M": "dpmpp_2m",
+    "DPM++ SDE": "dpmpp_sde",
+    "DPM++ 2M SDE": "dpmpp_2m_sde",
+    "DPM++ 2M SDE Heun": "dpmpp_2m_sde_heun",
+    "DPM++ 2S a": "dpmpp_2s_ancestral",
+    "DPM++ 3M SDE": "dpmpp_3m_sde",
+    "Euler a": "euler_ancestral",
+    "Euler": "euler",
+    "LMS": "lms",
+    "Heun": "heun",
+    "DPM2": "dpm_2",
+    "DPM2 a": "dpm_2_ancestral",
+    "DPM fast": "dpm_fast",
+    "DPM adaptive": "dpm_adaptive",
+    "DDIM": "ddim",
+    "UniPC": "uni_pc",
+    "LCM": "lcm",
+    "DDPM": "ddpm",
 }
 """By A1111 name. ``Restart`` and ``PLMS`` have no counterpart in ComfyUI."""
 
@@ -80,25 +69,12 @@ RESAMPLERS: dict[str, str] = {
 """Upscalers without a model: ``upscale_method`` of ``ImageScale``."""
 
 _LABELS = {comfy: label for label, comfy in reversed(SCHEDULERS.items()) if label != "Uniform"}
-_TITLES = {sampler.comfy: title for title, sampler in SAMPLERS.items()}
+_TITLES = {comfy: title for title, comfy in SAMPLERS.items()}
 
 
 def refusal(kind: str, name: str, known: Iterable[str], why: str = "ComfyUI has no") -> StageFailure:
     """The error for a name that is not there, with those that look like it."""
-    names = list(dict.fromkeys(known))
-    # People write a file without its folder and ending.
-    spelled = {model_name(item).casefold(): item for item in reversed(names)}
-    spelled |= {item.casefold(): item for item in reversed(names)}
-    close = get_close_matches(name.casefold(), spelled, n=6, cutoff=0.4)
-    near = list(dict.fromkeys(spelled[item] for item in close))[:3]
-    if near:
-        tip = f"; nearest: {', '.join(near)}"
-    elif names:
-        more = ", ..." if len(names) > 5 else ""
-        tip = f"; it has: {', '.join(names[:5])}{more}"
-    else:
-        tip = "; it has none"
-    return StageFailure(FailureKind.BAD_INPUT, f"{why} {kind} {name!r}{tip}")
+    return StageFailure(FailureKind.BAD_INPUT, f"{why} {kind} {name!r}{nearest(name, known)}")
 
 
 def sampler_title(comfy: str) -> str:
@@ -111,6 +87,12 @@ def scheduler_label(comfy: str) -> str:
     return _LABELS.get(comfy, comfy)
 
 
+def _automatic(sampler: str) -> str:
+    """ComfyUI's scheduler for ``Automatic``. A1111's LCM sampler has steps of its own: ``sgm_uniform`` are
+    nearest."""
+    return "sgm_uniform" if sampler == "LCM" else SCHEDULERS[automatic_scheduler(sampler)]
+
+
 def sampling_names(
     sampler: str, scheduler: str, samplers: Collection[str], schedulers: Collection[str]
 ) -> tuple[str, str]:
@@ -120,20 +102,20 @@ def sampling_names(
     means in A1111 for this sampler. Raises StageFailure(BAD_INPUT) with the nearest names.
     """
     title, wanted = sampler.strip(), scheduler.strip() or AUTOMATIC
-    by_name = {name.casefold(): entry for name, entry in SAMPLERS.items()}
-    entry = by_name.get(title.casefold())
-    if entry is None and title not in samplers:
+    by_name = {name.casefold(): name for name in SAMPLERS}
+    known = by_name.get(title.casefold())
+    if known is None and title not in samplers:
         # The old way: the schedule is the last word of the sampler's name.
         head, _, tail = title.rpartition(" ")
         if head.casefold() in by_name and tail.casefold() in ("karras", "exponential"):
-            entry = by_name[head.casefold()]
+            known = by_name[head.casefold()]
             if wanted == AUTOMATIC:
                 wanted = tail
-    chosen = entry.comfy if entry else title
+    chosen = SAMPLERS[known] if known else title
     if chosen not in samplers:
         raise refusal("sampler", sampler, sampler_names(samplers))
     if wanted.casefold() == AUTOMATIC.casefold():
-        schedule = entry.scheduler if entry else "normal"
+        schedule = _automatic(known) if known else "normal"
     else:
         labels = {label.casefold(): name for label, name in SCHEDULERS.items()}
         schedule = labels.get(wanted.casefold(), wanted)
@@ -145,7 +127,7 @@ def sampling_names(
 def sampler_names(samplers: Iterable[str]) -> tuple[str, ...]:
     """ComfyUI's samplers as people know them: A1111's names first, then those that only ComfyUI has."""
     have = list(samplers)
-    known = [title for title, entry in SAMPLERS.items() if entry.comfy in have]
+    known = [title for title, comfy in SAMPLERS.items() if comfy in have]
     return (*known, *(name for name in have if name not in _TITLES))
 
 

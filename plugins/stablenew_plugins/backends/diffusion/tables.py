@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind
+from stablenew_api.models import nearest
+from stablenew_api.samplers import AUTOMATIC, automatic_scheduler, split_sampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +18,14 @@ class SamplerKind:
 
     scheduler: str
     """Class in the ``diffusers`` package."""
-    automatic: str
-    """Schedule type that ``Automatic`` stands for, as in ``modules/sd_samplers_kdiffusion.py`` of A1111
-    1.10."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """Fixed arguments of the class."""
     schedules: frozenset[str] = frozenset()
     """Schedule types that it can have, besides ``Automatic``."""
     borrows: bool = False
     """The class knows linspace and trailing alone; other schedules are those of ``EulerDiscreteScheduler``."""
+    automatic: str = ""
+    """Schedule type that ``Automatic`` stands for where A1111's cannot be had."""
     needs: str = ""
     """Module that must be installed, besides those of the extra's core."""
 
@@ -61,42 +62,38 @@ _TIMESTEPS = frozenset({"Uniform", "Normal", "SGM Uniform", "Simple", "DDIM"})
 SAMPLERS: Mapping[str, SamplerKind] = {
     "DPM++ 2M": SamplerKind(
         "DPMSolverMultistepScheduler",
-        "Karras",
         {"algorithm_type": "dpmsolver++", "solver_order": 2},
         _SIGMAS,
     ),
-    "DPM++ SDE": SamplerKind("DPMSolverSDEScheduler", "Karras", {}, _SIGMAS, needs="torchsde"),
+    "DPM++ SDE": SamplerKind("DPMSolverSDEScheduler", {}, _SIGMAS, needs="torchsde"),
     "DPM++ 2M SDE": SamplerKind(
         "DPMSolverMultistepScheduler",
-        "Exponential",
         {"algorithm_type": "sde-dpmsolver++", "solver_order": 2},
         _SIGMAS,
     ),
     "DPM++ 2M SDE Heun": SamplerKind(
         "DPMSolverMultistepScheduler",
-        "Exponential",
         {"algorithm_type": "sde-dpmsolver++", "solver_order": 2, "solver_type": "heun"},
         _SIGMAS,
     ),
     "DPM++ 3M SDE": SamplerKind(
         "DPMSolverMultistepScheduler",
-        "Exponential",
         {"algorithm_type": "sde-dpmsolver++", "solver_order": 3},
         _SIGMAS,
     ),
-    "Euler a": SamplerKind("EulerAncestralDiscreteScheduler", "Uniform", {}, _SIGMAS, borrows=True),
-    "Euler": SamplerKind("EulerDiscreteScheduler", "Uniform", {}, _SIGMAS),
-    "LMS": SamplerKind("LMSDiscreteScheduler", "Uniform", {}, _SIGMAS),
-    "Heun": SamplerKind("HeunDiscreteScheduler", "Uniform", {}, _SIGMAS),
-    "DPM2": SamplerKind("KDPM2DiscreteScheduler", "Karras", {}, _SIGMAS),
-    "DPM2 a": SamplerKind("KDPM2AncestralDiscreteScheduler", "Karras", {}, _SIGMAS),
-    "DDIM": SamplerKind("DDIMScheduler", "DDIM", {"clip_sample": False, "set_alpha_to_one": False}, _TIMESTEPS),
+    "Euler a": SamplerKind("EulerAncestralDiscreteScheduler", {}, _SIGMAS, borrows=True),
+    "Euler": SamplerKind("EulerDiscreteScheduler", {}, _SIGMAS),
+    "LMS": SamplerKind("LMSDiscreteScheduler", {}, _SIGMAS),
+    "Heun": SamplerKind("HeunDiscreteScheduler", {}, _SIGMAS),
+    "DPM2": SamplerKind("KDPM2DiscreteScheduler", {}, _SIGMAS),
+    "DPM2 a": SamplerKind("KDPM2AncestralDiscreteScheduler", {}, _SIGMAS),
+    "DDIM": SamplerKind("DDIMScheduler", {"clip_sample": False, "set_alpha_to_one": False}, _TIMESTEPS),
     "PLMS": SamplerKind(
-        "PNDMScheduler", "DDIM", {"skip_prk_steps": True, "set_alpha_to_one": False}, frozenset({"DDIM"})
+        "PNDMScheduler", {"skip_prk_steps": True, "set_alpha_to_one": False}, frozenset({"DDIM"})
     ),
-    "UniPC": SamplerKind("UniPCMultistepScheduler", "Uniform", {"solver_type": "bh2"}, _SIGMAS),
+    "UniPC": SamplerKind("UniPCMultistepScheduler", {"solver_type": "bh2"}, _SIGMAS),
     "LCM": SamplerKind(
-        "LCMScheduler", "DDIM", {"clip_sample": False, "set_alpha_to_one": False}, frozenset({"DDIM"})
+        "LCMScheduler", {"clip_sample": False, "set_alpha_to_one": False}, frozenset({"DDIM"}), automatic="DDIM"
     ),
 }
 """By A1111 name, in the WebUI's order."""
@@ -127,25 +124,29 @@ def choose(sampler: str, schedule: str, installed: Iterable[str] = SAMPLERS) -> 
     Raises StageFailure(BAD_INPUT) that lists the nearest names, for a name that is not known and for a schedule
     that this sampler cannot have.
     """
-    if sampler not in SAMPLERS:
-        head, _, tail = sampler.rpartition(" ")
-        if head in SAMPLERS and tail in SCHEDULES:
-            sampler, schedule = head, (tail if schedule in ("", "Automatic") else schedule)
+    schedule = schedule or AUTOMATIC
+    if sampler not in SAMPLERS and (apart := split_sampler(sampler, schedule))[0] in SAMPLERS:
+        sampler, schedule = apart
     sampler = look_up("sampler", sampler, installed)
-    schedule = look_up("schedule type", schedule or "Automatic", ("Automatic", *SCHEDULES))
+    schedule = look_up("schedule type", schedule, (AUTOMATIC, *SCHEDULES))
     kind = SAMPLERS[sampler]
-    if schedule == "Automatic":
-        schedule = kind.automatic
+    if schedule == AUTOMATIC:
+        schedule = automatic(sampler)
     elif schedule not in kind.schedules:
         having = [name for name in installed if schedule in SAMPLERS[name].schedules]
         near = difflib.get_close_matches(sampler, having, n=3, cutoff=0.0)
         raise StageFailure(
             FailureKind.BAD_INPUT,
             f"sampler {sampler!r} cannot have the schedule type {schedule!r} in diffusers; it can have: "
-            f"{', '.join(['Automatic', *sorted(kind.schedules)])}; "
+            f"{', '.join([AUTOMATIC, *sorted(kind.schedules)])}; "
             f"samplers near it that can have {schedule!r}: {', '.join(near)}",
         )
     return Choice(sampler, schedule, kind, {**SCHEDULES[schedule], **kind.settings})
+
+
+def automatic(sampler: str) -> str:
+    """The schedule type that ``Automatic`` stands for."""
+    return SAMPLERS[sampler].automatic or automatic_scheduler(sampler)
 
 
 def look_up(kind: str, name: str, known: Iterable[str]) -> str:
@@ -159,11 +160,5 @@ def look_up(kind: str, name: str, known: Iterable[str]) -> str:
     by_lower = {known_name.lower(): known_name for known_name in names}
     if name.lower() in by_lower:
         return by_lower[name.lower()]
-    near = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.4)]
-    if near:
-        hint = f"nearest: {', '.join(near)}"
-    elif names:
-        hint = f"there are: {', '.join(names[:6])}"
-    else:
-        hint = "there is none in its folders"
-    raise StageFailure(FailureKind.BAD_INPUT, f"the diffusers backend has no {kind} {name!r}; {hint}")
+    near = nearest(name, names) if names else "; there is none in its folders"
+    raise StageFailure(FailureKind.BAD_INPUT, f"the diffusers backend has no {kind} {name!r}{near}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind
+from stablenew_api.models import nearest
+from stablenew_api.samplers import split_sampler
 
 T = TypeVar("T")
 
@@ -114,16 +114,9 @@ def look_up(kind: str, name: str, known: dict[str, T]) -> T:
     """The entry called ``name``. Raises StageFailure(BAD_INPUT) that lists the nearest names."""
     if name in known:
         return known[name]
-    raise StageFailure(FailureKind.BAD_INPUT, unknown(kind, name, known))
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """The sentence for a name that the engine does not know."""
-    names = list(known)
-    by_lower = {known_name.lower(): known_name for known_name in names}
-    near = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.4)]
-    hint = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(names[:6])}"
-    return f"the embedded engine has no {kind} {name!r}; {hint}"
+    raise StageFailure(
+        FailureKind.BAD_INPUT, f"the embedded engine has no {kind} {name!r}{nearest(name, known)}"
+    )
 
 
 def sampler_and_scheduler(sampler: str, scheduler: str) -> tuple[str, str]:
@@ -131,10 +124,8 @@ def sampler_and_scheduler(sampler: str, scheduler: str) -> tuple[str, str]:
 
     Raises StageFailure(BAD_INPUT) for a name that is not known.
     """
-    if sampler not in SAMPLERS:
-        head, _, tail = sampler.rpartition(" ")
-        if head in SAMPLERS and tail in SCHEDULERS:
-            sampler, scheduler = head, (tail if scheduler == "Automatic" else scheduler)
+    if sampler not in SAMPLERS and (apart := split_sampler(sampler, scheduler))[0] in SAMPLERS:
+        sampler, scheduler = apart
     look_up("sampler", sampler, SAMPLERS)
     look_up("scheduler", scheduler, SCHEDULERS)
     return sampler, scheduler

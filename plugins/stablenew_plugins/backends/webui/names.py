@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind
-from stablenew_api.models import model_hash, model_name
+from stablenew_api.models import model_hash, model_name, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +79,6 @@ def find(name: str, things: Sequence[Named], files: bool = True) -> list[Named]:
 def _same_hash(one: str, other: str) -> bool:
     length = min(len(one), len(other))
     return length >= 8 and one[:length] == other[:length]
-
-
-def nearest(name: str, known: Iterable[str], most: int = 3) -> str:
-    """A phrase with what is called most like ``name``, to go behind an error text."""
-    names = list(dict.fromkeys(known))
-    folded: Mapping[str, str] = {model_name(one).casefold(): one for one in names}
-    close = difflib.get_close_matches(model_name(name).casefold(), list(folded), n=most, cutoff=0.4)
-    if close:
-        return "; nearest: " + ", ".join(folded[one] for one in close)
-    some = ", ".join(names[:6])
-    return f"; it has: {some}{', ...' if len(names) > 6 else ''}" if names else "; it has none"
 
 
 def look_up(what: str, name: str, things: Sequence[Named], where: str, files: bool = True) -> Named:

@@ -17,9 +17,10 @@ from stablenew_api.backend import (
 )
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind
-from stablenew_api.models import model_name
+from stablenew_api.models import model_name, nearest
+from stablenew_api.samplers import AUTOMATIC
 from stablenew_plugins.backends.webui.inventory import ADETAILER, Inventory, is_text_encoder
-from stablenew_plugins.backends.webui.names import Named, find, look_up, nearest
+from stablenew_plugins.backends.webui.names import Named, find, look_up
 from stablenew_plugins.backends.webui.prompts import translate
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ SEED_RANGE = 2**32
 
 GRID = 8
 """Sides are multiples of it: A1111 rounds others down without a word."""
-
-AUTOMATIC = "Automatic"
 
 CLIP_SKIP = "CLIP_stop_at_last_layers"
 """A1111's setting; SD.Next has a field ``clip_skip``."""
