@@ -150,7 +150,7 @@ def automatic_scheduler(sampler: str) -> str:
 def split_sampler(sampler: str, scheduler: str) -> tuple[str, str]:
     """Sampler and scheduler apart: ``DPM++ 2M Karras``, as presets from before A1111 1.9 have it, with
     ``Automatic`` is ``DPM++ 2M`` with ``Karras``. A scheduler that is given goes first."""
-    for label in A1111_SCHEDULERS:
+    for label in sorted(A1111_SCHEDULERS, key=len, reverse=True):  # SGM Uniform before Uniform
         head = sampler.removesuffix(f" {label}")
         if head and head != sampler:
             return head, label if scheduler == AUTOMATIC else scheduler

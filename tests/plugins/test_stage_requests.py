@@ -257,6 +257,7 @@ def test_a_tile_bounds_the_vram_of_the_diffusion_pass() -> None:
         ("DPM++ 2M Karras", "Beta", ("DPM++ 2M", "Beta")),
         ("DPM++ 2M SDE Heun", "Automatic", ("DPM++ 2M SDE Heun", "Automatic")),
         ("DDIM", "Automatic", ("DDIM", "Automatic")),
+        ("Euler SGM Uniform", "Automatic", ("Euler", "SGM Uniform")),
         ("Euler a", "Karras", ("Euler a", "Karras")),
     ],
 )
