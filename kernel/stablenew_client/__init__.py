@@ -11,7 +11,9 @@
 
 import stablenew_proto  # noqa: F401  before grpc: see there
 from stablenew_client.client import KernelClient, WatchStream
+from stablenew_client.gallery import GalleryClient
 from stablenew_client.library import LibraryClient
+from stablenew_client.packs import PackClient
 from stablenew_client.plain import to_plain
 
-__all__ = ["KernelClient", "LibraryClient", "WatchStream", "to_plain"]
+__all__ = ["GalleryClient", "KernelClient", "LibraryClient", "PackClient", "WatchStream", "to_plain"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -12,8 +13,10 @@ from google.protobuf.message import Message
 
 from stablenew_api.datafolder import DataFolder, KernelInfo
 from stablenew_api.errors import KernelUnavailable, NotConfirmed, StableNewError, UserError
+from stablenew_client.gallery import GalleryClient
 from stablenew_client.launch import start_kernel
 from stablenew_client.library import LibraryClient
+from stablenew_client.packs import PackClient
 from stablenew_client.uploads import Uploads
 from stablenew_proto.options import CHANNEL_OPTIONS, MAX_REQUEST_BYTES, SUMMARY_KEY
 from stablenew_proto.v1 import kernel_pb2 as pb
@@ -51,6 +54,8 @@ class KernelClient:
         self._stub = kernel_pb2_grpc.KernelServiceStub(self._channel)
         self._metadata = (("authorization", f"Bearer {info.token}"),)
         self.library = LibraryClient(self._channel, self._call)
+        self.gallery = GalleryClient(self._channel, self._call)
+        self.packs = PackClient(self._channel, self._call)
         self.uploads = Uploads(self._channel, self._call)
 
     @classmethod
@@ -111,6 +116,19 @@ class KernelClient:
     def plugins(self) -> Sequence[pb.Plugin]:
         """Every plugin the kernel knows, the broken ones with their reason."""
         return self._call(self._stub.ListPlugins, pb.ListPluginsRequest()).plugins
+
+    def stages(self) -> Sequence[pb.Stage]:
+        """Every stage that can be part of a pipeline, with the JSON Schema of its settings."""
+        return self._call(self._stub.ListStages, pb.ListStagesRequest()).stages
+
+    def settings(self) -> pb.GetSettingsResponse:
+        """The person's settings, each with what it means."""
+        return self._call(self._stub.GetSettings, pb.GetSettingsRequest())
+
+    def change_settings(self, values: Mapping[str, Any]) -> pb.ChangeSettingsResponse:
+        """Write ``values`` by name into settings.toml; None: back to the default. All else in it stays."""
+        encoded = {name: json.dumps(value).encode("utf-8") for name, value in values.items()}
+        return self._call(self._stub.ChangeSettings, pb.ChangeSettingsRequest(values_json=encoded))
 
     # --- runs -----------------------------------------------------------------------------------------------
 
@@ -178,10 +196,19 @@ class KernelClient:
         run_id: str = "",
         all_jobs: bool = False,
         reason: str = "",
+        before: str = "",
+        priority: int = 0,
     ) -> pb.ChangeJobsResponse:
-        """``action`` is cancel, retry, move_top, move_bottom or clear."""
+        """``action`` is cancel, retry, move_top, move_bottom, move_before (the job ``before``), set_priority
+        (to ``priority``) or clear."""
         request = pb.ChangeJobsRequest(
-            action=action, job_ids=job_ids, run_id=run_id, all=all_jobs, reason=reason
+            action=action,
+            job_ids=job_ids,
+            run_id=run_id,
+            all=all_jobs,
+            reason=reason,
+            before_job_id=before,
+            priority=priority,
         )
         return self._call(self._stub.ChangeJobs, request)
 

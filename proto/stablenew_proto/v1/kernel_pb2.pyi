@@ -37,7 +37,7 @@ class GetStatusResponse(_message.Message):
     def __init__(self, version: _Optional[str] = ..., pid: _Optional[int] = ..., data_folder: _Optional[str] = ..., address: _Optional[str] = ..., started_at: _Optional[str] = ..., sqlite_version: _Optional[str] = ..., queue: _Optional[_Union[QueueSummary, _Mapping]] = ..., nodes_online: _Optional[int] = ..., start_note: _Optional[str] = ..., problem: _Optional[str] = ...) -> None: ...
 
 class QueueSummary(_message.Message):
-    __slots__ = ("paused", "paused_reason", "queued", "active", "done", "failed", "cancelled")
+    __slots__ = ("paused", "paused_reason", "queued", "active", "done", "failed", "cancelled", "seconds")
     PAUSED_FIELD_NUMBER: _ClassVar[int]
     PAUSED_REASON_FIELD_NUMBER: _ClassVar[int]
     QUEUED_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +45,7 @@ class QueueSummary(_message.Message):
     DONE_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
     paused: bool
     paused_reason: str
     queued: int
@@ -52,7 +53,8 @@ class QueueSummary(_message.Message):
     done: int
     failed: int
     cancelled: int
-    def __init__(self, paused: bool = ..., paused_reason: _Optional[str] = ..., queued: _Optional[int] = ..., active: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., cancelled: _Optional[int] = ...) -> None: ...
+    seconds: float
+    def __init__(self, paused: bool = ..., paused_reason: _Optional[str] = ..., queued: _Optional[int] = ..., active: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., cancelled: _Optional[int] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class RunRequest(_message.Message):
     __slots__ = ("pack_name", "pack", "sidecar", "sidecar_name", "preset", "preset_json", "preset_name", "rows", "sets", "count", "seed", "out_dir", "priority", "reports", "pack_path", "limit", "sample", "wildcards", "like_last", "confirmed", "axes", "from_stage", "only_stages", "images", "promote")
@@ -129,18 +131,20 @@ class SourceImage(_message.Message):
     def __init__(self, artifact: _Optional[_Union[_common_pb2.Artifact, _Mapping]] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., seed: _Optional[int] = ..., settings_json: _Optional[bytes] = ..., parameters: _Optional[str] = ..., pixel_sha256: _Optional[str] = ..., stages: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Promotion(_message.Message):
-    __slots__ = ("min_rating", "tags", "run_id", "since", "again")
+    __slots__ = ("min_rating", "tags", "run_id", "since", "again", "image_sha256s")
     MIN_RATING_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     AGAIN_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_SHA256S_FIELD_NUMBER: _ClassVar[int]
     min_rating: int
     tags: _containers.RepeatedScalarFieldContainer[str]
     run_id: str
     since: str
     again: bool
-    def __init__(self, min_rating: _Optional[int] = ..., tags: _Optional[_Iterable[str]] = ..., run_id: _Optional[str] = ..., since: _Optional[str] = ..., again: bool = ...) -> None: ...
+    image_sha256s: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, min_rating: _Optional[int] = ..., tags: _Optional[_Iterable[str]] = ..., run_id: _Optional[str] = ..., since: _Optional[str] = ..., again: bool = ..., image_sha256s: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NamedFile(_message.Message):
     __slots__ = ("name", "content")
@@ -277,7 +281,7 @@ class WatchResponse(_message.Message):
     def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ..., jobs: _Optional[_Iterable[_Union[Job, _Mapping]]] = ..., progress: _Optional[_Iterable[_Union[RunningJob, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., images: _Optional[_Iterable[_Union[SavedImage, _Mapping]]] = ..., queue: _Optional[_Union[QueueSummary, _Mapping]] = ..., snapshot: bool = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("run_id", "name", "created_at", "out_dir", "state", "total", "queued", "active", "done", "failed", "cancelled", "ended_at", "files")
+    __slots__ = ("run_id", "name", "created_at", "out_dir", "state", "total", "queued", "active", "done", "failed", "cancelled", "ended_at", "files", "seconds")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -291,6 +295,7 @@ class Run(_message.Message):
     CANCELLED_FIELD_NUMBER: _ClassVar[int]
     ENDED_AT_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     name: str
     created_at: str
@@ -304,10 +309,11 @@ class Run(_message.Message):
     cancelled: int
     ended_at: str
     files: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, run_id: _Optional[str] = ..., name: _Optional[str] = ..., created_at: _Optional[str] = ..., out_dir: _Optional[str] = ..., state: _Optional[str] = ..., total: _Optional[int] = ..., queued: _Optional[int] = ..., active: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., cancelled: _Optional[int] = ..., ended_at: _Optional[str] = ..., files: _Optional[_Iterable[str]] = ...) -> None: ...
+    seconds: float
+    def __init__(self, run_id: _Optional[str] = ..., name: _Optional[str] = ..., created_at: _Optional[str] = ..., out_dir: _Optional[str] = ..., state: _Optional[str] = ..., total: _Optional[int] = ..., queued: _Optional[int] = ..., active: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., cancelled: _Optional[int] = ..., ended_at: _Optional[str] = ..., files: _Optional[_Iterable[str]] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("job_id", "run_id", "state", "attempt", "node", "priority", "prompt", "seed", "stages", "failure", "waiting_reason", "path", "run_time", "index")
+    __slots__ = ("job_id", "run_id", "state", "attempt", "node", "priority", "prompt", "seed", "stages", "failure", "waiting_reason", "path", "run_time", "index", "run_name", "place")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -322,6 +328,8 @@ class Job(_message.Message):
     PATH_FIELD_NUMBER: _ClassVar[int]
     RUN_TIME_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
+    RUN_NAME_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     run_id: str
     state: str
@@ -336,7 +344,9 @@ class Job(_message.Message):
     path: str
     run_time: float
     index: int
-    def __init__(self, job_id: _Optional[str] = ..., run_id: _Optional[str] = ..., state: _Optional[str] = ..., attempt: _Optional[int] = ..., node: _Optional[str] = ..., priority: _Optional[int] = ..., prompt: _Optional[str] = ..., seed: _Optional[int] = ..., stages: _Optional[_Iterable[str]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., waiting_reason: _Optional[str] = ..., path: _Optional[str] = ..., run_time: _Optional[float] = ..., index: _Optional[int] = ...) -> None: ...
+    run_name: str
+    place: int
+    def __init__(self, job_id: _Optional[str] = ..., run_id: _Optional[str] = ..., state: _Optional[str] = ..., attempt: _Optional[int] = ..., node: _Optional[str] = ..., priority: _Optional[int] = ..., prompt: _Optional[str] = ..., seed: _Optional[int] = ..., stages: _Optional[_Iterable[str]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., waiting_reason: _Optional[str] = ..., path: _Optional[str] = ..., run_time: _Optional[float] = ..., index: _Optional[int] = ..., run_name: _Optional[str] = ..., place: _Optional[int] = ...) -> None: ...
 
 class RunningJob(_message.Message):
     __slots__ = ("job_id", "run_id", "node", "progress")
@@ -427,18 +437,22 @@ class JobEvent(_message.Message):
     def __init__(self, at: _Optional[str] = ..., who: _Optional[str] = ..., from_state: _Optional[str] = ..., to_state: _Optional[str] = ..., attempt: _Optional[int] = ..., why: _Optional[str] = ...) -> None: ...
 
 class ChangeJobsRequest(_message.Message):
-    __slots__ = ("action", "job_ids", "run_id", "all", "reason")
+    __slots__ = ("action", "job_ids", "run_id", "all", "reason", "before_job_id", "priority")
     ACTION_FIELD_NUMBER: _ClassVar[int]
     JOB_IDS_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     action: str
     job_ids: _containers.RepeatedScalarFieldContainer[str]
     run_id: str
     all: bool
     reason: str
-    def __init__(self, action: _Optional[str] = ..., job_ids: _Optional[_Iterable[str]] = ..., run_id: _Optional[str] = ..., all: bool = ..., reason: _Optional[str] = ...) -> None: ...
+    before_job_id: str
+    priority: int
+    def __init__(self, action: _Optional[str] = ..., job_ids: _Optional[_Iterable[str]] = ..., run_id: _Optional[str] = ..., all: bool = ..., reason: _Optional[str] = ..., before_job_id: _Optional[str] = ..., priority: _Optional[int] = ...) -> None: ...
 
 class ChangeJobsResponse(_message.Message):
     __slots__ = ("changed", "notes")
@@ -603,3 +617,82 @@ class ResetPlacesResponse(_message.Message):
     RESET_FIELD_NUMBER: _ClassVar[int]
     reset: int
     def __init__(self, reset: _Optional[int] = ...) -> None: ...
+
+class ListStagesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListStagesResponse(_message.Message):
+    __slots__ = ("stages",)
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    stages: _containers.RepeatedCompositeFieldContainer[Stage]
+    def __init__(self, stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ...) -> None: ...
+
+class Stage(_message.Message):
+    __slots__ = ("name", "version", "title", "phase", "plugin", "schema_json", "description")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    PLUGIN_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_JSON_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    title: str
+    phase: str
+    plugin: str
+    schema_json: bytes
+    description: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., title: _Optional[str] = ..., phase: _Optional[str] = ..., plugin: _Optional[str] = ..., schema_json: _Optional[bytes] = ..., description: _Optional[str] = ...) -> None: ...
+
+class GetSettingsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetSettingsResponse(_message.Message):
+    __slots__ = ("settings", "path", "problem")
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    settings: _containers.RepeatedCompositeFieldContainer[KernelSetting]
+    path: str
+    problem: str
+    def __init__(self, settings: _Optional[_Iterable[_Union[KernelSetting, _Mapping]]] = ..., path: _Optional[str] = ..., problem: _Optional[str] = ...) -> None: ...
+
+class KernelSetting(_message.Message):
+    __slots__ = ("name", "value_json", "active_json", "schema_json", "description", "restart")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_JSON_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_JSON_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_JSON_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    RESTART_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value_json: bytes
+    active_json: bytes
+    schema_json: bytes
+    description: str
+    restart: bool
+    def __init__(self, name: _Optional[str] = ..., value_json: _Optional[bytes] = ..., active_json: _Optional[bytes] = ..., schema_json: _Optional[bytes] = ..., description: _Optional[str] = ..., restart: bool = ...) -> None: ...
+
+class ChangeSettingsRequest(_message.Message):
+    __slots__ = ("values_json",)
+    class ValuesJsonEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: bytes
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
+    VALUES_JSON_FIELD_NUMBER: _ClassVar[int]
+    values_json: _containers.ScalarMap[str, bytes]
+    def __init__(self, values_json: _Optional[_Mapping[str, bytes]] = ...) -> None: ...
+
+class ChangeSettingsResponse(_message.Message):
+    __slots__ = ("settings", "notes")
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    settings: _containers.RepeatedCompositeFieldContainer[KernelSetting]
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, settings: _Optional[_Iterable[_Union[KernelSetting, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...

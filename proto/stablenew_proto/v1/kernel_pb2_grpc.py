@@ -102,6 +102,21 @@ class KernelServiceStub(object):
                 request_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.ListPluginsRequest.SerializeToString,
                 response_deserializer=stablenew__proto_dot_v1_dot_kernel__pb2.ListPluginsResponse.FromString,
                 _registered_method=True)
+        self.ListStages = channel.unary_unary(
+                '/stablenew_proto.v1.KernelService/ListStages',
+                request_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.ListStagesRequest.SerializeToString,
+                response_deserializer=stablenew__proto_dot_v1_dot_kernel__pb2.ListStagesResponse.FromString,
+                _registered_method=True)
+        self.GetSettings = channel.unary_unary(
+                '/stablenew_proto.v1.KernelService/GetSettings',
+                request_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.GetSettingsRequest.SerializeToString,
+                response_deserializer=stablenew__proto_dot_v1_dot_kernel__pb2.GetSettingsResponse.FromString,
+                _registered_method=True)
+        self.ChangeSettings = channel.unary_unary(
+                '/stablenew_proto.v1.KernelService/ChangeSettings',
+                request_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.ChangeSettingsRequest.SerializeToString,
+                response_deserializer=stablenew__proto_dot_v1_dot_kernel__pb2.ChangeSettingsResponse.FromString,
+                _registered_method=True)
         self.RateImage = channel.unary_unary(
                 '/stablenew_proto.v1.KernelService/RateImage',
                 request_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.RateImageRequest.SerializeToString,
@@ -214,6 +229,28 @@ class KernelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListStages(self, request, context):
+        """Every stage that can be part of a pipeline, with the JSON Schema of its settings: what stage cards are made of.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSettings(self, request, context):
+        """The person's settings (settings.toml), each with what it means.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeSettings(self, request, context):
+        """Writes settings.toml; comments and all that is not named stay. A change of the local backend takes effect at once:
+        the local agent is started anew as soon as its jobs are done.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RateImage(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -307,6 +344,21 @@ def add_KernelServiceServicer_to_server(servicer, server):
                     servicer.ListPlugins,
                     request_deserializer=stablenew__proto_dot_v1_dot_kernel__pb2.ListPluginsRequest.FromString,
                     response_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.ListPluginsResponse.SerializeToString,
+            ),
+            'ListStages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStages,
+                    request_deserializer=stablenew__proto_dot_v1_dot_kernel__pb2.ListStagesRequest.FromString,
+                    response_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.ListStagesResponse.SerializeToString,
+            ),
+            'GetSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSettings,
+                    request_deserializer=stablenew__proto_dot_v1_dot_kernel__pb2.GetSettingsRequest.FromString,
+                    response_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.GetSettingsResponse.SerializeToString,
+            ),
+            'ChangeSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeSettings,
+                    request_deserializer=stablenew__proto_dot_v1_dot_kernel__pb2.ChangeSettingsRequest.FromString,
+                    response_serializer=stablenew__proto_dot_v1_dot_kernel__pb2.ChangeSettingsResponse.SerializeToString,
             ),
             'RateImage': grpc.unary_unary_rpc_method_handler(
                     servicer.RateImage,
@@ -683,6 +735,87 @@ class KernelService(object):
             '/stablenew_proto.v1.KernelService/ListPlugins',
             stablenew__proto_dot_v1_dot_kernel__pb2.ListPluginsRequest.SerializeToString,
             stablenew__proto_dot_v1_dot_kernel__pb2.ListPluginsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stablenew_proto.v1.KernelService/ListStages',
+            stablenew__proto_dot_v1_dot_kernel__pb2.ListStagesRequest.SerializeToString,
+            stablenew__proto_dot_v1_dot_kernel__pb2.ListStagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stablenew_proto.v1.KernelService/GetSettings',
+            stablenew__proto_dot_v1_dot_kernel__pb2.GetSettingsRequest.SerializeToString,
+            stablenew__proto_dot_v1_dot_kernel__pb2.GetSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stablenew_proto.v1.KernelService/ChangeSettings',
+            stablenew__proto_dot_v1_dot_kernel__pb2.ChangeSettingsRequest.SerializeToString,
+            stablenew__proto_dot_v1_dot_kernel__pb2.ChangeSettingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

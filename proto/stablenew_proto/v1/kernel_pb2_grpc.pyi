@@ -56,6 +56,14 @@ class KernelServiceStub:
     ListNodes: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ListNodesRequest, _kernel_pb2.ListNodesResponse]
     DrainNode: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.DrainNodeRequest, _kernel_pb2.DrainNodeResponse]
     ListPlugins: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ListPluginsRequest, _kernel_pb2.ListPluginsResponse]
+    ListStages: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ListStagesRequest, _kernel_pb2.ListStagesResponse]
+    """Every stage that can be part of a pipeline, with the JSON Schema of its settings: what stage cards are made of."""
+    GetSettings: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.GetSettingsRequest, _kernel_pb2.GetSettingsResponse]
+    """The person's settings (settings.toml), each with what it means."""
+    ChangeSettings: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ChangeSettingsRequest, _kernel_pb2.ChangeSettingsResponse]
+    """Writes settings.toml; comments and all that is not named stay. A change of the local backend takes effect at once:
+    the local agent is started anew as soon as its jobs are done.
+    """
     RateImage: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.RateImageRequest, _kernel_pb2.RateImageResponse]
     ListPlaces: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ListPlacesRequest, _kernel_pb2.ListPlacesResponse]
     """What the randomizer keeps between runs: where sequential and rotating slots stand, how often options were used."""
@@ -91,6 +99,14 @@ class KernelServiceAsyncStub(KernelServiceStub):
     ListNodes: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ListNodesRequest, _kernel_pb2.ListNodesResponse]  # type: ignore[assignment]
     DrainNode: _aio.UnaryUnaryMultiCallable[_kernel_pb2.DrainNodeRequest, _kernel_pb2.DrainNodeResponse]  # type: ignore[assignment]
     ListPlugins: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ListPluginsRequest, _kernel_pb2.ListPluginsResponse]  # type: ignore[assignment]
+    ListStages: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ListStagesRequest, _kernel_pb2.ListStagesResponse]  # type: ignore[assignment]
+    """Every stage that can be part of a pipeline, with the JSON Schema of its settings: what stage cards are made of."""
+    GetSettings: _aio.UnaryUnaryMultiCallable[_kernel_pb2.GetSettingsRequest, _kernel_pb2.GetSettingsResponse]  # type: ignore[assignment]
+    """The person's settings (settings.toml), each with what it means."""
+    ChangeSettings: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ChangeSettingsRequest, _kernel_pb2.ChangeSettingsResponse]  # type: ignore[assignment]
+    """Writes settings.toml; comments and all that is not named stay. A change of the local backend takes effect at once:
+    the local agent is started anew as soon as its jobs are done.
+    """
     RateImage: _aio.UnaryUnaryMultiCallable[_kernel_pb2.RateImageRequest, _kernel_pb2.RateImageResponse]  # type: ignore[assignment]
     ListPlaces: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ListPlacesRequest, _kernel_pb2.ListPlacesResponse]  # type: ignore[assignment]
     """What the randomizer keeps between runs: where sequential and rotating slots stand, how often options were used."""
@@ -201,6 +217,32 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _kernel_pb2.ListPluginsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_kernel_pb2.ListPluginsResponse, _abc.Awaitable[_kernel_pb2.ListPluginsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListStages(
+        self,
+        request: _kernel_pb2.ListStagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kernel_pb2.ListStagesResponse, _abc.Awaitable[_kernel_pb2.ListStagesResponse]]:
+        """Every stage that can be part of a pipeline, with the JSON Schema of its settings: what stage cards are made of."""
+
+    @_abc_1.abstractmethod
+    def GetSettings(
+        self,
+        request: _kernel_pb2.GetSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kernel_pb2.GetSettingsResponse, _abc.Awaitable[_kernel_pb2.GetSettingsResponse]]:
+        """The person's settings (settings.toml), each with what it means."""
+
+    @_abc_1.abstractmethod
+    def ChangeSettings(
+        self,
+        request: _kernel_pb2.ChangeSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kernel_pb2.ChangeSettingsResponse, _abc.Awaitable[_kernel_pb2.ChangeSettingsResponse]]:
+        """Writes settings.toml; comments and all that is not named stay. A change of the local backend takes effect at once:
+        the local agent is started anew as soon as its jobs are done.
+        """
 
     @_abc_1.abstractmethod
     def RateImage(
