@@ -1,0 +1,1 @@
+"""How the desktop looks: its colours, fonts, icons and distances."""
