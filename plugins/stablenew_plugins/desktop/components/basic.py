@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import dearpygui.dearpygui as dpg
@@ -166,9 +167,7 @@ def button(
     """A button: one ``primary`` a screen, ``soft`` for the others, ``ghost`` in rows of them, ``danger``,
     ``chip``; see :meth:`~..theme.look.Themes.button`. ``width`` and ``height`` before scaling."""
     shown = f"{icon}  {words}" if icon and words else icon or words
-    item = dpg.add_button(
-        label=shown, callback=on(click), width=ui.px(width), height=ui.px(height), **options
-    )
+    item = dpg.add_button(label=shown, callback=on(click), width=ui.px(width), height=ui.px(height), **options)
     dpg.bind_item_font(item, ui.fonts[font])
     style_button(ui, item, kind)
     if tip:
@@ -177,7 +176,13 @@ def button(
 
 
 def icon_button(
-    ui: Ui, icon: str, click: Callable[[], None], tip: str, kind: str = "ghost", size: float = 34, **options: Any
+    ui: Ui,
+    icon: str,
+    click: Callable[[], None],
+    tip: str,
+    kind: str = "ghost",
+    size: float = 34,
+    **options: Any,
 ) -> Item:
     """A button of an icon alone; ``tip`` says what it does."""
     return button(ui, "", click, kind, icon=icon, font="icon", tip=tip, width=size, height=size, **options)
@@ -188,10 +193,10 @@ def style_button(ui: Ui, item: Item, kind: str) -> None:
     dpg.bind_item_theme(item, ui.themes.button(kind))
 
 
-def enable_button(ui: Ui, item: Item, enabled: bool, kind: str) -> None:
-    """Let a button of ``kind`` work, or not: then it looks so."""
-    dpg.configure_item(item, enabled=enabled)
-    dpg.bind_item_theme(item, ui.themes.button(kind) if enabled else ui.themes.disabled_button())
+def enable_button(item: Item, enabled: bool) -> None:
+    """Let a button work, or not: then it looks so."""
+    if dpg.is_item_enabled(item) != enabled:
+        dpg.configure_item(item, enabled=enabled)
 
 
 def chips(
@@ -202,7 +207,7 @@ def chips(
     with row(ui, 6):
         for name in names:
             kind = "chip_on" if chosen(name) else "chip"
-            made[name] = button(ui, name, lambda name=name: click(name), kind, font="small_medium")
+            made[name] = button(ui, name, partial(click, name), kind, font="small_medium")
     return made
 
 
@@ -218,7 +223,9 @@ class Toggle:
 
     WIDTH, HEIGHT = 34, 20
 
-    def __init__(self, ui: Ui, is_on: bool, change: Callable[[bool], None], *, tip: str = "", **options: Any) -> None:
+    def __init__(
+        self, ui: Ui, is_on: bool, change: Callable[[bool], None], *, tip: str = "", **options: Any
+    ) -> None:
         """``change`` is called with the new state when it is clicked."""
         self._ui, self._change, self.is_on = ui, change, is_on
         self._w, self._h = ui.px(self.WIDTH), ui.px(self.HEIGHT)
@@ -226,12 +233,8 @@ class Toggle:
         self._track = dpg.draw_rectangle(
             (0, 0), (self._w, self._h), rounding=self._h / 2, color=NONE, fill=NONE, parent=self.item
         )
-        self._knob = dpg.draw_circle(
-            (0, 0), self._h / 2 - ui.px(3), color=NONE, fill=WHITE, parent=self.item
-        )
-        with dpg.item_handler_registry() as handlers:
-            dpg.add_item_clicked_handler(dpg.mvMouseButton_Left, callback=on(self._clicked))
-        dpg.bind_item_handler_registry(self.item, handlers)
+        self._knob = dpg.draw_circle((0, 0), self._h / 2 - ui.px(3), color=NONE, fill=WHITE, parent=self.item)
+        ui.on_click(self.item, self._clicked)
         if tip:
             tooltip(ui, self.item, tip)
         self.show(is_on)
@@ -308,9 +311,7 @@ class Bar:
         rounding = self._height / 2
         end = (self._width, self._top + self._height)
         with dpg.drawlist(self._width, ui.px(16)) as self.item:
-            dpg.draw_rectangle(
-                (0, self._top), end, rounding=rounding, fill=ui.colours.track_off, color=NONE
-            )
+            dpg.draw_rectangle((0, self._top), end, rounding=rounding, fill=ui.colours.track_off, color=NONE)
             self._fill = dpg.draw_rectangle(
                 (0, self._top),
                 (0, end[1]),
@@ -324,9 +325,7 @@ class Bar:
         """Fill it: 0 to 1."""
         width = self._width * min(max(fraction, 0.0), 1.0)
         options: dict[str, Any] = {"fill": colour} if colour is not None else {}
-        dpg.configure_item(
-            self._fill, pmax=(width, self._top + self._height), show=width > 0, **options
-        )
+        dpg.configure_item(self._fill, pmax=(width, self._top + self._height), show=width > 0, **options)
 
 
 class Stars:
@@ -343,7 +342,7 @@ class Stars:
                     button(
                         ui,
                         "★",
-                        lambda number=number: self._clicked(number),
+                        partial(self._clicked, number),
                         "star_off",
                         font="star",
                         width=32,
@@ -362,7 +361,9 @@ class Stars:
         self._rate(0 if number == self.stars else number)
 
 
-def empty_state(ui: Ui, icon: str, title: str, words: str, action: str = "", act: Callable[[], None] | None = None) -> None:
+def empty_state(
+    ui: Ui, icon: str, title: str, words: str, action: str = "", act: Callable[[], None] | None = None
+) -> None:
     """What stands where there is nothing yet: what would be here, and how to get it."""
     with column(ui, 10):
         space(ui, 28)

@@ -1,6 +1,6 @@
-"""Fields that a person fills: each with its name above, a mark where it differs, help, and an error below.
+"""Fields that a person fills.
 
-Dear PyGui ignores a value that is set while a field is being typed into; :func:`put` leaves such a field alone."""
+A value that is set while a field is being typed into is ignored; :func:`put` leaves such a field alone."""
 
 from __future__ import annotations
 
@@ -100,7 +100,13 @@ def float_field(
 
 
 def combo(
-    ui: Ui, items: Sequence[str], value: str, change: Callable[[str], None], *, width: float = -1, **options: Any
+    ui: Ui,
+    items: Sequence[str],
+    value: str,
+    change: Callable[[str], None],
+    *,
+    width: float = -1,
+    **options: Any,
 ) -> Item:
     """One of ``items``."""
     item = dpg.add_combo(

@@ -1,4 +1,4 @@
-"""Images on the screen: decoded elsewhere, uploaded a few a frame, forgotten when nobody has looked for a while.
+"""Images on the screen: decoded elsewhere, uploaded a few a frame, forgotten when nobody looks any more.
 
 Only static textures: others are uploaded again in each frame, and leak when they are deleted."""
 
@@ -66,7 +66,7 @@ class Textures:
         return self._empty
 
     def thumbnail(self, path: Path, size: int, radius: int = 0) -> Picture | None:
-        """The image at ``path``, cut to a square of ``size`` pixels with round corners; None: not yet, it comes."""
+        """The image at ``path``, cut to a square of ``size`` pixels with round corners; None: it comes."""
         key = ("thumbnail", path, size, radius)
         return self._get(key, partial(decode_file, path, size, size, radius, True))
 
@@ -159,8 +159,10 @@ def decode_file(path: Path, width: int, height: int, radius: int, cut: bool) -> 
 
 
 def decode_bytes(data: bytes, width: int, height: int, radius: int, cut: bool) -> Decoded:
-    """The image file ``data`` for a texture: within ``width`` x ``height`` pixels, corners rounded by ``radius``;
-    ``cut``: exactly so large, with what is too much at the sides cut off. Raises OSError, ValueError."""
+    """The image file ``data`` for a texture: within ``width`` x ``height`` pixels, corners rounded by
+    ``radius``; ``cut``: exactly so large, what is too much at the sides is cut off.
+
+    Raises OSError, ValueError."""
     return _decode(io.BytesIO(data), width, height, radius, cut)
 
 
@@ -180,9 +182,7 @@ def _decode(file: Any, width: int, height: int, radius: int, cut: bool) -> Decod
             image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
     if radius:
         mask = Image.new("L", (image.width * 2, image.height * 2), 0)
-        ImageDraw.Draw(mask).rounded_rectangle(
-            (0, 0, mask.width - 1, mask.height - 1), radius * 2, fill=255
-        )
+        ImageDraw.Draw(mask).rounded_rectangle((0, 0, mask.width - 1, mask.height - 1), radius * 2, fill=255)
         mask = mask.resize(image.size, Image.Resampling.BOX)
         image.putalpha(ImageChops.multiply(image.getchannel("A"), mask))
     pixels = np.asarray(image, dtype=np.float32).reshape(-1) / np.float32(255)

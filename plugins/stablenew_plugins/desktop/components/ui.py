@@ -28,12 +28,26 @@ class Ui:
         self.themes = Themes(self.colours, self.px)
         self.textures = Textures(background)
         self._next: list[Callable[[], None]] = []
+        self._clicks: dict[int, Callable[[], None]] = {}
+        with dpg.item_handler_registry() as self._handlers:
+            dpg.add_item_clicked_handler(dpg.mvMouseButton_Left, callback=self._clicked)
         dpg.bind_theme(self.themes.base())
         dpg.bind_font(self.fonts["body"])
 
     def px(self, measure: float) -> int:
         """A measure in pixels of this scale. Negative ones, which count from the other side, too."""
         return round(measure * self.scale)
+
+    def on_click(self, item: Item, call: Callable[[], None]) -> None:
+        """Do ``call`` when ``item``, one that has no callback of its own (a drawing, a text), is clicked."""
+        if len(self._clicks) > 2_000:  # those of items that are long gone
+            self._clicks = {key: value for key, value in self._clicks.items() if dpg.does_item_exist(key)}
+        self._clicks[dpg.get_alias_id(item) if isinstance(item, str) else item] = call
+        dpg.bind_item_handler_registry(item, self._handlers)
+
+    def _clicked(self, _sender: Any, data: Any, _user: Any) -> None:
+        if (call := self._clicks.get(data[1])) is not None:
+            call()
 
     def later(self, call: Callable[[], None]) -> None:
         """Do ``call`` behind the next frame: when sizes of new items are known, or an item that is just being
@@ -49,6 +63,8 @@ class Ui:
     def close(self) -> None:
         """Take away what this made: fonts, textures. Call it when nothing is drawn with it any more."""
         self.textures.close()
+        self.themes.close()
+        dpg.delete_item(self._handlers)
         dpg.delete_item(self.fonts.registry)
 
 

@@ -66,7 +66,7 @@ class Desk:
         self.background.run(work, done, failed or self.complain, key)
 
     def complain(self, error: Exception) -> None:
-        """Show ``error`` in plain words. One that is no error of ours is a fault in the program, and says so."""
+        """Show ``error`` in plain words; one that is no error of ours is a fault in the program."""
         from stablenew_plugins.desktop.models.plainwords import explain
 
         told = explain(error)

@@ -1,9 +1,13 @@
-"""The connection to the kernel, in a thread of its own: attaches or starts one, listens, and comes back when the
-kernel was restarted. All it does to the rest is to leave messages."""
+"""The connection to the kernel, in a thread of its own: attaches or starts one, listens, and comes back when it
+is gone. All it does to the rest is to leave messages.
+
+A kernel that was stopped in good order stays stopped until the person asks for one; one that crashed (its
+``kernel.json`` is still there) is started anew, so that a night's run goes on."""
 
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from stablenew_api.datafolder import DataFolder
@@ -33,13 +37,13 @@ class Listener(Protocol):
     def news(self, message: pb.WatchResponse) -> None:
         """Something changed there."""
 
-    def lost(self, reason: str, *, starting: bool) -> None:
-        """No kernel answers, for ``reason``. ``starting``: it is tried to start one."""
+    def lost(self, reason: str) -> None:
+        """No kernel answers, for ``reason``."""
 
 
 class Pending:
-    """News that nobody has read yet: the latest of each thing, so that a window that draws nothing for hours does
-    not make them pile up. Thread-safe."""
+    """News that nobody has read yet: the latest of each thing, so that they do not pile up while a window draws
+    nothing for hours. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -115,9 +119,9 @@ class KernelLink:
         """Connect, and stay connected."""
         self._thread.start()
 
-    def retry(self, *, may_start: bool = True) -> None:
+    def retry(self) -> None:
         """Try again now, and start a kernel if none answers."""
-        self._may_start = may_start
+        self._may_start = True
         self._hurry.set()
 
     def close(self) -> None:
@@ -138,9 +142,8 @@ class KernelLink:
                 return
             if reason is None:
                 reason, pause = "the kernel has stopped", FIRST_PAUSE
-            text = reason
             self._pending.drop()
-            self._mailbox.post(lambda: self._listener.lost(text, starting=False))
+            self._mailbox.post(partial(self._listener.lost, reason))
             self._hurry.wait(pause)
             self._hurry.clear()
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -154,8 +157,6 @@ class KernelLink:
                 kernel = KernelClient.connect_or_start(self._data)
             else:
                 kernel = KernelClient.connect(self._data)
-            # One that goes away later was stopped by somebody, or crashed: to start another is the person's word.
-            self._may_start = False
             status = kernel.status()
             stream = kernel.watch(jobs=True, progress=True, previews=True)
         except StableNewError as error:
@@ -175,4 +176,5 @@ class KernelLink:
             with self._lock:
                 self._stream = None
             stream.close()
+        self._may_start = self._data.read_kernel() is not None
         return None

@@ -21,6 +21,7 @@ class Mailbox:
         self._lock = threading.Lock()
         self._plain: deque[Message] = deque(maxlen=largest)
         self._keyed: OrderedDict[Hashable, Message] = OrderedDict()
+        self._something = threading.Event()
         self.dropped = 0
         """How many were lost because nobody read them."""
 
@@ -29,10 +30,14 @@ class Mailbox:
         with self._lock:
             if key is not None:
                 self._keyed[key] = message
-                return
-            if len(self._plain) == self._plain.maxlen:
-                self.dropped += 1
-            self._plain.append(message)
+            else:
+                self.dropped += len(self._plain) == self._plain.maxlen
+                self._plain.append(message)
+        self._something.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is a message, no longer than ``seconds``. Whether there is one."""
+        return self._something.wait(seconds) if seconds > 0 else self._something.is_set()
 
     def drain(self, clock: Callable[[], float], budget: float, failed: Callable[[Exception], None]) -> int:
         """Do what is waiting, until ``budget`` seconds of ``clock`` are over; what is left waits for the next
@@ -53,7 +58,10 @@ class Mailbox:
         with self._lock:
             if self._plain:
                 return self._plain.popleft()
-            return self._keyed.popitem(last=False)[1] if self._keyed else None
+            if self._keyed:
+                return self._keyed.popitem(last=False)[1]
+            self._something.clear()
+            return None
 
     def __len__(self) -> int:
         with self._lock:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stablenew_plugins.desktop.models.shortcuts import Shortcut
+
 
 class Model:
     """Something that is shown. ``revision`` grows whenever what is to be seen may have changed: comparing two
@@ -16,3 +22,7 @@ class Model:
 
     def tick(self) -> None:
         """Called each frame. Must cost next to nothing when there is nothing to do."""
+
+    def shortcuts(self) -> Sequence[Shortcut]:
+        """Keys that belong to it."""
+        return ()

@@ -21,4 +21,6 @@ class PipelineModel(Model):
         """Grows when what :meth:`apply` does changed."""
 
     def apply(self, request: pb.RunRequest) -> None:
-        """Put preset and changed settings into ``request``. Called in another thread: reads what is fixed at once."""
+        """Put preset and changed settings into ``request``.
+
+        Called in another thread: reads only what is replaced as a whole."""

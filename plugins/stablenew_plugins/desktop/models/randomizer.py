@@ -25,4 +25,6 @@ class RandomizerModel(Model):
         """Grows when what :meth:`apply` does changed."""
 
     def apply(self, request: pb.RunRequest) -> None:
-        """Put modes, values and the number of variants into ``request``. Called in another thread: reads what is fixed at once."""
+        """Put modes, values and the number of variants into ``request``.
+
+        Called in another thread: reads only what is replaced as a whole."""

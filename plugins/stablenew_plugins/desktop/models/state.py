@@ -17,7 +17,7 @@ IMAGES_KEPT = 2_000
 
 
 class KernelState(Model):
-    """The kernel, as far as the window needs to know it all the time. Pages of jobs and images are asked for."""
+    """The kernel, as far as the window needs to know it all the time. Pages of jobs and images are not kept."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class KernelState(Model):
         for call in self.on_connected:
             call()
 
-    def lost(self, reason: str, *, starting: bool) -> None:
+    def lost(self, reason: str) -> None:
         """See :class:`~.link.Listener`."""
         if self.kernel is not None:
             self.kernel.close()

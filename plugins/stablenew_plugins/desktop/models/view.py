@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stablenew_plugins.desktop.models.desk import Desk
 from stablenew_plugins.desktop.models.model import Model
+from stablenew_plugins.desktop.models.remembered import Remembered
 from stablenew_plugins.desktop.text import _
 
 TABS = ("prompt", "pipeline", "queue", "cluster", "learning")
@@ -46,6 +47,10 @@ class ViewModel(Model):
         self.preview_shown: bool = get("preview_shown", True)
         self.overlay = ""
         """Name of the overlay that lies over the window (see ``panels/shell.py``); empty: none."""
+        self.quits = False
+        """Whether the window is to close."""
+        self.stops_kernel = False
+        """Whether the kernel is to stop with it."""
         self.looks_revision = 0
         """Grows when the theme or the scale changed: everything is drawn anew."""
 
@@ -98,10 +103,9 @@ class ViewModel(Model):
         self.preview_shown = not self.preview_shown
         self._remember("preview_shown", self.preview_shown)
 
-    def window(self) -> tuple[int, int]:
-        """Width and height of the window, as it was left."""
-        width, height = (self._remembered.get(f"window_{side}", WINDOW[i]) for i, side in enumerate("wh"))
-        return max(int(width), SMALLEST_WINDOW[0]), max(int(height), SMALLEST_WINDOW[1])
+    def quit(self, *, stop_kernel: bool = False) -> None:
+        """Close the window behind this frame. ``stop_kernel``: and stop the kernel; queued jobs stay queued."""
+        self.quits, self.stops_kernel = True, stop_kernel
 
     def left_at(self, width: int, height: int) -> None:
         """Remember the size of the window."""
@@ -111,6 +115,12 @@ class ViewModel(Model):
     def _remember(self, name: str, value: str | float | bool) -> None:
         self._remembered.set(name, value)
         self.touch()
+
+
+def window_size(remembered: Remembered) -> tuple[int, int]:
+    """Width and height of the window, as it was left."""
+    width, height = (remembered.get(f"window_{side}", WINDOW[i]) for i, side in enumerate("wh"))
+    return max(int(width), SMALLEST_WINDOW[0]), max(int(height), SMALLEST_WINDOW[1])
 
 
 def _within(value: float, limits: tuple[int, int, int]) -> float:

@@ -13,6 +13,7 @@ from stablenew_plugins.desktop.models.randomizer import RandomizerModel
 from stablenew_plugins.desktop.models.review import ReviewModel
 from stablenew_plugins.desktop.models.run import RunModel
 from stablenew_plugins.desktop.models.settings import SettingsModel
+from stablenew_plugins.desktop.models.shortcuts import shortcuts
 from stablenew_plugins.desktop.models.start import StartModel
 from stablenew_plugins.desktop.models.status import StatusModel
 from stablenew_plugins.desktop.models.view import ViewModel
@@ -37,6 +38,8 @@ class Workbench:
         self.status = StatusModel(desk)
         self.settings = SettingsModel(desk)
         self.start = StartModel(desk, self.packs, self.pipeline, self.run, self.settings)
+        self.status.is_stopping = lambda: bool(self.run.stopping)
+        self.shortcuts = shortcuts(self)
 
     def tick(self) -> None:
         """Let time pass: what waits for a moment of quiet, what goes away by itself."""

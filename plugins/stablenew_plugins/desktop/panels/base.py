@@ -28,7 +28,7 @@ class Panel(ABC):
         """Bring the items in line with the models. Must be cheap where little has changed: it is called in the
         frame after each change, while the panel is to be seen."""
 
-    def frame(self) -> None:
+    def frame(self) -> None:  # noqa: B027
         """What has to be done in each frame while the panel is to be seen, such as following a scroll bar."""
 
     def refresh(self) -> None:
@@ -38,3 +38,9 @@ class Panel(ABC):
             self._seen = seen
             self.apply()
         self.frame()
+
+    def resized(self) -> None:  # noqa: B027
+        """The room for the panel has another size."""
+
+    def close(self) -> None:  # noqa: B027
+        """Take away what is not inside the panel's container: windows, registries."""

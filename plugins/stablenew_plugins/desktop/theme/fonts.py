@@ -1,4 +1,4 @@
-"""The fonts: Inter with Lucide's icons in it, so that an icon stands in a text like a letter, and JetBrains Mono.
+"""The fonts: Inter with the icons of Lucide in it, so that one stands in a text like a letter; JetBrains Mono.
 
 ``assets/build_fonts.py`` makes them."""
 

@@ -34,20 +34,38 @@ class Themes:
         colours: Mapping[str, Colour] | None = None,
         measures: Mapping[str, Measure] | None = None,
         kind: int = dpg.mvAll,
+        disabled: Mapping[str, Colour] | None = None,
     ) -> int | str:
         """The theme that sets ``colours`` (by the name behind ``mvThemeCol_``) and ``measures`` (behind
-        ``mvStyleVar_``, before scaling) for items of ``kind``."""
-        key = (kind, tuple(sorted((colours or {}).items())), tuple(sorted((measures or {}).items())))
+        ``mvStyleVar_``, before scaling) for items of ``kind``; ``disabled``: colours of those that are.
+        """
+        parts = (colours or {}, measures or {}, disabled or {})
+        key = (kind, *(tuple(sorted(part.items())) for part in parts))
         if key not in self._made:
-            with dpg.theme() as made, dpg.theme_component(kind):
-                for name, value in (colours or {}).items():
-                    dpg.add_theme_color(getattr(dpg, f"mvThemeCol_{name}"), value)
-                for name, measure in (measures or {}).items():
-                    numbers = measure if isinstance(measure, tuple) else (measure,)
-                    scaled = [n if name in _UNSCALED else self._px(n) for n in numbers]
-                    dpg.add_theme_style(getattr(dpg, f"mvStyleVar_{name}"), *scaled)
+            with dpg.theme() as made:
+                self._add(kind, colours or {}, measures or {}, enabled=True)
+                if disabled:
+                    self._add(kind, disabled, measures or {}, enabled=False)
             self._made[key] = made
         return self._made[key]
+
+    def _add(
+        self, kind: int, colours: Mapping[str, Colour], measures: Mapping[str, Measure], *, enabled: bool
+    ) -> None:
+        with dpg.theme_component(kind, enabled_state=enabled):
+            for name, value in colours.items():
+                dpg.add_theme_color(getattr(dpg, f"mvThemeCol_{name}"), value)
+            for name, measure in measures.items():
+                numbers = measure if isinstance(measure, tuple) else (measure,)
+                scaled = [n if name in _UNSCALED else self._px(n) for n in numbers]
+                dpg.add_theme_style(getattr(dpg, f"mvStyleVar_{name}"), *scaled)
+
+    def close(self) -> None:
+        """Let go of all."""
+        dpg.bind_theme(0)
+        for made in self._made.values():
+            dpg.delete_item(made)
+        self._made.clear()
 
     def base(self) -> int | str:
         """What holds wherever nothing else is bound."""
@@ -118,13 +136,9 @@ class Themes:
             measures = {"FrameRounding": RADIUS_CHIP, "FramePadding": (11, 4)}
         elif kind.startswith("star"):
             measures = {"FramePadding": (3, 1)}
-        return self.theme(_button_colours(c, kind), measures, dpg.mvButton)
-
-    def disabled_button(self) -> int | str:
-        """Of a button that does nothing now."""
-        c = self._palette
         off = {"Button": c.inset, "ButtonHovered": c.inset, "ButtonActive": c.inset}
-        return self.theme({**off, "Text": c.faint, "Border": c.line_soft}, {}, dpg.mvButton)
+        disabled = {**off, "Text": c.faint, "Border": c.line_soft}
+        return self.theme(_button_colours(c, kind), measures, dpg.mvButton, disabled)
 
     def tight_text(self) -> int | str:
         """Of a text that stands among texts: Dear PyGui aligns every text to the padding of frames."""
