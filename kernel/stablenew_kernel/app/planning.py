@@ -15,8 +15,8 @@ from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import UserError
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JsonValue
+from stablenew_client.wildcardfolder import WildcardFolder
 from stablenew_kernel.app.sources import PROMOTED, ImageSources
-from stablenew_kernel.app.wildcards import WildcardFolder
 from stablenew_kernel.domain.later import plan_later
 from stablenew_kernel.domain.packs import Pack, parse_pack
 from stablenew_kernel.domain.pipeline import GlobalNegative, Later, Pipeline, Resolver
