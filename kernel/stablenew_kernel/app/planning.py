@@ -250,6 +250,7 @@ class Planner:
             not (is_later(run) or run.preset or run.like_last or run.axes or run.wildcards)
             and sum(map(len, texts)) <= QUICK
             and not any(sign in text for text in texts for sign in (b"__", b"randomization", b"matrix"))
+            and not any("randomization" in one for one in run.sets)
             and b"{" not in run.pack
             and not any(map(isdir, self._folders))
             and not self._host.listens("filter_jobs")
