@@ -63,11 +63,30 @@ class Phase(IntEnum):
     POST = 50  # post-processors: no backend needed
 
 
+def marks(*, advanced: bool = False, only_with: str = "", choices: str = "", unit: str = "") -> dict[str, Any]:
+    """What cards and docs should know of a setting, for its ``json_schema_extra``.
+
+    ``advanced``: most people leave it alone. ``only_with``: the setting of the same section without which it
+    has no effect (``enable_hr``), or with a value (``mode=img2img``). ``choices``: which list of a node's
+    :class:`~stablenew_api.backend.Capabilities` its values come from (``samplers``); of a list of texts, each
+    of them. ``unit``: behind the number, as short as it goes (``px``, ``%``, ``x``, ``s``).
+
+    Raises ValueError for ``choices`` that no node tells.
+    """
+    if choices and choices not in Capabilities.lists():
+        raise ValueError(
+            f"choices {choices!r}: no node tells such a list; use {', '.join(Capabilities.lists())}"
+        )
+    given = {"advanced": advanced, "only_with": only_with, "choices": choices, "unit": unit}
+    return {name: value for name, value in given.items() if value}
+
+
 class StageConfig(BaseModel):
     """Base of every stage's ``Config``: a frozen pydantic model.
 
     Field titles and descriptions are what people read on the stage card and in the docs; give numbers their
-    range (``ge``, ``le``) and say the unit. Old key names are ``validation_alias=AliasChoices("new", "old")``.
+    range (``ge``, ``le``) and say the unit; :func:`marks` says more. Old key names are
+    ``validation_alias=AliasChoices("new", "old")``.
     Keys that are not fields are kept in the user's file and left out of the job.
     """
 
@@ -126,6 +145,10 @@ class Stage(ABC):
     """PEP 440. Recorded in every job and image."""
     title: ClassVar[str]
     """Heading of the card."""
+    description: ClassVar[str] = ""
+    """A line for people on what it is good for. Empty: the first line of the class's docstring."""
+    internal: ClassVar[bool] = False
+    """For benchmarks and tests: it runs like any other, and is not offered to people."""
     Config: ClassVar[type[StageConfig]]
     phase: ClassVar[Phase]
     may_follow: ClassVar[frozenset[Phase] | None] = None

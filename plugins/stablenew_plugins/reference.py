@@ -34,7 +34,7 @@ def built_in() -> tuple[Sequence[type[Stage]], Sequence[type[Backend]]]:
     host = PluginHost("kernel", [one for one in map(from_entry_point, installed()) if one.builtin])
     stages = sorted(host.stages.values(), key=lambda stage: stage.phase)
     backends = sorted(host.backends.values(), key=lambda backend: backend.name)
-    return [stage for stage in stages if stage.name != "noop"], backends
+    return [stage for stage in stages if not stage.internal], backends
 
 
 # --- which features a setting needs --------------------------------------------------------------------------

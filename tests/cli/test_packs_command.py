@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from stablenew_kernel.cli import lists
+from stablenew_client import packlists
 from stablenew_kernel.cli.commands import packs
 from stablenew_proto.v1 import kernel_pb2 as pb
 
@@ -425,7 +425,7 @@ def test_what_is_wrong_with_lists_is_said(call, sea, data):
 
 def test_folders_among_paths_are_looked_into(sea):
     near = str(sea.relative_to(sea.parents[1]))
-    assert lists.packs_of([str(sea.parent), str(sea), near, "other.txt"]) == [str(sea), "other.txt"]
+    assert packlists.packs_of([str(sea.parent), str(sea), near, "other.txt"]) == [str(sea), "other.txt"]
 
 
 # --- running several ------------------------------------------------------------------------------------------

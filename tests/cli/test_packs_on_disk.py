@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from stablenew_api.errors import UserError
-from stablenew_kernel.cli.packs import find_packs, read_pack, read_preset, replace_file
+from stablenew_client.packfiles import find_packs, read_pack, read_preset, replace_file
 from stablenew_proto.options import LARGEST_PACK
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import UserError
-from stablenew_kernel.cli import packs
-from stablenew_kernel.cli.packs import read_wildcards
+from stablenew_client import packfiles
+from stablenew_client.packfiles import read_wildcards
 from stablenew_proto.options import MAX_REQUEST_BYTES
 
 
@@ -74,4 +74,4 @@ def test_files_come_along_with_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
         read_wildcards(pack, [], 10)
     with pytest.raises(UserError, match="no such folder"):
         read_wildcards(pack, [str(tmp_path / "none")], 10)
-    assert packs.LARGEST_RUN < MAX_REQUEST_BYTES
+    assert packfiles.LARGEST_RUN < MAX_REQUEST_BYTES

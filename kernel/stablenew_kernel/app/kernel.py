@@ -32,6 +32,7 @@ from stablenew_kernel.app.queue import QueueDesk
 from stablenew_kernel.app.runs import RunDesk
 from stablenew_kernel.app.sources import ImageSources
 from stablenew_kernel.app.stagekeeping import StageKeeping
+from stablenew_kernel.domain import cards
 from stablenew_kernel.domain.coordinator import Coordinator
 from stablenew_kernel.domain.link import LinkSettings, PauseSet, ReleaseImages, Restored, Transition
 from stablenew_kernel.domain.randomizer.variants import Place
@@ -341,6 +342,17 @@ class Kernel:
     async def plugins(self) -> pb.ListPluginsResponse:
         """Every plugin, the broken ones with their reason."""
         return pb.ListPluginsResponse(plugins=[views.plugin(info) for info in self._core.host.plugins])
+
+    async def stages(self) -> pb.ListStagesResponse:
+        """Every stage that is offered to people, in the order of the pipeline."""
+        host = self._core.host
+
+        def listed() -> list[pb.Stage]:
+            return [
+                views.stage(kind, host.provider("stage", kind.name).name) for kind in cards.offered(host.stages)
+            ]
+
+        return pb.ListStagesResponse(stages=await self._core.in_thread(listed))
 
     async def rate(self, request: pb.RateImageRequest) -> pb.RateImageResponse:
         """Rate an image by its pixels."""

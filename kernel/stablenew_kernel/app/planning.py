@@ -15,8 +15,8 @@ from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import UserError
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JsonValue
+from stablenew_client.wildcardfolder import WildcardFolder
 from stablenew_kernel.app.sources import PROMOTED, ImageSources
-from stablenew_kernel.app.wildcards import WildcardFolder
 from stablenew_kernel.domain.later import plan_later
 from stablenew_kernel.domain.packs import Pack, parse_pack
 from stablenew_kernel.domain.pipeline import GlobalNegative, Later, Pipeline, Resolver
@@ -250,6 +250,7 @@ class Planner:
             not (is_later(run) or run.preset or run.like_last or run.axes or run.wildcards)
             and sum(map(len, texts)) <= QUICK
             and not any(sign in text for text in texts for sign in (b"__", b"randomization", b"matrix"))
+            and not any("randomization" in one for one in run.sets)
             and b"{" not in run.pack
             and not any(map(isdir, self._folders))
             and not self._host.listens("filter_jobs")

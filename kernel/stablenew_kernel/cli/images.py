@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stablenew_api.errors import UserError
-from stablenew_kernel.cli.reading import LARGEST_IMAGE, read_file
+from stablenew_client.reading import LARGEST_IMAGE, read_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -173,7 +173,7 @@ def settings_source(given: str) -> pb.SettingsSource:
     Raises UserError that names the file.
     """
     from stablenew_api.imagetext import READ_ENDINGS
-    from stablenew_kernel.cli.packs import PACK_ENDINGS, read_pack, read_preset
+    from stablenew_client.packfiles import PACK_ENDINGS, read_pack, read_preset
     from stablenew_proto.v1 import library_pb2 as pb
 
     ending = Path(given).suffix.lower()

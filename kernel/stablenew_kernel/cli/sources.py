@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from stablenew_api.errors import UserError
 from stablenew_api.imagetext import MEDIA_TYPES, READ_ENDINGS, kind_of, read_texts
+from stablenew_client.reading import LARGEST_IMAGE, read_file
 from stablenew_kernel.cli.batch import MANIFEST, find_images
 from stablenew_kernel.cli.context import App
 from stablenew_kernel.cli.host import load_host
 from stablenew_kernel.cli.output import plural, warn
-from stablenew_kernel.cli.reading import LARGEST_IMAGE, read_file
 
 if TYPE_CHECKING:
     from stablenew_api.importer import Importer

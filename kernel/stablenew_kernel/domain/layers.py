@@ -19,8 +19,9 @@ from stablenew_api.jobs import JsonValue
 from stablenew_api.stage import Stage
 from stablenew_kernel.domain.jsontext import kind_of
 from stablenew_kernel.domain.keys import GLOBAL_NEGATIVE, NOT_STAGES, NOT_YET, SECTIONS
-from stablenew_kernel.domain.presets import AXIS, SET, Assignment, Layer, copied
+from stablenew_kernel.domain.presets import AXIS, RANDOMIZATION, SET, Assignment, Layer, copied
 from stablenew_kernel.domain.profiles import Profile
+from stablenew_kernel.domain.randomizer.settings import randomization_set
 from stablenew_kernel.domain.words import closest, explain, near
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -266,8 +267,11 @@ def assigned(
 ) -> dict[str, dict[str, JsonValue]]:
     """The layer that one ``--set`` is. ``switches`` are names that lower layers turn on or off."""
     section, field = assignment.section, assignment.path[0]
+    if section == RANDOMIZATION:
+        return {section: randomization_set(assignment.path, assignment.text, assignment.shown)}
     if section not in known:
-        raise UserError(f"{assignment.shown}: there is no section {section!r}; {near(section, known)}")
+        near_by = near(section, [*known, RANDOMIZATION])
+        raise UserError(f"{assignment.shown}: there is no section {section!r}; {near_by}")
     stages = [name for name in known if name != "pipeline"]
     on_off = (
         [f"{name}_enabled" for name in stages] if section == "pipeline" else ["enabled", f"{section}_enabled"]

@@ -39,10 +39,14 @@ from stablenew_kernel.domain.layers import (
     names_of,
     unused,
 )
-from stablenew_kernel.domain.presets import AXIS, SET, Assignment, Layer, overlay, parse_set
+from stablenew_kernel.domain.presets import AXIS, RANDOMIZATION, SET, Assignment, Layer, overlay, parse_set
 from stablenew_kernel.domain.profiles import NO_PROFILES, Profile, Profiles
+from stablenew_kernel.domain.randomizer.settings import BY_SLOT
 from stablenew_kernel.domain.saving import DEFAULT_QUALITY, kind_named
 from stablenew_kernel.domain.words import near
+
+_WHOLE = frozenset({"pipeline", RANDOMIZATION})
+"""Sections of a run as a whole: no stage's."""
 
 
 class PipelineSettings(BaseModel):
@@ -359,7 +363,7 @@ class Resolver:
         if later is not None:
             enabled = later.choose(enabled, stages, pipeline.post_processors)
         order = sequence(stages, enabled, pipeline.post_processors, begins=later is None)
-        for name in {assignment.section for assignment in self._assignments} - {"pipeline"} - set(order):
+        for name in {assignment.section for assignment in self._assignments} - _WHOLE - set(order):
             settings.validate(name, stages[name].Config)
         section = settings.values.get("pipeline", {})
         model = settings.values.get(DEFAULT_STAGE, {}).get("model", "")
@@ -386,7 +390,7 @@ class Resolver:
             draw.seed,
             pipeline.filename_pattern,
             settings.values.get("randomization", {}),
-            next((layer.source for layer in reversed(settings.layers) if "randomization" in layer.values), ""),
+            _randomized_by(settings.layers),
             tuple(self._said(settings, order)),
             pipeline,
             {key: layer.source for layer in settings.layers for key in layer.values.get("pipeline", {})},
@@ -408,7 +412,7 @@ class Resolver:
             found = unused([layer], settings.values, self._known)
             yield from (text for section, text in found if section in ("", *order))
         for name in dict.fromkeys(assignment.section for assignment in self._assignments):
-            if name == "pipeline" or name in order:
+            if name in _WHOLE or name in order:
                 continue
             named = [a for a in self._assignments if a.section == name and not a.path[0].endswith("enabled")]
             if named:
@@ -488,6 +492,11 @@ class Resolver:
         Sections and settings of stages that are not there yet are taken as they are. Raises UserError.
         """
         section, path = assignment.section, assignment.path
+        if section == RANDOMIZATION and path[0] in BY_SLOT:
+            value = self._assigned(assignment).values[section]
+            for part in path:
+                value = value[part]
+            return section, path, value
         key = names_of(section, path[0], self._known)[0]
         if key not in self._known.get(section, {}):
             absent = SECTIONS - NOT_STAGES - self._known.keys()
@@ -555,6 +564,12 @@ def known_settings(stages: Mapping[str, type[Stage]]) -> Known:
         planned = DrawSettings if stage.phase is Phase.GENERATE else SeedSettings
         known[name] = {**planned.model_fields, **stage.Config.model_fields}
     return known
+
+
+def _randomized_by(layers: Sequence[Plain]) -> str:
+    """The highest layer that has the section: a file, if one does, as ``--set`` names its own."""
+    found = [layer.source for layer in reversed(layers) if RANDOMIZATION in layer.values]
+    return next((source for source in found if source not in (SET, AXIS)), found[0] if found else "")
 
 
 def _enabled(

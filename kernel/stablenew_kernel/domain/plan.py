@@ -301,6 +301,11 @@ def plan_run(
         kept = PlanMemory(pack.title, tuple(moved))
     rows = [pack.rows[number - 1] for number in numbers]
     warnings = (*pipeline.warnings, *_notes(request.profiles, setups, pipeline.randomization, rows))
+    warnings += tuple(
+        f"randomization.modes.{name}: no effect, nothing in these rows is called so"
+        for name in prepared.axes.randomization.own_modes
+        if name not in prepared.variants.asked
+    )
     if pipeline.settings.seed_mode == "fixed" and count.sames:
         warnings += (
             f"pipeline.seed_mode is fixed: the {maker.images:,} images of a combination will be one picture; "

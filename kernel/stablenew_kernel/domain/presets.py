@@ -5,6 +5,7 @@ Nothing here changes its input: a base config is overlaid on copies, always.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,10 @@ SET = "--set"
 """Source of a setting that was given on the command line."""
 AXIS = "axis"
 """Source of a setting that the randomizer varies."""
+
+RANDOMIZATION = "randomization"
+"""The section that says what places in prompts take. No stage's."""
+_OF_A_SLOT = re.compile(r"\s*randomization\s*\.\s*(modes|values)\s*\.")
 
 
 class Sections(dict[str, JsonValue]):
@@ -137,7 +142,12 @@ def copied(value: Any) -> Any:
 def parse_set(text: str) -> Assignment:
     """Take ``section.field=value`` apart. Raises UserError if it has another form."""
     name, equals, value = text.partition("=")
-    parts = tuple(part.strip() for part in name.split("."))
+    if (found := _OF_A_SLOT.match(text)) is not None:
+        # A choice is called as it is written: {0.5::red|green}. No mode has a = in it.
+        name, equals, value = text.rpartition("=") if found[1] == "modes" else (name, equals, value)
+        parts: tuple[str, ...] = (RANDOMIZATION, found[1], name[found.end() :].strip())
+    else:
+        parts = tuple(part.strip() for part in name.split("."))
     if not equals or len(parts) < 2 or not all(parts):
         raise UserError(f"--set {text}: write --set SECTION.FIELD=VALUE, for example --set txt2img.steps=30")
     return Assignment(parts[0], parts[1:], value.strip())

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from stablenew_api.host import PluginInfo
 from stablenew_api.jobs import Failure, JobSpec
+from stablenew_api.stage import Stage
 from stablenew_client.wire import failure_to_proto
+from stablenew_kernel.domain import cards
 from stablenew_kernel.domain.link import NodeStatus, Transition
 from stablenew_kernel.domain.plan import PlannedJob
 from stablenew_kernel.hub.link import AgentLink
@@ -70,6 +74,19 @@ def plugin(info: PluginInfo) -> pb.Plugin:
         state=str(info.state),
         reason=info.reason,
         provides=info.provides,
+    )
+
+
+def stage(kind: type[Stage], plugin_name: str) -> pb.Stage:
+    """A stage that can be part of a pipeline; ``plugin_name`` brings it."""
+    return pb.Stage(
+        name=kind.name,
+        version=kind.version,
+        title=kind.title,
+        phase=kind.phase.name.lower(),
+        plugin=plugin_name,
+        schema_json=json.dumps(cards.schema_of(kind)).encode("ascii"),
+        description=cards.described(kind),
     )
 
 

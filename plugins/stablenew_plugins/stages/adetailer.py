@@ -23,7 +23,7 @@ from stablenew_api.backend import (
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind, JsonValue, Needs
 from stablenew_api.samplers import AUTOMATIC
-from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage
+from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage, marks
 from stablenew_plugins import detectors
 from stablenew_plugins.stages.common import (
     CFG_HELP,
@@ -38,7 +38,6 @@ from stablenew_plugins.stages.common import (
     PlainTexts,
     Texts,
     chosen,
-    extra,
     needs_of,
     only_image,
 )
@@ -49,7 +48,7 @@ from stablenew_plugins.vram import sampling_bytes
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_MORE = extra(advanced=True)
+_MORE = marks(advanced=True)
 
 
 class UnitConfig(StageConfig):
@@ -62,6 +61,7 @@ class UnitConfig(StageConfig):
         title="Detection model",
         description="What is looked for, by the name of ADetailer's model. Without the extension: faces only.",
         validation_alias=AliasChoices("adetailer_model", "ad_model", "model"),
+        json_schema_extra=marks(choices="detectors"),
     )
     adetailer_prompt: str = Field(
         "",
@@ -114,6 +114,7 @@ class UnitConfig(StageConfig):
         title="Sampler",
         description=SAMPLER_HELP,
         validation_alias=AliasChoices("adetailer_sampler", "ad_sampler"),
+        json_schema_extra=marks(choices="samplers"),
     )
     adetailer_scheduler: str = Field(
         AUTOMATIC,
@@ -121,6 +122,7 @@ class UnitConfig(StageConfig):
         title="Scheduler",
         description=SCHEDULER_HELP,
         validation_alias=AliasChoices("adetailer_scheduler", "ad_scheduler"),
+        json_schema_extra=marks(choices="schedulers"),
     )
     adetailer_mask_feather: int = Field(
         4,
@@ -129,6 +131,7 @@ class UnitConfig(StageConfig):
         title="Mask blur",
         description="How soft the edge of the mask is, in pixels.",
         validation_alias=AliasChoices("adetailer_mask_feather", "ad_mask_blur"),
+        json_schema_extra=marks(unit="px"),
     )
     ad_dilate_erode: int = Field(
         4,
@@ -137,7 +140,7 @@ class UnitConfig(StageConfig):
         title="Dilate or erode",
         description="Pixels by which the mask grows; below 0 it shrinks.",
         validation_alias=AliasChoices("ad_dilate_erode", "dilation"),
-        json_schema_extra=_MORE,
+        json_schema_extra=marks(advanced=True, unit="px"),
     )
     ad_inpaint_only_masked: bool = Field(
         True,
@@ -151,7 +154,7 @@ class UnitConfig(StageConfig):
         le=256,
         title="Padding",
         description="Pixels around a find that are seen when it is drawn.",
-        json_schema_extra=extra(advanced=True, only_with="ad_inpaint_only_masked"),
+        json_schema_extra=marks(advanced=True, only_with="ad_inpaint_only_masked", unit="px"),
     )
     ad_mask_k_largest: int = Field(
         0,
@@ -231,14 +234,14 @@ class ADetailerConfig(UnitConfig):
         title="Checkpoint",
         description=MODEL_HELP,
         validation_alias=AliasChoices("checkpoint", "ad_checkpoint"),
-        json_schema_extra=_MORE,
+        json_schema_extra=marks(advanced=True, choices="models"),
     )
     vae: str = Field(
         "",
         title="VAE",
         description="By name. Empty: the one that belongs to the checkpoint.",
         validation_alias=AliasChoices("vae", "vae_name", "ad_vae"),
-        json_schema_extra=_MORE,
+        json_schema_extra=marks(advanced=True, choices="vaes"),
     )
     clip_skip: int = Field(
         1,
@@ -257,7 +260,7 @@ class ADetailerConfig(UnitConfig):
         title="Size of a find",
         description="Pixels of its longer side when it is drawn; the extension decides for itself. 0: as the "
         "picture's shorter side, from 512 to 1024.",
-        json_schema_extra=_MORE,
+        json_schema_extra=marks(advanced=True, unit="px"),
     )
 
     @field_validator("checkpoint", "vae")
@@ -313,6 +316,7 @@ class ADetailer(Stage):
     """Faces found and drawn anew."""
 
     name, version, title = "adetailer", "1.0", "ADetailer"
+    description = "Finds faces (hands and persons, too, with the extension) and draws each anew at full size."
     Config = ADetailerConfig
     phase = Phase.DETAIL
 

@@ -67,6 +67,7 @@ class ColorGrade(PostProcessor):
     """Light and colour of the finished picture."""
 
     name, version, title = "color_grade", "1.0", "Colour grade"
+    description = "Brightness, contrast, colour, warmth and dark corners of the finished picture."
     Config = ColorGradeConfig
 
     def change(self, ctx: StageContext, config: ColorGradeConfig, image: Image) -> Image:

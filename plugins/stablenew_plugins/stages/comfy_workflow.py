@@ -16,7 +16,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from stablenew_api.backend import WorkflowRequest
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind, JsonValue, Needs
-from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage
+from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage, marks
 from stablenew_plugins.stages.common import StepReport, only_image
 from stablenew_plugins.vram import WEIGHTS_BYTES, sampling_bytes
 
@@ -131,7 +131,7 @@ class _WorkflowConfig(StageConfig):
     )
     """Placeholders that always have a value."""
 
-    model: str = Field("", title="Model", description=MODEL_HELP)
+    model: str = Field("", title="Model", description=MODEL_HELP, json_schema_extra=marks(choices="models"))
     values: dict[str, Any] = Field({}, title="Values", description=VALUES_HELP)
     prompt_syntax: Literal["a1111", "comfyui"] = Field("a1111", title="Prompt syntax", description=SYNTAX_HELP)
     workflow: dict[str, Any] | str
@@ -176,8 +176,22 @@ class ComfyWorkflowConfig(_WorkflowConfig):
         title="Workflow",
         description=WORKFLOW_HELP.format("%width%, %height%", "comfy_workflow"),
     )
-    width: int = Field(512, ge=16, le=16384, title="Width", description="In pixels: %width%.")
-    height: int = Field(512, ge=16, le=16384, title="Height", description="In pixels: %height%.")
+    width: int = Field(
+        512,
+        ge=16,
+        le=16384,
+        title="Width",
+        description="In pixels: %width%.",
+        json_schema_extra=marks(unit="px"),
+    )
+    height: int = Field(
+        512,
+        ge=16,
+        le=16384,
+        title="Height",
+        description="In pixels: %height%.",
+        json_schema_extra=marks(unit="px"),
+    )
 
 
 class ComfyImageConfig(_WorkflowConfig):
@@ -247,6 +261,7 @@ class ComfyWorkflow(Stage):
     """A picture from a workflow."""
 
     name, version, title = "comfy_workflow", "1.0", "ComfyUI workflow"
+    description = "Makes the picture with a workflow of your own, on nodes with ComfyUI."
     Config = ComfyWorkflowConfig
     phase = Phase.GENERATE
 
@@ -270,6 +285,7 @@ class ComfyImage(Stage):
     """A picture changed by a workflow."""
 
     name, version, title = "comfy_image", "1.0", "ComfyUI workflow on an image"
+    description = "Changes the picture with a workflow of your own, on nodes with ComfyUI."
     Config = ComfyImageConfig
     phase = Phase.REFINE
 

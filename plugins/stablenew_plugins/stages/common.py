@@ -18,7 +18,7 @@ from stablenew_api.backend import (
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind, Needs
 from stablenew_api.samplers import AUTOMATIC, split_sampler
-from stablenew_api.stage import StageConfig
+from stablenew_api.stage import StageConfig, marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,17 +42,15 @@ NONE = "None"
 SEEDS = 2**64
 
 
-def extra(*, advanced: bool = False, only_with: str = "") -> dict[str, Any]:
-    """Marks of a setting for programs: ``advanced`` (most people leave it alone), and the setting of the same
-    section without which it has no effect."""
-    return {**({"advanced": True} if advanced else {}), **({"only_with": only_with} if only_with else {})}
-
-
 class SamplingConfig(StageConfig):
     """What every stage that samples can be told."""
 
     model: str = Field(
-        "", title="Model", description=MODEL_HELP, validation_alias=AliasChoices("model", "model_name")
+        "",
+        title="Model",
+        description=MODEL_HELP,
+        validation_alias=AliasChoices("model", "model_name"),
+        json_schema_extra=marks(choices="models"),
     )
     vae: str = Field(
         "",
@@ -60,9 +58,22 @@ class SamplingConfig(StageConfig):
         description="VAE that turns latents into pixels, by name. Empty: the one that belongs to the "
         "checkpoint.",
         validation_alias=AliasChoices("vae", "vae_name"),
+        json_schema_extra=marks(choices="vaes"),
     )
-    sampler_name: str = Field("DPM++ 2M", min_length=1, title="Sampler", description=SAMPLER_HELP)
-    scheduler: str = Field(AUTOMATIC, min_length=1, title="Scheduler", description=SCHEDULER_HELP)
+    sampler_name: str = Field(
+        "DPM++ 2M",
+        min_length=1,
+        title="Sampler",
+        description=SAMPLER_HELP,
+        json_schema_extra=marks(choices="samplers"),
+    )
+    scheduler: str = Field(
+        AUTOMATIC,
+        min_length=1,
+        title="Scheduler",
+        description=SCHEDULER_HELP,
+        json_schema_extra=marks(choices="schedulers"),
+    )
     steps: int = Field(20, ge=1, le=150, title="Steps", description=STEPS_HELP)
     cfg_scale: float = Field(7.0, ge=1, le=30, title="CFG scale", description=CFG_HELP)
     clip_skip: int = Field(

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from stablenew_api.stage import StageConfig, StageContext
-from stablenew_plugins.stages.common import extra
+from stablenew_api.stage import StageConfig, StageContext, marks
 from stablenew_plugins.stages.post import PostProcessor, rgb
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class ConvertConfig(StageConfig):
         le=256,
         title="Number of colours",
         description="Of the palette.",
-        json_schema_extra=extra(only_with="mode=palette"),
+        json_schema_extra=marks(only_with="mode=palette"),
     )
 
 
@@ -54,6 +53,7 @@ class Convert(PostProcessor):
     """The picture in other colours."""
 
     name, version, title = "convert", "1.0", "Convert"
+    description = "Turns the picture grey, brown as an old print, or into few colours."
     Config = ConvertConfig
 
     def change(self, ctx: StageContext, config: ConvertConfig, image: Image) -> Image:

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from stablenew_api.backend import UpscaleRequest
 from stablenew_api.jobs import Needs
-from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage
-from stablenew_plugins.stages.common import NO_IMAGE, PartReport, extra, needs_of, only_image
+from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage, marks
+from stablenew_plugins.stages.common import NO_IMAGE, PartReport, needs_of, only_image
 from stablenew_plugins.vram import UPSCALER_BYTES
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class FaceRestoreConfig(StageConfig):
         le=1,
         title="CodeFormer weight",
         description="0 mends most, 1 stays closest to the face.",
-        json_schema_extra=extra(only_with="model=CodeFormer"),
+        json_schema_extra=marks(only_with="model=CodeFormer"),
     )
 
     def request(self, image: Image) -> UpscaleRequest:
@@ -52,6 +52,7 @@ class FaceRestore(Stage):
     """Faces mended by the backend."""
 
     name, version, title = "face_restore", "1.0", "Face restore"
+    description = "Mends blurred or broken faces in the finished picture, with GFPGAN or CodeFormer."
     Config = FaceRestoreConfig
     phase = Phase.POST
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage
+from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage, marks
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,7 +33,12 @@ class FrameConfig(StageConfig):
         "print: white border.",
     )
     width_percent: float = Field(
-        8.0, ge=1, le=40, title="Mat width", description="Of the picture's shorter side, in percent."
+        8.0,
+        ge=1,
+        le=40,
+        title="Mat width",
+        description="Of the picture's shorter side, in percent.",
+        json_schema_extra=marks(unit="%"),
     )
     caption: str = Field(
         "",
@@ -95,6 +100,7 @@ class Frame(Stage):
     """A mat and a frame round the picture."""
 
     name, version, title = "frame", "1.0", "Frame"
+    description = "Puts the picture on a mat and into a thin frame, with a caption on request."
     Config = FrameConfig
     phase = Phase.POST
 

@@ -50,6 +50,7 @@ class Img2Img(Stage):
     """A picture drawn over another one."""
 
     name, version, title = "img2img", "1.0", "Image to image"
+    description = "Draws over the picture with the same prompt: cleans up, or changes model and style half-way."
     Config = Img2ImgConfig
     phase = Phase.REFINE
 

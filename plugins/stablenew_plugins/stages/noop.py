@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage
+from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage, marks
 
 
 class NoopConfig(StageConfig):
@@ -19,9 +19,15 @@ class NoopConfig(StageConfig):
         le=256 * 1024 * 1024,
         title="Size of the image",
         description="About the size of the PNG, in bytes. 0 makes no image at all.",
+        json_schema_extra=marks(unit="B"),
     )
     seconds: float = Field(
-        0.0, ge=0, le=86_400, title="Time it takes", description="Seconds to wait before it is done."
+        0.0,
+        ge=0,
+        le=86_400,
+        title="Time it takes",
+        description="Seconds to wait before it is done.",
+        json_schema_extra=marks(unit="s"),
     )
 
 
@@ -29,6 +35,7 @@ class Noop(Stage):
     """Waits, then hands over noise (or nothing)."""
 
     name, version, title = "noop", "1.0", "No-op (benchmarks and tests)"
+    internal = True
     Config = NoopConfig
     phase = Phase.GENERATE
 

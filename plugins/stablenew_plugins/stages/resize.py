@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from stablenew_api.stage import StageConfig, StageContext, StageImage
+from stablenew_api.stage import StageConfig, StageContext, StageImage, marks
 from stablenew_plugins.stages.post import PostProcessor, rgb
 
 if TYPE_CHECKING:
@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 class ResizeConfig(StageConfig):
     """Settings of resize."""
 
-    width: int = Field(1024, ge=1, le=16384, title="Width", description="In pixels.")
-    height: int = Field(1024, ge=1, le=16384, title="Height", description="In pixels.")
+    width: int = Field(
+        1024, ge=1, le=16384, title="Width", description="In pixels.", json_schema_extra=marks(unit="px")
+    )
+    height: int = Field(
+        1024, ge=1, le=16384, title="Height", description="In pixels.", json_schema_extra=marks(unit="px")
+    )
     mode: Literal["fit", "fill", "pad", "stretch"] = Field(
         "fit",
         title="How",
@@ -33,6 +37,7 @@ class ResizeConfig(StageConfig):
         pattern=r"^#[0-9a-fA-F]{6}$",
         title="Colour",
         description="Of what pad fills in, as in HTML: #rrggbb.",
+        json_schema_extra={**marks(only_with="mode=pad"), "format": "color"},
     )
 
 
@@ -74,6 +79,7 @@ class Resize(PostProcessor):
     """The picture at a wanted size."""
 
     name, version, title = "resize", "1.0", "Resize"
+    description = "The finished picture at an exact size: for a wallpaper, a print or a data set."
     Config = ResizeConfig
 
     def change(self, ctx: StageContext, config: ResizeConfig, image: Image) -> Image:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from stablenew_api.stage import StageConfig, StageContext
+from stablenew_api.stage import StageConfig, StageContext, marks
 from stablenew_plugins.stages.post import PostProcessor, rgb
 
 if TYPE_CHECKING:
@@ -16,9 +16,21 @@ if TYPE_CHECKING:
 class SharpenConfig(StageConfig):
     """Settings of sharpen."""
 
-    amount: int = Field(80, ge=0, le=500, title="Amount", description="In percent; 0 changes nothing.")
+    amount: int = Field(
+        80,
+        ge=0,
+        le=500,
+        title="Amount",
+        description="In percent; 0 changes nothing.",
+        json_schema_extra=marks(unit="%"),
+    )
     radius: float = Field(
-        1.2, ge=0.1, le=20, title="Radius", description="Width of the edges that are sharpened, in pixels."
+        1.2,
+        ge=0.1,
+        le=20,
+        title="Radius",
+        description="Width of the edges that are sharpened, in pixels.",
+        json_schema_extra=marks(unit="px"),
     )
     threshold: int = Field(
         2,
@@ -33,6 +45,7 @@ class Sharpen(PostProcessor):
     """Edges made crisper."""
 
     name, version, title = "sharpen", "1.0", "Sharpen"
+    description = "Makes edges crisper, which a picture often wants after it was made larger or smaller."
     Config = SharpenConfig
 
     def change(self, ctx: StageContext, config: SharpenConfig, image: Image) -> Image:

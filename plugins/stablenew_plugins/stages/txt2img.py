@@ -11,7 +11,7 @@ from pydantic import AliasChoices, Field, field_validator
 
 from stablenew_api.backend import Hires, Refiner, Txt2ImgRequest
 from stablenew_api.jobs import Needs
-from stablenew_api.stage import Phase, Stage, StageContext, StageImage
+from stablenew_api.stage import Phase, Stage, StageContext, StageImage, marks
 from stablenew_plugins.stages.common import (
     DENOISE_HELP,
     NO_TEXTS,
@@ -19,7 +19,6 @@ from stablenew_plugins.stages.common import (
     StepReport,
     Texts,
     chosen,
-    extra,
     join_prompts,
     needs_of,
 )
@@ -33,8 +32,7 @@ FAULT = re.compile(r"(?:(?:fail|hang|crash)@[1-9]\d{0,3}|oom)?")
 
 _SAME = ("Use same sampler", "Use same scheduler", "Use same checkpoint")
 """How a WebUI writes that the hires pass takes over what the first pass has."""
-_HIRES = extra(only_with="enable_hr")
-_HIRES_MORE = extra(advanced=True, only_with="enable_hr")
+_HIRES = marks(only_with="enable_hr")
 
 
 class Txt2ImgConfig(SamplingConfig):
@@ -42,10 +40,22 @@ class Txt2ImgConfig(SamplingConfig):
     a batch becomes jobs of one image, image i with seed + i."""
 
     width: int = Field(
-        512, ge=64, le=4096, multiple_of=8, title="Width", description="In pixels, a multiple of 8."
+        512,
+        ge=64,
+        le=4096,
+        multiple_of=8,
+        title="Width",
+        description="In pixels, a multiple of 8.",
+        json_schema_extra=marks(unit="px"),
     )
     height: int = Field(
-        512, ge=64, le=4096, multiple_of=8, title="Height", description="In pixels, a multiple of 8."
+        512,
+        ge=64,
+        le=4096,
+        multiple_of=8,
+        title="Height",
+        description="In pixels, a multiple of 8.",
+        json_schema_extra=marks(unit="px"),
     )
     negative_prompt: str = Field(
         "",
@@ -56,7 +66,7 @@ class Txt2ImgConfig(SamplingConfig):
         (),
         title="Styles",
         description="Prompt styles of the node's WebUI, by name.",
-        json_schema_extra=extra(advanced=True),
+        json_schema_extra=marks(advanced=True, choices="styles"),
     )
     seed: int = Field(
         -1,
@@ -71,7 +81,7 @@ class Txt2ImgConfig(SamplingConfig):
         le=2**64 - 1,
         title="Variation seed",
         description="Seed that the composition leans to. -1: one that follows from the image's seed.",
-        json_schema_extra=extra(advanced=True, only_with="subseed_strength"),
+        json_schema_extra=marks(advanced=True, only_with="subseed_strength"),
     )
     subseed_strength: float = Field(
         0.0,
@@ -79,7 +89,7 @@ class Txt2ImgConfig(SamplingConfig):
         le=1,
         title="Variation strength",
         description="How far it leans to the variation seed: 0 not at all, 1 all the way.",
-        json_schema_extra=extra(advanced=True),
+        json_schema_extra=marks(advanced=True),
     )
     batch_size: int = Field(
         1, ge=1, le=64, title="Batch size", description="Images a batch; image i gets seed + i."
@@ -103,7 +113,7 @@ class Txt2ImgConfig(SamplingConfig):
         le=8,
         title="Hires scale",
         description="Factor for both sides. Not used where a width or height is given.",
-        json_schema_extra=_HIRES,
+        json_schema_extra=marks(only_with="enable_hr", unit="x"),
     )
     hr_upscaler: str = Field(
         "Latent",
@@ -111,7 +121,7 @@ class Txt2ImgConfig(SamplingConfig):
         title="Hires upscaler",
         description="What enlarges the first pass: a latent mode, which wants a denoising strength above 0.5, "
         "or an upscaler.",
-        json_schema_extra=_HIRES,
+        json_schema_extra=marks(only_with="enable_hr", choices="hires_upscalers"),
     )
     hr_second_pass_steps: int = Field(
         0,
@@ -134,13 +144,13 @@ class Txt2ImgConfig(SamplingConfig):
         "",
         title="Hires sampler",
         description="Of the second pass. Empty: as in the first one.",
-        json_schema_extra=_HIRES_MORE,
+        json_schema_extra=marks(advanced=True, only_with="enable_hr", choices="samplers"),
     )
     hr_scheduler: str = Field(
         "",
         title="Hires scheduler",
         description="Of the second pass. Empty: as in the first one.",
-        json_schema_extra=_HIRES_MORE,
+        json_schema_extra=marks(advanced=True, only_with="enable_hr", choices="schedulers"),
     )
     hr_resize_x: int = Field(
         0,
@@ -148,7 +158,7 @@ class Txt2ImgConfig(SamplingConfig):
         le=8192,
         title="Hires width",
         description="Of the result, in pixels. 0: it follows from the height or the scale.",
-        json_schema_extra=_HIRES_MORE,
+        json_schema_extra=marks(advanced=True, only_with="enable_hr", unit="px"),
     )
     hr_resize_y: int = Field(
         0,
@@ -156,19 +166,19 @@ class Txt2ImgConfig(SamplingConfig):
         le=8192,
         title="Hires height",
         description="Of the result, in pixels. 0: it follows from the width or the scale.",
-        json_schema_extra=_HIRES_MORE,
+        json_schema_extra=marks(advanced=True, only_with="enable_hr", unit="px"),
     )
     hr_checkpoint_name: str = Field(
         "",
         title="Hires model",
         description="Checkpoint of the second pass. Empty: as in the first one.",
-        json_schema_extra=_HIRES_MORE,
+        json_schema_extra=marks(advanced=True, only_with="enable_hr", choices="models"),
     )
     refiner_checkpoint: str = Field(
         "",
         title="Refiner",
         description="Checkpoint that takes over for the last steps. Empty or None: none.",
-        json_schema_extra=extra(advanced=True),
+        json_schema_extra=marks(advanced=True, choices="models"),
     )
     refiner_switch_at: float = Field(
         0.8,
@@ -176,25 +186,25 @@ class Txt2ImgConfig(SamplingConfig):
         le=1,
         title="Refiner switch",
         description="Part of the steps after which the refiner takes over; 1: never.",
-        json_schema_extra=extra(advanced=True, only_with="refiner_checkpoint"),
+        json_schema_extra=marks(advanced=True, only_with="refiner_checkpoint"),
     )
     face_restoration_enabled: bool = Field(
         False,
         title="Face restoration",
         description="Mends faces in the finished picture.",
-        json_schema_extra=extra(advanced=True),
+        json_schema_extra=marks(advanced=True),
     )
     face_restoration_model: str = Field(
         "",
         title="Face restorer",
         description="CodeFormer, GFPGAN, or what the node has. Empty: the node's default.",
-        json_schema_extra=extra(advanced=True, only_with="face_restoration_enabled"),
+        json_schema_extra=marks(advanced=True, only_with="face_restoration_enabled", choices="face_restorers"),
     )
     hypernetwork: str = Field(
         "",
         title="Hypernetwork",
         description="By name. Empty or None: none.",
-        json_schema_extra=extra(advanced=True),
+        json_schema_extra=marks(advanced=True, choices="hypernetworks"),
     )
     hypernetwork_strength: float = Field(
         1.0,
@@ -202,14 +212,14 @@ class Txt2ImgConfig(SamplingConfig):
         le=2,
         title="Hypernetwork strength",
         description="How much of it; 0: nothing.",
-        json_schema_extra=extra(advanced=True, only_with="hypernetwork"),
+        json_schema_extra=marks(advanced=True, only_with="hypernetwork"),
     )
     fault: str = Field(
         "",
         title="Fault (tests and demos)",
         description="Only the embedded engine honours it: fail@STEP, hang@STEP, crash@STEP (the worker dies) "
         "or oom (out of memory). Empty: none.",
-        json_schema_extra=extra(advanced=True),
+        json_schema_extra=marks(advanced=True),
     )
 
     @field_validator("fault")
@@ -280,6 +290,7 @@ class Txt2Img(Stage):
     """A picture from a prompt."""
 
     name, version, title = "txt2img", "1.0", "Text to image"
+    description = "Makes a picture from the prompt. Nearly every pipeline begins with it."
     Config = Txt2ImgConfig
     phase = Phase.GENERATE
 

@@ -11,7 +11,7 @@ from pydantic import AliasChoices, Field
 from stablenew_api.backend import Capabilities, Feature, Img2ImgRequest, Progress, Request, UpscaleRequest
 from stablenew_api.errors import StageFailure
 from stablenew_api.jobs import FailureKind, Needs
-from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage
+from stablenew_api.stage import Phase, Stage, StageConfig, StageContext, StageImage, marks
 from stablenew_plugins import upscalers
 from stablenew_plugins.stages.common import (
     DENOISE_HELP,
@@ -20,7 +20,6 @@ from stablenew_plugins.stages.common import (
     PartReport,
     SamplingConfig,
     Texts,
-    extra,
     needs_of,
     only_image,
 )
@@ -49,7 +48,11 @@ class EnlargingConfig(StageConfig):
     """What every enlargement can be told."""
 
     upscaler: str = Field(
-        "Lanczos", min_length=1, title="Upscaler", description="By the name the node gives it."
+        "Lanczos",
+        min_length=1,
+        title="Upscaler",
+        description="By the name the node gives it.",
+        json_schema_extra=marks(choices="upscalers"),
     )
     upscaling_resize: float = Field(
         2.0,
@@ -58,6 +61,7 @@ class EnlargingConfig(StageConfig):
         title="Scale",
         description="Factor for both sides: 2 makes four times as many pixels.",
         validation_alias=AliasChoices("upscaling_resize", "scale"),
+        json_schema_extra=marks(unit="x"),
     )
     upscale_mode: Literal["single", "img2img"] = Field(
         "single",
@@ -77,7 +81,7 @@ class EnlargingConfig(StageConfig):
         le=1,
         title="CodeFormer weight",
         description="0 mends most, 1 stays closest to the face.",
-        json_schema_extra=extra(only_with="codeformer_visibility"),
+        json_schema_extra=marks(only_with="codeformer_visibility"),
     )
     tile_size: int = Field(
         0,
@@ -87,7 +91,7 @@ class EnlargingConfig(StageConfig):
         title="Tile",
         description="Pixels a side that are worked on at a time. 0: whole pictures up to about a megapixel, "
         "tiles above.",
-        json_schema_extra=extra(advanced=True),
+        json_schema_extra=marks(advanced=True, unit="px"),
     )
 
 
@@ -100,7 +104,7 @@ class UpscaleConfig(SamplingConfig, EnlargingConfig):
         le=1,
         title="Denoising strength",
         description=f"Of the diffusion pass. {DENOISE_HELP}",
-        json_schema_extra=extra(only_with="upscale_mode=img2img"),
+        json_schema_extra=marks(only_with="upscale_mode=img2img"),
     )
 
     def ours(self) -> bool:
@@ -157,6 +161,7 @@ class Upscale(Stage):
     """A larger copy."""
 
     name, version, title = "upscale", "1.0", "Upscale"
+    description = "Makes the picture larger; in img2img mode it adds detail at the new size."
     Config = UpscaleConfig
     phase = Phase.ENLARGE
 

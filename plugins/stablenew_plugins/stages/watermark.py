@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from stablenew_api.stage import StageConfig, StageContext
+from stablenew_api.stage import StageConfig, StageContext, marks
 from stablenew_plugins.stages.post import PostProcessor, filled_in, rgb
 
 if TYPE_CHECKING:
@@ -31,12 +31,17 @@ class WatermarkConfig(StageConfig):
         le=40,
         title="Size",
         description="Height of the letters, in percent of the picture's shorter side.",
+        json_schema_extra=marks(unit="%"),
     )
     opacity: float = Field(
         0.6, ge=0, le=1, title="Opacity", description="0 cannot be seen, 1 covers what is below it."
     )
     color: str = Field(
-        "#ffffff", pattern=r"^#[0-9a-fA-F]{6}$", title="Colour", description="As in HTML: #rrggbb."
+        "#ffffff",
+        pattern=r"^#[0-9a-fA-F]{6}$",
+        title="Colour",
+        description="As in HTML: #rrggbb.",
+        json_schema_extra={"format": "color"},
     )
 
 
@@ -74,6 +79,7 @@ class Watermark(PostProcessor):
     """A line of text over the picture."""
 
     name, version, title = "watermark", "1.0", "Watermark"
+    description = "Writes a line of text over the picture, such as your name."
     Config = WatermarkConfig
 
     def change(self, ctx: StageContext, config: WatermarkConfig, image: Image) -> Image:

@@ -12,9 +12,9 @@ from kernel_kit import Basics
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import UserError
 from stablenew_api.testing import host_of
-from stablenew_kernel.app import wildcards as module
+from stablenew_client import wildcardfolder as module
+from stablenew_client.wildcardfolder import WildcardFolder
 from stablenew_kernel.app.planning import Planner
-from stablenew_kernel.app.wildcards import WildcardFolder
 from stablenew_kernel.domain.settings import Settings
 from stablenew_plugins import randomizers
 from stablenew_proto.v1 import kernel_pb2 as pb

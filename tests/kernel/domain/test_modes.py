@@ -76,6 +76,77 @@ def matrix(mode: str, **slots: list[str]) -> dict[str, Any]:
     }
 
 
+# --- a mode and values for one slot, in one run ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pack", "section", "sets", "expected"),
+    [
+        ("{red|green} hat", {}, ["modes.{red|green}=fanout"], ["red hat", "green hat"]),
+        ("{!red|green} hat", {}, ["modes.{!red|green}=off"], ["red hat"]),
+        ("{0.5::red|green=} hat", {}, ["modes.{0.5::red|green=}=fanout"], ["red hat", "green= hat"]),
+        ("[[Time]] sea", matrix("fanout", time=["dawn", "noon"]), ["modes.time=off"], ["dawn sea"]),
+        ("[[Time]] sea", matrix("fanout", time=["a"]), ["values.TIME=x | {y|z}"], ["x sea", "y sea", "z sea"]),
+        ("[[Time]] sea", {}, ['values.time=["x", "a|b"]'], ["x sea", "a|b sea"]),
+        ("__hair__ cat", {}, ["values.__hair__=red|blue", "modes.__hair__=fanout"], ["red cat", "blue cat"]),
+        ("{a|b}", {"enabled": False}, ["modes.{a|b}=fanout"], ["a", "b"]),
+        ("{a|b} x {a|b}", {}, ["modes.{a|b}=fanout"], ["a x a", "a x b", "b x a", "b x b"]),
+        ("{a|b}", {}, ["choices.mode=fanout"], ["a", "b"]),
+        ("{!a|b}", {}, ["enabled=false"], ["a", "b"]),
+        ("[[t]] {!a|b}", matrix("fanout", t=["1", "2"]), ["matrix.limit=3"], ["1 a", "1 b", "2 a"]),
+        ("a", {}, ["values.lora=none|soft:0.8"], ["a", "a <lora:soft:0.8>"]),
+        (
+            "a",
+            {"axes": [{"field": "lora", "values": ["x"]}]},
+            ["values.lora=y|z"],
+            ["a <lora:y>", "a <lora:z>"],
+        ),
+        ("a", {"axes": [{"field": "lora", "values": ["x", "y"]}]}, ["modes.lora=off"], ["a"]),
+    ],
+)
+def test_set_changes_mode_and_values_of_one_slot(
+    pack: str, section: dict[str, Any], sets: list[str], expected: list[str]
+) -> None:
+    made = plan(pack, randomization=section, sets=[f"randomization.{text}" for text in sets])
+    assert prompts(made) == expected
+    assert made.warnings == ()
+
+
+def test_set_changes_mode_and_values_of_an_axis() -> None:
+    section = {"axes": [{"field": "steps", "values": [10, 20]}]}
+    sets = ["randomization.values.txt2img.steps=7|8|9"]
+    assert configs(plan("a", randomization=section, sets=sets), "steps") == [(7,), (8,), (9,)]
+    sets.append("randomization.modes.steps=rotate")
+    assert configs(plan("a", randomization=section, sets=sets, count=2), "steps") == [(7,), (8,)]
+    sets[-1] = "randomization.modes.txt2img.steps=off"
+    assert configs(plan("a", randomization=section, sets=[*sets, "txt2img.steps=5"]), "steps") == [(5,)]
+    assert configs(plan("a", sets=["randomization.values.steps=7|8"]), "steps") == [(7,), (8,)]
+    assert configs(plan("a", axes=["steps=1,2"], sets=["randomization.modes.steps=off"]), "steps") == [(20,)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("randomization.modes.{a|b}=zigzag", "randomization.modes.{a|b}: 'zigzag' is not one of fanout,"),
+        ("randomization.modes=fanout", "randomization.modes: write --set randomization.modes.SLOT="),
+        ("randomization.matrx.mode=off", "has no setting 'matrx.mode'; did you mean matrix.mode "),
+        ("randomization.matrix.limit=x", "randomization.matrix.limit: input should be a valid integer"),
+        ("randomization.values.a=[1", "is no JSON list"),
+        ("randomization.values.steps=70000", "randomization.values.steps, value 1: txt2img.steps"),
+        ("randomisation.enabled=true", "did you mean randomization?"),
+    ],
+)
+def test_a_set_of_the_randomizer_that_is_wrong_says_how(text: str, words: str) -> None:
+    with pytest.raises(UserError) as error:
+        plan("{a|b}", sets=[text])
+    assert words in str(error.value)
+
+
+def test_a_mode_for_something_that_is_not_there_is_told() -> None:
+    made = plan("{a|b}", sets=["randomization.modes.tiem=fanout"])
+    assert made.warnings == ("randomization.modes.tiem: no effect, nothing in these rows is called so",)
+
+
 # --- modes ----------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import grpc
@@ -131,3 +132,14 @@ def test_a_pack_of_more_than_grpc_takes_by_itself_is_planned(data: DataFolder) -
             assert told[-1].summary.line.startswith("100 rows = 100 images; the first 1 of them")
 
     run(main)
+
+
+def test_stages_are_listed_with_the_plugin_that_brings_them(data: DataFolder) -> None:
+    async def main() -> pb.ListStagesResponse:
+        async with kernel_on(data) as house:
+            return await house.client.ListStages(pb.ListStagesRequest())  # type: ignore[no-any-return]
+
+    [stage] = [one for one in run(main).stages if one.name == "txt2img"]
+    assert (stage.version, stage.title, stage.phase, stage.plugin) == ("1.0", "Draw", "generate", "basics")
+    assert stage.description == ""
+    assert "seed" in json.loads(stage.schema_json)["properties"]

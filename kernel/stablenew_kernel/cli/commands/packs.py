@@ -14,12 +14,12 @@ import click
 
 from stablenew_api.errors import KernelUnavailable, PluginError, UserError
 from stablenew_api.files import write_new
+from stablenew_client.packfiles import PackFiles, find_packs, read_pack, replace_file, request_of
+from stablenew_client.packlists import PackLists, packs_of
 from stablenew_kernel.cli.context import App, DefaultGroup, json_option, pass_app
 from stablenew_kernel.cli.exits import ExitCode
 from stablenew_kernel.cli.host import load_host, read_settings
-from stablenew_kernel.cli.lists import PackLists, packs_of
 from stablenew_kernel.cli.output import plural, say, say_json, say_table, tell, warn
-from stablenew_kernel.cli.packs import PackFiles, find_packs, read_pack, replace_file, request_of
 
 if TYPE_CHECKING:
     from stablenew_kernel.domain.packs.check import Inventory, Report

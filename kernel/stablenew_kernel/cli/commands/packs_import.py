@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stablenew_api.errors import UserError
+from stablenew_client.reading import LARGEST_IMAGE, read_file
 from stablenew_kernel.cli.context import App, json_option, pass_app
 from stablenew_kernel.cli.host import load_host
 from stablenew_kernel.cli.output import plural, say, say_json, warn
-from stablenew_kernel.cli.reading import LARGEST_IMAGE, read_file
 
 if TYPE_CHECKING:
     from stablenew_api.importer import Imported, Importer

@@ -8,6 +8,8 @@ import click
 
 from stablenew_api.errors import UserError
 from stablenew_api.files import write_atomic, write_new
+from stablenew_client.packfiles import read_pack, read_preset
+from stablenew_client.reading import with_files
 from stablenew_kernel.cli.context import App, DefaultGroup, find_run, json_option, pass_app
 from stablenew_kernel.cli.library import (
     add_shelf_commands,
@@ -23,8 +25,6 @@ from stablenew_kernel.cli.library import (
     unsets_option,
 )
 from stablenew_kernel.cli.output import plain, say, say_json, say_table
-from stablenew_kernel.cli.packs import read_pack, read_preset
-from stablenew_kernel.cli.reading import with_files
 
 
 @click.group("preset", cls=DefaultGroup)

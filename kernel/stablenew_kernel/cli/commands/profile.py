@@ -6,6 +6,7 @@ import json
 
 import click
 
+from stablenew_client.reading import with_files
 from stablenew_kernel.cli.context import App, DefaultGroup, json_option, pass_app
 from stablenew_kernel.cli.library import (
     add_shelf_commands,
@@ -17,7 +18,6 @@ from stablenew_kernel.cli.library import (
     unsets_option,
 )
 from stablenew_kernel.cli.output import plain, say, say_fields, say_json
-from stablenew_kernel.cli.reading import with_files
 
 
 @click.group("profile", cls=DefaultGroup)

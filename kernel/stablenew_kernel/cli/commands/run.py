@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stablenew_api.errors import NotConfirmed, UserError
+from stablenew_client.packfiles import read_pack, request_of
+from stablenew_client.packlists import PackLists, packs_of
+from stablenew_client.reading import with_files
 from stablenew_kernel.cli.context import App, json_option, pass_app
 from stablenew_kernel.cli.exits import ExitCode
-from stablenew_kernel.cli.lists import PackLists, packs_of
 from stablenew_kernel.cli.output import plain, say, say_json, say_table
-from stablenew_kernel.cli.packs import read_pack, request_of
-from stablenew_kernel.cli.reading import with_files
 
 if TYPE_CHECKING:
     from stablenew_client import KernelClient
@@ -186,7 +186,7 @@ def run_images(
 
 def settings_of(preset: str, sets: Sequence[str]) -> pb.RunRequest:
     """A request without a pack. Raises UserError for a preset that cannot be read."""
-    from stablenew_kernel.cli.packs import read_preset
+    from stablenew_client.packfiles import read_preset
     from stablenew_proto.v1 import kernel_pb2 as pb
 
     name, file_name, content = read_preset(preset) if preset else ("", "", b"")

@@ -107,7 +107,7 @@ def show(app: App, name: str, count: bool, folders: tuple[str, ...], as_json: bo
 
 
 def _layers(app: App, folders: tuple[str, ...]) -> list[Any]:
-    from stablenew_kernel.app.wildcards import WildcardFolder
+    from stablenew_client.wildcardfolder import WildcardFolder
 
     places = [Path(folder).expanduser().absolute() for folder in folders]
     for given, place in zip(folders, places, strict=True):

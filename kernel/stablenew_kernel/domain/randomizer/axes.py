@@ -68,6 +68,10 @@ class Axes:
     """Of these tags: which others each walks together with."""
     of_matrix: frozenset[str] = frozenset()
     """Normalized names of the matrix slots that are axes."""
+    off: tuple[AxisSettings, ...] = ()
+    """Those whose mode is off, by the ids that they would have: their settings stay as they are."""
+    asked: frozenset[str] = frozenset()
+    """What of ``randomization.modes`` names an axis."""
 
 
 def plan_axes(
@@ -85,31 +89,84 @@ def plan_axes(
 
     Raises UserError for an axis that is no setting of a stage that runs, or whose values are none for it.
     """
+    listed = [*_of_pipeline(pipeline, pipeline_source), *randomization.axes]
+    own = _Own(randomization, running, stages)
+    # Values of something that is no axis yet are those of a matrix slot, which may become one.
+    randomization = own.with_slots([*listed, *asked])
     named = named_slots(texts, randomization)
     matrix = tuple(_of_matrix(randomization, running, named))
-    found = [*_of_pipeline(pipeline, pipeline_source), *randomization.axes, *matrix]
     settings: dict[str, Axis] = {}
     tags: dict[str, AxisSettings] = {}
-    for axis in (*found, *asked):
+    for axis in (*listed, *matrix, *asked):
         given = axis in asked
-        tag = normalize(axis.field)
-        if tag in _TAGS and find_field(running[0], tag) is None:
+        tag = _tag_of(axis, running)
+        if tag:
             if tag in tags and not given:
                 raise UserError(f"{axis.source}: two axes of {tag}; write all values into one")
-            tags[tag] = axis
+            tags[tag] = own.changed(axis, tag)
             continue
         made = _axis(axis, running, stages)
         if made.id in settings and not given:
             raise UserError(
                 f"{axis.source}: {axis.field} varies already by {settings[made.id].source}; keep one"
             )
-        settings[made.id] = made
+        changed = own.changed(axis, made.id)
+        settings[made.id] = made if changed is axis else _axis(changed, running, stages)
+    off = [
+        AxisSettings(axis.id, axis.labels, axis.mode, axis.source)
+        for axis in settings.values()
+        if axis.options and axis.mode == "off"
+    ]
+    off += [replace(axis, field=tag) for tag, axis in tags.items() if axis.values and axis.mode == "off"]
     left = tuple(axis for axis in settings.values() if axis.options and axis.mode != "off")
     _refuse_twice(left)
     tags = {tag: axis for tag, axis in tags.items() if axis.mode != "off"}
     return replace(
-        _with_tags(left, tags, randomization, named), of_matrix=frozenset(axis.field for axis in matrix)
+        _with_tags(left, tags, randomization, named),
+        of_matrix=frozenset(axis.field for axis in matrix),
+        off=tuple(off),
+        asked=frozenset(own.asked),
     )
+
+
+class _Own:
+    """What ``randomization.modes`` and ``.values`` say of axes, by id or as the axis is written."""
+
+    def __init__(
+        self, randomization: Randomization, running: Sequence[type[Stage]], stages: Mapping[str, type[Stage]]
+    ) -> None:
+        self._randomization, self._running, self._stages = randomization, running, stages
+        self.asked: set[str] = set()
+        """Names in ``modes`` that are axes."""
+
+    def with_slots(self, axes: Iterable[AxisSettings]) -> Randomization:
+        """With the values of whatever is none of ``axes`` as those of matrix slots."""
+        values = dict(self._randomization.own_values)
+        if not values:
+            return self._randomization
+        for axis in axes:
+            tag = _tag_of(axis, self._running)
+            for name in (tag or _axis(axis, self._running, self._stages).id, normalize(axis.field)):
+                values.pop(name, None)
+        definitions = self._randomization.definitions
+        slots = {**definitions.slots, **values}
+        return replace(self._randomization, definitions=replace(definitions, slots=slots))
+
+    def changed(self, axis: AxisSettings, name: str) -> AxisSettings:
+        """``axis``, whose id is ``name``, with its own values and mode; the same one if it has none."""
+        for key in dict.fromkeys((normalize(axis.field), name)):
+            if (values := self._randomization.own_values.get(key)) is not None and values != axis.values:
+                axis = replace(axis, values=values, source=f"randomization.values.{key}")
+            if mode := self._randomization.own_modes.get(key):
+                self.asked.add(key)
+                axis = replace(axis, mode=mode, joint="")
+        return axis
+
+
+def _tag_of(axis: AxisSettings, running: Sequence[type[Stage]]) -> str:
+    """Its name if it adds a tag to the prompt; empty: it is a setting."""
+    tag = normalize(axis.field)
+    return tag if tag in _TAGS and find_field(running[0], tag) is None else ""
 
 
 def named_slots(texts: Iterable[str], randomization: Randomization) -> set[str]:
@@ -154,12 +211,15 @@ def _of_matrix(
 ) -> Iterable[AxisSettings]:
     mode = randomization.modes["slot"]
     for name, values in randomization.definitions.slots.items():
-        if mode != "off" and name not in named and values and ("." in name or _is_setting(name, running)):
+        on = mode != "off" or name in randomization.own_modes
+        if on and name not in named and values and ("." in name or _is_setting(name, running)):
             yield AxisSettings(
                 name,
                 tuple(values),
                 randomization.slot_modes.get(name, mode),
-                f"{randomization.source}: randomization.matrix",
+                f"randomization.values.{name}"
+                if name in randomization.own_values
+                else f"{randomization.source}: randomization.matrix",
                 "" if name in randomization.slot_modes else "matrix",
             )
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -13,6 +13,7 @@ from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
 from stablenew_kernel.domain.randomizer.grammar import MODES, normalize, split_options
 from stablenew_kernel.domain.randomizer.space import Definitions, short_id
+from stablenew_kernel.domain.words import near
 
 _SYNONYMS = {"round_robin": "rotate"}
 """Names of modes in old files."""
@@ -89,6 +90,8 @@ class _Axis(_HasMode):
 
 class _Randomization(_Section):
     enabled: bool = True
+    modes: dict[str, str] = {}
+    values: dict[str, tuple[_Text, ...]] = {}
     axes: tuple[_Axis, ...] = ()
     prompt_sr: _Rules = _Rules()
     wildcards: _Wildcards = _Wildcards()
@@ -141,6 +144,11 @@ class Randomization:
     axes: tuple[AxisSettings, ...]
     source: str
     """The file, for error texts."""
+    own_modes: Mapping[str, str]
+    """``randomization.modes``, by :func:`slot_key`: they go before everything else, a sampler sign included."""
+    own_values: Mapping[str, tuple[str, ...]]
+    """``randomization.values`` of matrix slots and axes, by :func:`slot_key`; those of wildcards are among the
+    definitions."""
 
     def with_files(self, files: Sequence[Mapping[str, bytes]]) -> Randomization:
         """The same with wildcard files, as :attr:`Definitions.files` has them."""
@@ -181,6 +189,12 @@ def parse_randomization(
             )
         return mode
 
+    own_modes = {}
+    for name, mode in read.modes.items():
+        own_modes[slot_key(name)] = _mode(mode)
+        if known and _mode(mode) not in known:
+            raise UserError(f"randomization.modes.{name}: {mode!r} is not one of {', '.join(sorted(known))}")
+    own_values = {slot_key(name): values for name, values in read.values.items()}
     slots: dict[str, tuple[str, ...]] = {}
     slot_modes: dict[str, str] = {}
     for slot in matrix.slots or [
@@ -205,6 +219,7 @@ def parse_randomization(
         tokens[path] = token.values
         if token.mode and read.enabled and wildcards.enabled:
             slot_modes[short_id(f"__{path}__")] = mode_of(token, f"wildcards.tokens.{path}")
+    tokens |= {key[2:-2]: values for key, values in own_values.items() if _is_wildcard(key)}
     rules = _rules(read.prompt_sr, source, mode_of) if read.enabled and read.prompt_sr.enabled else ()
     # A mode without a sampler sign cannot be written into the choice: it goes by what the choice says.
     slot_modes.update({short_id(rule.choice): rule.mode for rule in rules if rule.mode not in _SIGNS})
@@ -231,7 +246,71 @@ def parse_randomization(
             if read.enabled and axis.enabled and axis.values
         ),
         source,
+        own_modes,
+        {key: values for key, values in own_values.items() if not _is_wildcard(key)},
     )
+
+
+def slot_key(name: str) -> str:
+    """What ``randomization.modes`` and ``randomization.values`` call a slot: a matrix slot or an axis by its
+    normalized name, all else as it is written in the prompt (``__hair__``, ``{red|green}``)."""
+    name = name.strip()
+    return name if _is_wildcard(name) or name.startswith(_SIGNS_OF_CHOICES) else normalize(name)
+
+
+def _is_wildcard(key: str) -> bool:
+    return len(key) > 4 and key.startswith("__") and key.endswith("__")
+
+
+_SIGNS_OF_CHOICES = ("{", "${", "%{", "__")
+BY_SLOT = ("modes", "values")
+"""Settings that are objects: a value a slot."""
+
+
+def randomization_set(path: Sequence[str], text: str, shown: str) -> dict[str, JsonValue]:
+    """What ``--set randomization.PATH=TEXT`` puts into the section; ``shown`` begins error texts.
+
+    ``modes.SLOT=MODE`` and ``values.SLOT=VALUE | VALUE`` (or a JSON list), SLOT as :func:`slot_key` takes it;
+    else one of the section's own settings, such as ``matrix.mode``. Raises UserError.
+    """
+    if path[0] in BY_SLOT:
+        if len(path) != 2:
+            raise UserError(f"{shown}: write --set randomization.{path[0]}.SLOT=..., for example .time=")
+        value: JsonValue = text if path[0] == "modes" else _listed(text, shown)
+        return {path[0]: {path[1]: value}}
+    names = list(_plain_settings(_Randomization))
+    if ".".join(path) not in names:
+        known = [*names, *(f"{name}.SLOT" for name in BY_SLOT)]
+        raise UserError(
+            f"{shown}: randomization has no setting {'.'.join(path)!r}; {near('.'.join(path), known)}"
+        )
+    value = text
+    if text.lower() in ("true", "false") or text.isdecimal():
+        value = json.loads(text.lower())
+    for part in reversed(path):
+        value = {part: value}
+    return dict(value)
+
+
+def _listed(text: str, shown: str) -> list[JsonValue]:
+    if not text.startswith("["):
+        return [value.strip() for value in split_options(text)] if text else []
+    try:
+        listed = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{shown}: {text!r} is no JSON list ({error})") from error
+    assert isinstance(listed, list)
+    return listed
+
+
+def _plain_settings(model: type[BaseModel], above: str = "") -> Iterator[str]:
+    """Names of the settings that are one value: ``matrix.mode``."""
+    for name, info in model.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _plain_settings(kind, f"{above}{name}.")
+        elif kind in (bool, int, str) or get_origin(kind) is Literal:
+            yield f"{above}{name}"
 
 
 def _rules(section: _Rules, source: str, mode_of: Callable[[_HasMode, str], str]) -> tuple[Rule, ...]:

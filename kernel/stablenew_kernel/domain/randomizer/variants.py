@@ -122,6 +122,8 @@ class RowVariants:
         """Combinations the row is made in."""
         modes = [(part.id, group) for group in groups for slot in group.slots for part in slot.parts or (slot,)]
         self._modes = {slot: group.mode for slot, group in modes}
+        self.slots: tuple[tuple[Slot, str], ...] = tuple((slot, self._modes[slot.id]) for slot in slots)
+        """Every slot with its mode: axes, then those of the texts."""
         self._walks = {
             part.id: slot.id
             for group in groups
@@ -226,6 +228,8 @@ class Variants:
         self._plan_seed = plan_seed
         self._memory = memory
         self._compiler = Compiler(self._randomization.definitions)
+        self.asked: set[str] = set(axes.asked)
+        """Slots that ``randomization.modes`` names and that are there, as far as rows were made."""
         self._axis_entries = [_Entry(_axis_slot(axis), axis.mode, axis.joint) for axis in axes.settings]
         for axis in axes.settings:
             self.strategy(axis.mode, axis.source)
@@ -280,9 +284,14 @@ class Variants:
         return RowVariants(number, shown, groups, randomization.limit, self._plan_seed)
 
     def _entry(self, slot: SpaceSlot) -> _Entry:
-        """With the mode of its sampler sign, else of its own entry in the section, else of its kind."""
-        own = self._randomization.slot_modes.get(_name(slot.id), "")
-        mode = slot.mode or own or self._randomization.modes[slot.kind]
+        """With the mode that ``randomization.modes`` has for it, else that of its sampler sign, else of its own
+        entry in the section, else of its kind."""
+        key = slot_name(slot.id)
+        forced = self._randomization.own_modes.get(key, "")
+        if forced:
+            self.asked.add(key)
+        own = forced or self._randomization.slot_modes.get(key, "")
+        mode = forced or slot.mode or own or self._randomization.modes[slot.kind]
         joint = self._axes.joints.get(slot.id, "")
         return _Entry(slot.to_slot(), mode, MATRIX if slot.kind == "slot" and not own else joint)
 
@@ -306,7 +315,7 @@ class Variants:
             raise PluginError(f"randomizer {mode}: remember failed: {error!r}") from error
 
 
-def _name(slot: str) -> str:
+def slot_name(slot: str) -> str:
     """A slot's id as the section knows it: ``neg:__hair__#2`` is the second ``__hair__`` of a negative."""
     found = _ID.fullmatch(slot)
     return found[1] if found else slot

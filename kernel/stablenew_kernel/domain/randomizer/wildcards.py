@@ -23,15 +23,8 @@ from typing import Any
 
 import yaml
 
+from stablenew_api.wildcardfiles import MAX_FILE, TEXT_ENDINGS, TREE_ENDINGS
 from stablenew_kernel.domain.randomizer.grammar import MAX_WEIGHT, clean_path
-
-TEXT_ENDINGS = (".txt",)
-TREE_ENDINGS = (".json", ".yaml", ".yml")
-ENDINGS = (*TEXT_ENDINGS, *TREE_ENDINGS)
-"""Of files that may hold wildcards."""
-
-MAX_FILE = 8 * 2**20
-"""Bytes of a file that is read."""
 
 MAX_VALUES = 200_000
 """Values of a file: YAML may name one list many times over, so a small file can hold very many."""

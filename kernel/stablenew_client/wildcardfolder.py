@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from stablenew_api.errors import UserError
-from stablenew_kernel.domain.randomizer.wildcards import ENDINGS, MAX_FILE
+from stablenew_api.wildcardfiles import ENDINGS, MAX_FILE
 
 MAX_FILES = 20_000
 """Files of a folder that are looked at; more is some other folder, given by mistake."""

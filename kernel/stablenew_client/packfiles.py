@@ -1,4 +1,4 @@
-"""Reading what a run needs from this machine's disk. Files travel to the kernel by content."""
+"""Packs, sidecars, presets and wildcards on the disk of whoever asks for a run. They travel by content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from stablenew_api.errors import UserError
 from stablenew_api.files import write_atomic
-from stablenew_kernel.cli.reading import read_file
+from stablenew_client.reading import read_file
+from stablenew_client.wildcardfolder import WildcardFolder
 from stablenew_proto.options import LARGEST_PACK
 
 if TYPE_CHECKING:
@@ -151,8 +152,6 @@ def read_wildcards(pack: Path, folders: Sequence[str], room: int) -> dict[str, b
         places.append(beside)
     if not places:
         return {}
-    from stablenew_kernel.app.wildcards import WildcardFolder
-
     found: dict[str, bytes] = {}
     for place in places:
         for name, content in WildcardFolder(place).files().items():

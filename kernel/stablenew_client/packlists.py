@@ -13,6 +13,7 @@ from typing import Any
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import UserError
 from stablenew_api.files import write_atomic
+from stablenew_client.packfiles import find_packs
 
 
 class PackLists:
@@ -96,8 +97,6 @@ class PackLists:
 
 def packs_of(paths: Sequence[str]) -> list[str]:
     """The packs among ``paths``, with those in folders among them, in order, each once."""
-    from stablenew_kernel.cli.packs import find_packs
-
     found: dict[Path, str] = {}
     for path in paths:
         folder = Path(path).expanduser()
