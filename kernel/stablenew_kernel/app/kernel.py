@@ -19,6 +19,7 @@ from stablenew_api.errors import UserError
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JobState, JsonValue
 from stablenew_api.learning import Rating
+from stablenew_client.wildcardfolder import WildcardFolder
 from stablenew_kernel.app.board import RunBoard, run_message
 from stablenew_kernel.app.copies import CopyKeeping
 from stablenew_kernel.app.core import Core
@@ -26,6 +27,7 @@ from stablenew_kernel.app.delivery import Delivery
 from stablenew_kernel.app.dispatcher import Dispatcher
 from stablenew_kernel.app.library import Library, LibraryDesk
 from stablenew_kernel.app.nodes import NodeDesk
+from stablenew_kernel.app.packs import PackDesk, PackReader
 from stablenew_kernel.app.places import PlaceDesk
 from stablenew_kernel.app.planning import Planner
 from stablenew_kernel.app.queue import QueueDesk
@@ -94,6 +96,8 @@ class Kernel:
         self.library = LibraryDesk(core, planner, Library(data, host, clock))
         self.queue = QueueDesk(core, self._stages)
         self.nodes = NodeDesk(core)
+        reader = PackReader(host, planner, WildcardFolder(data.wildcards))
+        self.packs = PackDesk(core, reader, self.nodes.messages)
         self._info: KernelInfo | None = None
         self._start_note = ""
         self._mending: asyncio.Task[None] | None = None
