@@ -192,9 +192,9 @@ class Planner:
         """The settings of :meth:`plan`. The pack is not looked at. Raises UserError."""
         return resolver_of(self._request(run, last_run, Pack(run.pack_name, "", ()))[0], self._host.stages)
 
-    def request(self, run: pb.RunRequest) -> PlanRequest:
+    def request(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> PlanRequest:
         """What ``run`` asks for, without its pack, which is not looked at. Raises UserError."""
-        return self._request(run, None, Pack(run.pack_name, "", ()))[0]
+        return self._request(run, last_run, Pack(run.pack_name, "", ()))[0]
 
     def _request(
         self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None, pack: Pack

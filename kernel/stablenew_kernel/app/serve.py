@@ -30,6 +30,7 @@ from stablenew_kernel.hub.artifacts import ArtifactStoreServicer
 from stablenew_kernel.hub.gallery import GalleryServicer
 from stablenew_kernel.hub.library import LibraryServicer
 from stablenew_kernel.hub.link import AgentLinkServicer
+from stablenew_kernel.hub.packs import PackServicer
 from stablenew_kernel.hub.server import bind, make_server
 from stablenew_kernel.hub.service import KernelServicer
 from stablenew_kernel.store import meta
@@ -42,6 +43,7 @@ from stablenew_proto.v1 import (
     gallery_pb2_grpc,
     kernel_pb2_grpc,
     library_pb2_grpc,
+    packs_pb2_grpc,
 )
 
 log = logging.getLogger(__name__)
@@ -126,7 +128,11 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
         )
         kernel_pb2_grpc.add_KernelServiceServicer_to_server(KernelServicer(kernel), server)
         library_pb2_grpc.add_LibraryServiceServicer_to_server(LibraryServicer(kernel.library), server)
+<<<<<<< HEAD
         gallery_pb2_grpc.add_GalleryServiceServicer_to_server(GalleryServicer(kernel.gallery), server)
+=======
+        packs_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(kernel.packs), server)
+>>>>>>> k2
         info = KernelInfo(
             f"127.0.0.1:{port}",
             token,
