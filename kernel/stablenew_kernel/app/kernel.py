@@ -17,11 +17,7 @@ from stablenew_api.clock import Clock
 from stablenew_api.datafolder import DataFolder, KernelInfo
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JobState, JsonValue
-<<<<<<< HEAD
-=======
-from stablenew_api.learning import Rating
 from stablenew_client.wildcardfolder import WildcardFolder
->>>>>>> k2
 from stablenew_kernel.app.board import RunBoard, run_message
 from stablenew_kernel.app.copies import CopyKeeping
 from stablenew_kernel.app.core import Core
@@ -99,12 +95,9 @@ class Kernel:
         self.library = LibraryDesk(core, planner, Library(data, host, clock))
         self.queue = QueueDesk(core, self._stages)
         self.nodes = NodeDesk(core)
-<<<<<<< HEAD
         self.gallery = GalleryDesk(core, self._learning)
-=======
         reader = PackReader(host, planner, WildcardFolder(data.wildcards))
         self.packs = PackDesk(core, reader, self.nodes.messages)
->>>>>>> k2
         self._info: KernelInfo | None = None
         self._start_note = ""
         self._mending: asyncio.Task[None] | None = None

@@ -128,11 +128,8 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
         )
         kernel_pb2_grpc.add_KernelServiceServicer_to_server(KernelServicer(kernel), server)
         library_pb2_grpc.add_LibraryServiceServicer_to_server(LibraryServicer(kernel.library), server)
-<<<<<<< HEAD
         gallery_pb2_grpc.add_GalleryServiceServicer_to_server(GalleryServicer(kernel.gallery), server)
-=======
         packs_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(kernel.packs), server)
->>>>>>> k2
         info = KernelInfo(
             f"127.0.0.1:{port}",
             token,
