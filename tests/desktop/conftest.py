@@ -13,14 +13,16 @@ the reason, and fail on Linux, where ``dev.py test`` provides one.
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 HERE = Path(__file__).parent
-ON_A_DISPLAY = {"screen", "gui", "app_process"}
+ON_A_DISPLAY = {"_screen"}
+"""Fixtures that every other one which draws is made of."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -87,3 +89,38 @@ def gui(_window: Any, screen: Any) -> Iterator[Any]:
         _window.end()
     if errors:
         pytest.fail("errors in the window:\n" + "\n".join(map(repr, errors)), pytrace=False)
+
+
+@pytest.fixture
+def app_process(screen: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Starts a desktop in a process of its own: ``app_process(command)``, or without a command that of a data
+    folder, ``app_process(data=folder)``. Gives an :class:`~tests.desktop.appprocess.AppProcess`, which ends
+    with the test."""
+    from tests.desktop.appprocess import AppProcess, stablenew
+
+    started: list[AppProcess] = []
+
+    def start(
+        command: Sequence[str] = (), *, data: Path | None = None, environment: dict[str, str] | None = None
+    ) -> AppProcess:
+        folder = tmp_path / f"app{len(started)}"
+        process = AppProcess(command or stablenew(data or folder / "data"), screen, folder, environment)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None]:
+    """``golden(name, image, tolerance)`` fails where a picture differs from ``golden/NAME.png``."""
+    from tests.desktop.golden import STANDARD, Tolerance, compare
+
+    update = bool(request.config.getoption("--update-golden"))
+
+    def check(name: str, image: Image.Image, tolerance: Tolerance = STANDARD) -> None:
+        compare(name, image, tmp_path, tolerance, update=update)
+
+    return check

@@ -21,7 +21,7 @@ bounds      where on the screen the window is, and how large its content
 quit        close the window, as its close button would once everything has been asked
 ==========  =============================================================================================
 
-A probe only tells: what a person does, a driver does with real input. Answers are made on the thread that draws,
+A probe only tells: what a person does, a driver does with real input. Answers come from the thread that draws,
 between two frames, so each is true of one frame. While the window is minimised nothing is drawn, and a client
 waits.
 """
@@ -100,7 +100,7 @@ class Probe:
         self._server.close()
         for client in list(self._clients):
             with contextlib.suppress(OSError):  # it may be gone already
-                client.shutdown(socket.SHUT_RDWR)
+                client.shutdown(socket.SHUT_RD)  # and still gets its answer
         self.path.unlink(missing_ok=True)
 
     # --- threads: one that accepts, one for each client ---
@@ -171,18 +171,17 @@ class Probe:
         if op == "quit":
             self._quit()
             return None
-        about = {"rect": rect, "value": value, "hovered": hovered, "item": item}.get(op)
-        if about is None:
-            raise ProbeError(
-                f"op: no {op!r}; there are frame, rect, value, hovered, item, tags, mouse, bounds, quit"
-            )
-        return about(tag)
+        if op not in ABOUT:
+            others = "frame, tags, mouse, bounds, quit"
+            raise ProbeError(f"op: there is no {op!r}; there are {', '.join(ABOUT)}, {others}")
+        return ABOUT[op](tag)
 
 
 def rect(tag: Tag) -> Box | None:
     """Where an item is in the window's content, in px; ``None`` if it is not drawn now.
 
-    Raises :class:`ProbeError` if there is none, or where Dear PyGui does not tell: tables, menus, child windows.
+    Raises :class:`ProbeError` if there is none, and for a table, menu or child window:
+    Dear PyGui does not tell where those are.
     """
     state = _state(tag)
     kind = dpg.get_item_info(tag)["type"]
