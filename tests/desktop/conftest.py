@@ -21,16 +21,18 @@ import pytest
 from PIL import Image
 
 HERE = Path(__file__).parent
-ON_A_DISPLAY = {"_screen"}
-"""Fixtures that every other one which draws is made of."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a display."""
+    """Mark what needs a display. Where a window hangs, it does so outside Python, which no signal ends: the
+    process has to, and xdist starts another one."""
     for item in items:
-        if HERE in item.path.parents and ON_A_DISPLAY & set(getattr(item, "fixturenames", ())):
+        if HERE in item.path.parents and "_screen" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.desktop)
+            if item.get_closest_marker("timeout") is None:
+                seconds = item.config.getoption("timeout", None) or float(item.config.getini("timeout"))
+                item.add_marker(pytest.mark.timeout(seconds, method="thread"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -41,8 +43,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     folder = getattr(item, "funcargs", {}).get("tmp_path")
     if report.when == "call" and report.failed and screen is not None and folder is not None:
         path = folder / "screen.png"
-        screen.shot().save(path)
-        report.sections.append(("the screen when it failed", str(path)))
+        try:
+            screen.shot().save(path)
+        except OSError as error:  # the display has gone: that is why it failed
+            report.sections.append(("no picture of the screen", str(error)))
+        else:
+            report.sections.append(("the screen when it failed", str(path)))
     return report
 
 
@@ -116,11 +122,10 @@ def app_process(screen: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
 @pytest.fixture
 def golden(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None]:
     """``golden(name, image, tolerance)`` fails where a picture differs from ``golden/NAME.png``."""
-    from tests.desktop.golden import STANDARD, Tolerance, compare
+    from tests.desktop import golden as pictures
 
-    update = bool(request.config.getoption("--update-golden"))
-
-    def check(name: str, image: Image.Image, tolerance: Tolerance = STANDARD) -> None:
-        compare(name, image, tmp_path, tolerance, update=update)
+    def check(name: str, image: Image.Image, tolerance: Any = pictures.STANDARD) -> None:
+        update = request.config.option.update_golden
+        pictures.compare(name, image, tmp_path, tolerance, update=update, agreed=pictures.FOLDER)
 
     return check

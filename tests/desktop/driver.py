@@ -95,7 +95,7 @@ class Driver:
             if result:
                 return result
             if drawn >= AT_LEAST and time.monotonic() > deadline:
-                said = what() if callable(what) else what or getattr(condition, "__qualname__", condition)
+                said = what() if callable(what) else what or getattr(condition, "__qualname__", repr(condition))
                 raise AssertionError(f"not so after {seconds:g} s and {drawn} frames: {said}")
             self.target.frame()
             drawn += 1

@@ -58,3 +58,14 @@ def test_a_picture_is_agreed_on_and_then_compared(picture, tmp_path: Path):
         assert path.exists()
     with Image.open(folder / "view-diff.png") as diff:
         assert diff.getbbox() == (300, 200, 400, 300)
+
+
+def test_the_option_decides_what_the_fixture_does(golden, picture, request, monkeypatch, tmp_path: Path):
+    monkeypatch.setattr("tests.desktop.golden.FOLDER", tmp_path / "golden")
+    monkeypatch.setattr(request.config.option, "update_golden", False)
+    with pytest.raises(AssertionError, match="run with --update-golden"):
+        golden("view", picture)
+    monkeypatch.setattr(request.config.option, "update_golden", True)
+    golden("view", picture)
+    monkeypatch.setattr(request.config.option, "update_golden", False)
+    golden("view", picture)
