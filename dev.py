@@ -6,7 +6,8 @@
   test          every check: ruff, mypy, import-linter, pytest (--fast leaves the slow tests out;
                 --torch installs torch and what the diffusers backend needs, so that its tests run too,
                 --torch=near does so only where pip has torch on this disk;
-                what follows goes to pytest: dev.py test tests/cli -k rows)
+                what follows goes to pytest: dev.py test tests/cli -k rows);
+                on Linux the desktop is tested on Xvfb, which root gets by apt-get if it is not there
   lint          ruff and import-linter
   format        put the code into its form
   types         mypy
@@ -53,6 +54,15 @@ SPREAD = ["-n", "3", "--dist", "worksteal"]
 """Three at a time on the two cores of a small machine: tests with real processes mostly wait."""
 TORCH = "torch==2.13.0"
 """What ``--torch`` asks pip for, as the extra ``dev-torch`` of pyproject.toml does."""
+APT_INSTALL = "apt-get install -y --no-install-recommends xvfb"
+XVFB = {
+    "apt-get": APT_INSTALL,
+    "dnf": "dnf install -y xorg-x11-server-Xvfb mesa-dri-drivers",
+    "zypper": "zypper install -y xorg-x11-server-Xvfb Mesa-dri",
+    "pacman": "pacman -S --needed xorg-server-xvfb mesa",
+}
+"""What brings Xvfb, by package manager: the display without a screen of the desktop's tests."""
+ATTEMPTS = 3
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -140,12 +150,62 @@ def torch_is_near(python: Path) -> bool:
     return bool(installs) and all(item["download_info"]["url"].startswith("file:") for item in installs)
 
 
+def on_linux() -> bool:
+    """Whether windows need an X server here."""
+    return sys.platform.startswith("linux")
+
+
+def is_root() -> bool:
+    """Whether we may install what we like."""
+    return on_linux() and os.geteuid() == 0
+
+
+def find(program: str) -> str:
+    """Where ``program`` is; empty if nowhere."""
+    return shutil.which(program) or ""
+
+
+def ensure_display() -> None:
+    """On Linux: have Xvfb, which the tests of the desktop draw on. Installs it where that needs no password,
+    else a :class:`Problem` says what to type."""
+    if not on_linux() or find("Xvfb"):
+        return
+    manager = next((name for name in XVFB if find(name)), None)
+    if manager is None:
+        raise Problem("the tests of the desktop need Xvfb: install it with the package manager of this system")
+    if manager != "apt-get" or not is_root():
+        command = ("" if is_root() else "sudo ") + XVFB[manager]
+        raise Problem("the tests of the desktop need Xvfb; type this, then start again: " + command)
+    say("installing Xvfb for the tests of the desktop")
+    patient = ["-qq", "-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=120"]
+    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *patient]
+    install = [*apt, *APT_INSTALL.split()[1:]]
+    if quiet(install) == 0 and find("Xvfb"):
+        return
+    for attempt in range(1, ATTEMPTS + 1):
+        # One broken source fails the update, and the package may come from another one.
+        quiet([*apt, "update"])
+        if (run if attempt == ATTEMPTS else quiet)(install) == 0 and find("Xvfb"):
+            return
+        if attempt < ATTEMPTS:
+            pause(5 * attempt)
+    raise Problem(
+        "apt-get could not install Xvfb (see above); when it can, type this and start again: "
+        "apt-get update && " + APT_INSTALL
+    )
+
+
 # --- running ------------------------------------------------------------------------------------------------
 
 
 def say(text: str) -> None:
     """A line of our own."""
     print("dev.py: " + text, flush=True)
+
+
+def pause(seconds: float) -> None:
+    """Give something else the time to end."""
+    time.sleep(seconds)
 
 
 def keep_compiled() -> None:
@@ -268,6 +328,7 @@ def test(arguments: list) -> int:
     fast = "--fast" in arguments
     torch = [argument for argument in arguments if argument in ("--torch", "--torch=near")]
     chosen = [argument for argument in arguments if argument != "--fast" and argument not in torch]
+    ensure_display()
     python = ensure("dev")
     if torch and (torch != ["--torch=near"] or torch_is_near(python)):
         python = ensure("dev", torch=True)

@@ -39,6 +39,10 @@ class Dev:
         module.STAMP, module.EXAMPLE = root / ".venv" / "stablenew-dev.json", root / "plugins" / "example"
         module.run = module.quiet = self.run
         module.start_quietly = self.start
+        self.programs = {"Xvfb": "/usr/bin/Xvfb"}
+        self.waited: list[float] = []
+        module.find = lambda program: self.programs.get(program, "")
+        module.pause = self.waited.append
         (root / "plugins" / "example").mkdir(parents=True)
         (root / "plugins" / "example" / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
         (root / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
@@ -213,6 +217,78 @@ def test_tests_pass_when_all_do_and_take_arguments_for_pytest(dev, capsys):
     dev.module.run_pytest = lambda command, cwd=None: (seen.append([str(word) for word in command]), (0, ""))[1]
     assert dev.module.main(["test", "tests/cli", "-k", "rows"]) == 0
     assert [words[-3:] for words in seen] == [["tests/cli", "-k", "rows"]]
+
+
+# --- Xvfb ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare(dev):
+    """A Debian without Xvfb, as root; ``bare.works_after`` installations it is there."""
+    dev.module.on_linux = dev.module.is_root = lambda: True
+    dev.programs = {"apt-get": "/usr/bin/apt-get"}
+    dev.works_after = 1
+    dev.apt = []
+
+    def run(command, cwd=None):
+        words = [str(word) for word in command]
+        if "apt-get" not in words:
+            return dev.run(command)
+        dev.apt.append("update" if "update" in words else "install")
+        if dev.apt[-1] == "update":
+            return 100  # a broken source is no reason to give up
+        if dev.apt.count("install") < dev.works_after:
+            return 100
+        dev.programs["Xvfb"] = "/usr/bin/Xvfb"
+        return 0
+
+    dev.module.run = dev.module.quiet = run
+    dev.module.run_pytest = lambda command, cwd=None: (0, "")
+    return dev
+
+
+def test_xvfb_is_installed_once_where_nobody_has_to_be_asked(bare):
+    assert bare.module.main(["test"]) == 0
+    assert bare.module.main(["test"]) == 0
+    assert bare.apt == ["install"]
+
+
+def test_xvfb_is_tried_again_after_an_update_of_the_lists(bare):
+    bare.works_after = 3
+    assert bare.module.main(["test"]) == 0
+    assert bare.apt == ["install", "update", "install", "update", "install"]
+    assert bare.waited == [5]
+
+
+def test_xvfb_that_cannot_be_installed_stops_the_tests_with_what_to_type(bare, capsys):
+    bare.works_after = 99
+    assert bare.module.main(["test"]) == 1
+    assert bare.apt.count("install") == 1 + bare.module.ATTEMPTS
+    assert bare.commands == []
+    assert "apt-get update && apt-get install -y --no-install-recommends xvfb" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("manager", "root", "command"),
+    [
+        ("apt-get", False, "again: sudo apt-get install -y --no-install-recommends xvfb\n"),
+        ("dnf", False, "again: sudo dnf install -y xorg-x11-server-Xvfb"),
+        ("pacman", True, "again: pacman -S --needed xorg-server-xvfb"),
+        ("", True, "need Xvfb: install it with the package manager"),
+    ],
+)
+def test_xvfb_is_not_installed_where_that_has_to_be_asked(bare, manager, root, command, capsys):
+    bare.module.is_root = lambda: root
+    bare.programs = {manager: "/usr/bin/" + manager}
+    assert bare.module.main(["test"]) == 1
+    assert bare.apt == bare.commands == []
+    assert command in capsys.readouterr().err
+
+
+def test_xvfb_is_for_linux(bare):
+    bare.module.on_linux = lambda: False
+    assert bare.module.main(["test"]) == 0
+    assert bare.apt == []
 
 
 @pytest.mark.parametrize("was_running", [True, False])

@@ -28,12 +28,13 @@ from stablenew_api.jobs import JobSpec, JsonValue, canonical_json
 from stablenew_api.learning import LearningRecord
 from stablenew_api.report import RunImage
 from stablenew_kernel.app.saving import file_of
+from stablenew_kernel.domain.gallery import Facts, facts_of
 from stablenew_kernel.domain.infotext import describe, prompts, stablenew_chunk
 from stablenew_kernel.domain.naming import FilePattern, parse_pattern
 from stablenew_kernel.domain.saving import SavedAs
-from stablenew_kernel.store import meta, outputs, runs
+from stablenew_kernel.store import gallery, meta, outputs, runs
 from stablenew_kernel.store.artifacts import ArtifactStore
-from stablenew_kernel.store.database import Database
+from stablenew_kernel.store.database import Connection, Database
 from stablenew_kernel.store.errors import StoreError
 from stablenew_kernel.store.learning import LearningJournal
 from stablenew_kernel.store.outputs import PendingOutput, SavedOutput
@@ -90,6 +91,7 @@ class _Delivered:
     manifest: dict[str, JsonValue]
     record: LearningRecord
     image_sha256: str
+    facts: Facts
 
 
 class Delivery:
@@ -260,8 +262,7 @@ class Delivery:
             return
         await self._in_thread(self._note, delivered)
         at = meta.timestamp(self._clock)
-        saved = [item.saved for item in delivered]
-        await self._database.write_async(lambda connection: outputs.mark_saved(connection, saved, at))
+        await self._database.write_async(lambda connection: _mark_saved(connection, delivered, at))
         crash_point("kernel.output.after_commit")
         for item in delivered:
             self._listener.image_saved(
@@ -352,7 +353,8 @@ class Delivery:
             timings=timings,
         )
         saved = SavedOutput(output.job_id, output.index, str(path), canonical_json(manifest))
-        return _Delivered(saved, output.run_id, manifest, record, image_sha256)
+        facts = facts_of(spec, pairs, path.name)
+        return _Delivered(saved, output.run_id, manifest, record, image_sha256, facts)
 
     def _note(self, delivered: Sequence[_Delivered]) -> None:
         """Manifest lines and learning records of a batch. In a thread."""
@@ -416,6 +418,12 @@ class Delivery:
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+
+def _mark_saved(connection: Connection, delivered: Sequence[_Delivered], at: str) -> None:
+    """Call these images saved, and take them into the gallery."""
+    outputs.mark_saved(connection, [item.saved for item in delivered], at)
+    gallery.add(connection, [(item.saved.job_id, item.saved.index, item.facts) for item in delivered])
 
 
 def _report(output: PendingOutput) -> dict[str, JsonValue]:

@@ -15,16 +15,19 @@ import grpc
 
 from stablenew_api.clock import Clock
 from stablenew_api.datafolder import DataFolder, KernelInfo
-from stablenew_api.errors import UserError
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JobState, JsonValue
+<<<<<<< HEAD
+=======
 from stablenew_api.learning import Rating
 from stablenew_client.wildcardfolder import WildcardFolder
+>>>>>>> k2
 from stablenew_kernel.app.board import RunBoard, run_message
 from stablenew_kernel.app.copies import CopyKeeping
 from stablenew_kernel.app.core import Core
 from stablenew_kernel.app.delivery import Delivery
 from stablenew_kernel.app.dispatcher import Dispatcher
+from stablenew_kernel.app.gallery import GalleryDesk
 from stablenew_kernel.app.library import Library, LibraryDesk
 from stablenew_kernel.app.nodes import NodeDesk
 from stablenew_kernel.app.packs import PackDesk, PackReader
@@ -42,7 +45,7 @@ from stablenew_kernel.domain.settings import Settings
 from stablenew_kernel.hub import views
 from stablenew_kernel.hub.link import AgentLink
 from stablenew_kernel.hub.watch import Watcher
-from stablenew_kernel.store import jobs, meta, nodes, outputs, places, runs, stages
+from stablenew_kernel.store import jobs, meta, nodes, places, runs, stages
 from stablenew_kernel.store.artifacts import ArtifactStore
 from stablenew_kernel.store.database import SQLITE_VERSION, Connection, Database
 from stablenew_kernel.store.errors import StoreError
@@ -96,8 +99,12 @@ class Kernel:
         self.library = LibraryDesk(core, planner, Library(data, host, clock))
         self.queue = QueueDesk(core, self._stages)
         self.nodes = NodeDesk(core)
+<<<<<<< HEAD
+        self.gallery = GalleryDesk(core, self._learning)
+=======
         reader = PackReader(host, planner, WildcardFolder(data.wildcards))
         self.packs = PackDesk(core, reader, self.nodes.messages)
+>>>>>>> k2
         self._info: KernelInfo | None = None
         self._start_note = ""
         self._mending: asyncio.Task[None] | None = None
@@ -135,6 +142,7 @@ class Kernel:
         self._core.delivery.start()
         await self._stages.sweep()
         self._copies.start()
+        self.gallery.start()
 
     async def _restore(self, *, clean: bool) -> Restored:
         core = self._core
@@ -198,6 +206,7 @@ class Kernel:
         await self.runs.stop()
         await self._stages.stop()
         await self._copies.stop()
+        await self.gallery.stop()
         await self._core.delivery.stop()
         self._core.bulletin.end()
         await self._core.in_thread(self._learning.close)
@@ -357,20 +366,6 @@ class Kernel:
             ]
 
         return pb.ListStagesResponse(stages=await self._core.in_thread(listed))
-
-    async def rate(self, request: pb.RateImageRequest) -> pb.RateImageResponse:
-        """Rate an image by its pixels."""
-        core = self._core
-        if request.stars > 5:
-            raise UserError(f"{request.stars} stars: must be 1 to 5, or 0 to take a rating back")
-        if len(request.image_sha256) != 64:
-            raise UserError("an image is named by the sha256 of its pixels, 64 hex digits")
-        rating = Rating(core.now(), request.image_sha256, request.stars, tuple(request.tags), request.file_name)
-        await core.in_thread(self._learning.rate, rating)
-        images = await core.database.read_async(
-            lambda connection: outputs.by_pixels(connection, request.image_sha256)
-        )
-        return pb.RateImageResponse(known=bool(images))
 
 
 def _start_note(clean: bool, queue: meta.QueueState, active: int) -> str:

@@ -27,6 +27,7 @@ from stablenew_kernel.app.kernel import Kernel
 from stablenew_kernel.app.local_agent import LocalAgent
 from stablenew_kernel.domain.settings import Settings, parse_settings_toml
 from stablenew_kernel.hub.artifacts import ArtifactStoreServicer
+from stablenew_kernel.hub.gallery import GalleryServicer
 from stablenew_kernel.hub.library import LibraryServicer
 from stablenew_kernel.hub.link import AgentLinkServicer
 from stablenew_kernel.hub.packs import PackServicer
@@ -39,6 +40,7 @@ from stablenew_kernel.store.lock import KernelLock
 from stablenew_proto.v1 import (
     agent_link_pb2_grpc,
     artifact_store_pb2_grpc,
+    gallery_pb2_grpc,
     kernel_pb2_grpc,
     library_pb2_grpc,
     packs_pb2_grpc,
@@ -126,7 +128,11 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
         )
         kernel_pb2_grpc.add_KernelServiceServicer_to_server(KernelServicer(kernel), server)
         library_pb2_grpc.add_LibraryServiceServicer_to_server(LibraryServicer(kernel.library), server)
+<<<<<<< HEAD
+        gallery_pb2_grpc.add_GalleryServiceServicer_to_server(GalleryServicer(kernel.gallery), server)
+=======
         packs_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(kernel.packs), server)
+>>>>>>> k2
         info = KernelInfo(
             f"127.0.0.1:{port}",
             token,

@@ -2,79 +2,51 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stablenew_api.errors import UserError
 from stablenew_kernel.cli.images import read_image
 
 if TYPE_CHECKING:
     from stablenew_api.importer import Importer
     from stablenew_kernel.domain.imageinfo import Story
+    from stablenew_kernel.domain.toldimage import ToldImage
 
 
 @dataclass(frozen=True, slots=True)
-class ToldImage:
+class ToldFile:
     """A file, and what it tells."""
 
     path: Path
-    kind: str
-    """``PNG``, ``JPEG``, ...; empty for a text file that tells of an image."""
-    width: int
-    height: int
-    importer: str
-    """Empty: no importer knows it."""
-    story: Story | None
+    image: ToldImage
+
+    @property
+    def story(self) -> Story | None:
+        """None: it has none that an importer knows."""
+        return self.image.story
 
 
-def read_story(importers: Mapping[str, type[Importer]], given: str) -> ToldImage:
-    """The image ``given`` and its story, None if it has none that an importer knows.
+def read_story(importers: Mapping[str, type[Importer]], given: str) -> ToldFile:
+    """The image ``given`` and its story.
 
     Raises UserError, naming the file, for what is no image and nothing that tells of one, and for texts that
     are damaged.
     """
-    from stablenew_api.imagetext import kind_of, read_texts
-    from stablenew_api.importer import import_file, recognise
-    from stablenew_api.png import PARAMETERS, STABLENEW
-    from stablenew_kernel.domain.imageinfo import own_story, story_of
+    from stablenew_kernel.domain.toldimage import read_told
 
-    data = read_image(given)
     path = Path(given).expanduser()
-    kind, width, height = _shape(data)
-    story, importer = None, ""
-    for known in recognise(importers, path.name, data):
-        imported = import_file(known, path.name, data)
-        if imported.settings is None:
-            continue  # a list of prompts or the like
-        texts = read_texts(data, path.name) if kind_of(data) else {}
-        own = own_story(texts[STABLENEW]) if STABLENEW in texts else None
-        story, importer = story_of(imported, own, texts.get(PARAMETERS, "")), known.name
-        break
-    if story is None and not kind:
-        raise UserError(f"image {given}: not an image that can be read, and no text that tells of one")
-    return ToldImage(path, kind, width, height, importer, story)
+    return ToldFile(path, read_told(importers, path.name, read_image(given), f"image {given}"))
 
 
-def _shape(data: bytes) -> tuple[str, int, int]:
-    """Kind and size of an image, from its head; empty and 0 for what is none."""
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.format or "", image.width, image.height
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return "", 0, 0
-
-
-def plain_story(image: ToldImage) -> dict[str, Any]:
-    """``image`` for ``--json``."""
+def plain_story(file: ToldFile) -> dict[str, Any]:
+    """``file`` for ``--json``."""
     from stablenew_kernel.domain.imageinfo import missing
 
+    image = file.image
     told: dict[str, Any] = {
-        "file": str(image.path),
+        "file": str(file.path),
         "kind": image.kind,
         "width": image.width,
         "height": image.height,

@@ -275,20 +275,31 @@ def _spec(request: PlanRequest, source: Source, setup: Setup, seed: int, plan_se
 def source_from_spec(spec: JobSpec, artifact: Artifact, pixel_sha256: str, parameters: str) -> Source:
     """An image as the job that made it tells it."""
     first, before = spec.stages[0], source_of(spec)
-    settings = {stage.name: dict(stage.config) for stage in spec.stages}
-    made_with, earlier = before.get("made_with"), before.get("stages")
-    if isinstance(made_with, Mapping):
-        settings.setdefault("txt2img", dict(made_with))
     return Source(
         artifact,
         str(before.get("prompt", first.prompt)),
         str(before.get("negative_prompt", first.negative_prompt)),
         first.seed,
-        settings,
+        settings_of(spec),
         parameters,
         pixel_sha256,
-        (*(map(str, earlier) if isinstance(earlier, list) else ()), *(stage.name for stage in spec.stages)),
+        stages_of(spec),
     )
+
+
+def settings_of(spec: JobSpec) -> dict[str, JsonValue]:
+    """What an image was made with: sections, as a preset has them."""
+    settings: dict[str, JsonValue] = {stage.name: dict(stage.config) for stage in spec.stages}
+    made_with = source_of(spec).get("made_with")
+    if isinstance(made_with, Mapping):
+        settings.setdefault("txt2img", dict(made_with))
+    return settings
+
+
+def stages_of(spec: JobSpec) -> tuple[str, ...]:
+    """The stages that an image went through, those before its job included as far as they are known."""
+    earlier = source_of(spec).get("stages")
+    return (*(map(str, earlier) if isinstance(earlier, list) else ()), *(stage.name for stage in spec.stages))
 
 
 def parse_sections(text: bytes, name: str) -> Mapping[str, JsonValue] | None:

@@ -50,6 +50,9 @@ class Settings(BaseModel):
         description="Days for which the data folder keeps its own copy of an image that was saved or sent. "
         "0: for ever.",
     )
+    frontend: str = Field(
+        "desktop", min_length=1, description="What `stablenew` opens without a command, by name."
+    )
     scheduler: str = Field("affinity", min_length=1, description="Scheduler plugin, by name.")
     file_name: str = Field(DEFAULT_PATTERN, description="Pattern of image file names; see docs/metadata.md.")
     disabled_plugins: tuple[str, ...] = Field(

@@ -6,6 +6,7 @@ A line counts once its newline is written. What a crash or a full disk left of a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 BLOCK = 1 << 16
 """Bytes read at a time while looking for the last newline."""
+
+FINGERPRINT = 4096
+"""Bytes that tell a file from another one: several lines, each with its time."""
 
 
 class Journal:
@@ -73,15 +77,38 @@ class Journal:
                 raise os_error(error, self.path) from error
             self._size += len(data)
 
-    def read(self, *, tail: int | None = None) -> Iterator[dict[str, JsonValue]]:
-        """The rows, oldest first; ``tail``: only those that start in the last so many bytes.
+    @property
+    def size(self) -> int:
+        """Bytes of the whole lines in it."""
+        with self._lock:
+            return self._size
+
+    def fingerprint(self, end: int) -> str:
+        """A hash of what stands right before byte ``end``: tells whether the file has become another one.
+        Empty if it is not that long. Raises StoreError."""
+        if end > self.size:
+            return ""
+        start = max(end - FINGERPRINT, 0)
+        try:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                return hashlib.sha256(file.read(end - start)).hexdigest()
+        except OSError as error:
+            raise os_error(error, self.path) from error
+
+    def read(
+        self, *, tail: int | None = None, start: int = 0, end: int | None = None
+    ) -> Iterator[dict[str, JsonValue]]:
+        """The rows, oldest first; ``tail``: only those that start in the last so many bytes; ``start`` and
+        ``end``: only those between these bytes, where lines must begin.
 
         A line that is no JSON object (somebody edited the file) is left out and logged with its place.
         """
-        with self._lock:
-            end = self._size
+        if end is None:
+            end = self.size
         try:
             with self.path.open("rb") as file:
+                file.seek(start)
                 if tail is not None and end > tail:
                     file.seek(end - tail - 1)
                     file.readline()  # up to the end of the line we landed in; all of it if that is a newline

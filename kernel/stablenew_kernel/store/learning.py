@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from dataclasses import fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from stablenew_api.jobs import JsonValue
@@ -18,6 +18,16 @@ REMEMBERED = 20_000
 TAIL = 8 << 20
 """Bytes at the end of the journal that are searched for ids at start. An image is recorded again only if the
 kernel died between its record and the commit that calls it saved, so within the last batch before the crash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far the journal was read."""
+
+    size: int = 0
+    """Bytes; 0: not at all."""
+    fingerprint: str = ""
+    """Of what stands before: see :meth:`~stablenew_kernel.store.journal.Journal.fingerprint`."""
 
 
 class LearningJournal:
@@ -68,21 +78,23 @@ class LearningJournal:
 
     def ratings(self) -> dict[str, Rating]:
         """The latest rating of each image, by ``image_sha256``, but those taken back. Reads the file."""
+        return {rating.image_sha256: rating for rating in self._ratings(0).values() if rating.stars}
+
+    def ratings_since(self, mark: Mark) -> tuple[dict[str, Rating], Mark, bool]:
+        """The latest rating of each image among those behind ``mark``, with those that take one back (0
+        stars); the mark for the next time; and whether ``mark`` was one of this very file: if not, these are
+        all ratings there are. Reads the file from there on. Raises StoreError."""
+        known = mark.size > 0 and self._journal.fingerprint(mark.size) == mark.fingerprint
+        end = self._journal.size
+        found = self._ratings(mark.size if known else 0, end)
+        return found, Mark(end, self._journal.fingerprint(end)), known
+
+    def _ratings(self, start: int, end: int | None = None) -> dict[str, Rating]:
         latest: dict[str, Rating] = {}
-        for row in self._journal.read():
-            if row.get("kind") != "rating":
-                continue
-            rating = Rating(
-                at=str(row.get("at", "")),
-                image_sha256=str(row.get("image_sha256", "")),
-                stars=int(row.get("stars", 0)),
-                tags=tuple(row.get("tags", ())),
-                file_name=str(row.get("file_name", "")),
-            )
-            if rating.stars:
+        for row in self._journal.read(start=start, end=end):
+            if row.get("kind") == "rating":
+                rating = _rating(row)
                 latest[rating.image_sha256] = rating
-            else:
-                latest.pop(rating.image_sha256, None)
         return latest
 
     def close(self) -> None:
@@ -99,3 +111,15 @@ class LearningJournal:
         self._ids[record_id] = None
         while len(self._ids) > REMEMBERED:
             self._ids.popitem(last=False)
+
+
+def _rating(row: Mapping[str, JsonValue]) -> Rating:
+    """A rating as :meth:`LearningJournal.rate` wrote it; what a person made unreadable counts as not there."""
+    stars, tags = row.get("stars"), row.get("tags")
+    return Rating(
+        at=str(row.get("at", "")),
+        image_sha256=str(row.get("image_sha256", "")),
+        stars=stars if type(stars) is int and 0 <= stars <= 5 else 0,
+        tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
+        file_name=str(row.get("file_name", "")),
+    )

@@ -34,6 +34,7 @@ from stablenew_client import wire
 from stablenew_kernel.app.kernel import Kernel
 from stablenew_kernel.domain.settings import Settings
 from stablenew_kernel.hub.artifacts import ArtifactStoreServicer
+from stablenew_kernel.hub.gallery import GalleryServicer
 from stablenew_kernel.hub.library import LibraryServicer
 from stablenew_kernel.hub.link import AgentLinkServicer
 from stablenew_kernel.hub.packs import PackServicer
@@ -47,6 +48,7 @@ from stablenew_proto.v1 import (
     agent_link_pb2,
     agent_link_pb2_grpc,
     artifact_store_pb2_grpc,
+    gallery_pb2_grpc,
     kernel_pb2_grpc,
     library_pb2_grpc,
     packs_pb2_grpc,
@@ -256,6 +258,7 @@ async def kernel_on(
     )
     kernel_pb2_grpc.add_KernelServiceServicer_to_server(KernelServicer(kernel), server)
     library_pb2_grpc.add_LibraryServiceServicer_to_server(LibraryServicer(kernel.library), server)
+    gallery_pb2_grpc.add_GalleryServiceServicer_to_server(GalleryServicer(kernel.gallery), server)
     packs_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(kernel.packs), server)
     address = f"127.0.0.1:{bind(server, 0)}"
     await kernel.start(KernelInfo(address, TOKEN, 1, "now", "test"), clean=clean)

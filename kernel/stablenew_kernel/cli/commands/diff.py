@@ -11,7 +11,7 @@ from stablenew_api.errors import UserError
 from stablenew_kernel.cli.context import App, json_option, pass_app
 from stablenew_kernel.cli.host import load_host
 from stablenew_kernel.cli.output import one_line_cell, plural, say, say_json, say_table
-from stablenew_kernel.cli.story import ToldImage, read_story
+from stablenew_kernel.cli.story import ToldFile, read_story
 
 if TYPE_CHECKING:
     from stablenew_api.jobs import JsonValue
@@ -45,7 +45,7 @@ def command(app: App, first: str, second: str, as_json: bool) -> None:
         say_json(_plain(images, found), indent=1)
         return
     for letter, image, story in zip("AB", images, stories, strict=True):
-        say(f"{letter}: {image.path.name} ({story.program or image.importer})")
+        say(f"{letter}: {image.path.name} ({story.program or image.image.importer})")
     say()
     rows = [(key, *map(_cell, pair)) for key, pair in found.settings.items()]
     rows += [(f"hash of {name}", *pair) for name, pair in found.hashes.items()]
@@ -76,7 +76,7 @@ def _lines(found: Difference) -> Iterator[str]:
     yield f"{plural(found.equal, 'setting')} equal"
 
 
-def _plain(images: list[ToldImage], found: Difference) -> dict[str, Any]:
+def _plain(images: list[ToldFile], found: Difference) -> dict[str, Any]:
     def words(pieces: tuple[Word, ...]) -> list[dict[str, str]]:
         return [{"change": word.change, "text": word.text} for word in pieces]
 

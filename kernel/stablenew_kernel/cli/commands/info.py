@@ -11,7 +11,7 @@ from stablenew_kernel.cli.context import App, json_option, pass_app
 from stablenew_kernel.cli.exits import ExitCode
 from stablenew_kernel.cli.host import load_host
 from stablenew_kernel.cli.output import one_line_cell, say, say_fields, say_json, seconds
-from stablenew_kernel.cli.story import ToldImage, plain_story, read_story
+from stablenew_kernel.cli.story import ToldFile, plain_story, read_story
 
 if TYPE_CHECKING:
     from stablenew_api.jobs import JsonValue
@@ -39,21 +39,22 @@ def command(app: App, image: str, as_json: bool) -> int:
     return ExitCode.OK if told.story is not None else ExitCode.FAILED
 
 
-def _lines(told: ToldImage) -> Iterator[str]:
-    shape = f"{told.kind}, {told.width}x{told.height}" if told.kind else "a text that tells of an image"
+def _lines(told: ToldFile) -> Iterator[str]:
+    image = told.image
+    shape = f"{image.kind}, {image.width}x{image.height}" if image.kind else "a text that tells of an image"
     yield f"{told.path.name}: {shape}"
     if (story := told.story) is None:
         yield "it tells nothing about how it was made (many programs and sites leave such texts out)"
         return
     backend = f", with {story.own.backend}" if story.own and story.own.backend else ""
-    yield f"made by {story.program or told.importer}{backend}"
+    yield f"made by {story.program or image.importer}{backend}"
     yield ""
     yield f"prompt: {one_line_cell(story.prompt)}"
     if story.negative_prompt:
         yield f"negative prompt: {one_line_cell(story.negative_prompt)}"
 
 
-def _show_settings(told: ToldImage) -> None:
+def _show_settings(told: ToldFile) -> None:
     from stablenew_kernel.domain.imageinfo import in_order
 
     if (story := told.story) is None:
@@ -72,7 +73,7 @@ def _shown(value: JsonValue) -> JsonValue:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
-def _last_lines(told: ToldImage) -> Iterator[str]:
+def _last_lines(told: ToldFile) -> Iterator[str]:
     from stablenew_kernel.domain.imageinfo import missing
 
     if (story := told.story) is None:

@@ -1,0 +1,242 @@
+"""The window: its life, and the one thread that draws.
+
+Each frame: read the mailbox for a few milliseconds, let the models see what time it is, let the panels that are
+to be seen catch up, draw, do what was clicked, wait. Nothing here waits for the kernel or for a disk.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import dearpygui.dearpygui as dpg
+
+from stablenew_api.datafolder import DataFolder
+from stablenew_plugins.desktop.components.keyboard import is_typing, keys_of
+from stablenew_plugins.desktop.components.ui import Ui
+from stablenew_plugins.desktop.display import missing
+from stablenew_plugins.desktop.models import shortcuts
+from stablenew_plugins.desktop.models.background import Background, Threads
+from stablenew_plugins.desktop.models.desk import Desk
+from stablenew_plugins.desktop.models.link import KernelLink
+from stablenew_plugins.desktop.models.mailbox import Mailbox
+from stablenew_plugins.desktop.models.remembered import Remembered
+from stablenew_plugins.desktop.models.state import KernelState
+from stablenew_plugins.desktop.models.toasts import Toasts
+from stablenew_plugins.desktop.models.view import SMALLEST_WINDOW, window_size
+from stablenew_plugins.desktop.models.workbench import Workbench
+from stablenew_plugins.desktop.panels.shell import Shell
+
+log = logging.getLogger(__name__)
+
+ACTIVE_FPS, IDLE_FPS = 60, 10
+AWAKE = 1.5
+"""Seconds that it stays active after the last sign of a person."""
+DRAIN_BUDGET = 0.003
+"""Seconds a frame for messages of other threads."""
+SAVE_EVERY = 5.0
+"""Seconds between two looks at whether something is to be remembered."""
+
+
+class App:
+    """One window on one data folder. Needs a Dear PyGui context and a viewport; see :func:`open_window`."""
+
+    def __init__(
+        self,
+        data: DataFolder,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        background: Callable[[Mailbox], Background] = Threads,
+        connect: bool = True,
+    ) -> None:
+        """``background`` and ``connect`` are for tests: with ``connect`` off nothing is asked of a kernel."""
+        self._clock = clock
+        self.mailbox = Mailbox()
+        self.background = background(self.mailbox)
+        self.desk = Desk(
+            data=data,
+            background=self.background,
+            clock=clock,
+            state=KernelState(),
+            toasts=Toasts(clock),
+            remembered=Remembered.of(data),
+        )
+        self.bench = Workbench(self.desk)
+        self.link = KernelLink(data, self.mailbox, self.desk.state) if connect else None
+        self.frames = 0
+        self.longest_frame = 0.0
+        """Seconds that all but the drawing of a frame took, at most."""
+        self._awake_until = clock() + AWAKE
+        self._mouse = (0.0, 0.0)
+        self._saved_at = clock()
+        self._next_frame = 0.0
+        self._looks = self.bench.view.looks_revision
+        with dpg.handler_registry() as self._handlers:
+            dpg.add_key_press_handler(callback=self._key_pressed)
+            dpg.add_mouse_wheel_handler(callback=lambda *_: self.wake())
+            dpg.add_mouse_down_handler(callback=lambda *_: self.wake())
+        self.ui, self.shell = self._draw()
+        dpg.set_viewport_resize_callback(lambda *_: self.shell.lay_out())
+        dpg.set_exit_callback(lambda *_: self.ask_to_close())
+        if self.link is not None:
+            self.link.start()
+
+    def _draw(self) -> tuple[Ui, Shell]:
+        ui = Ui(self.bench.view.theme, self.bench.view.scale, self.background)
+        shell = Shell(ui, self.bench)
+        shell.build()
+        dpg.set_primary_window("main", True)
+        return ui, shell
+
+    def _draw_anew(self) -> None:
+        """In another theme or scale. All that matters is in the models."""
+        self._looks = self.bench.view.looks_revision
+        self.shell.close()
+        self.ui.close()
+        self.ui, self.shell = self._draw()
+
+    # --- a frame --------------------------------------------------------------------------------------------
+
+    def frame(self) -> None:
+        """One frame, without waiting."""
+        began = self._clock()
+        if self.mailbox.drain(self._clock, DRAIN_BUDGET, self._failed):
+            self._awake_until = max(self._awake_until, began + 0.25)
+        self.bench.tick()
+        if self.bench.view.looks_revision != self._looks:
+            self._draw_anew()
+        self.ui.textures.tick()
+        self.shell.refresh()
+        before = self._clock()
+        dpg.render_dearpygui_frame()
+        drawn = self._clock()
+        self._dispatch()
+        self.ui.run_later()
+        self._remember(drawn)
+        self.frames += 1
+        end = self._clock()
+        self.longest_frame = max(self.longest_frame, (before - began) + (end - drawn))
+
+    def _dispatch(self) -> None:
+        """Do what was clicked and typed. Each callback on its own: one that fails takes no other with it."""
+        for job in dpg.get_callback_queue() or ():
+            callback, sender, data, user = (*job, None, None, None)[:4]
+            if callback is None:
+                continue
+            self.wake()
+            try:
+                callback(sender, data, user)
+            except Exception as error:
+                self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        log.error("a callback failed", exc_info=error)
+        self.desk.complain(error)
+
+    def wake(self) -> None:
+        """Somebody is there: draw at full speed for a while."""
+        self._awake_until = self._clock() + AWAKE
+
+    def _pause(self) -> None:
+        """Wait for the next frame. A message ends the wait, as far as the rate allows."""
+        mouse = tuple(dpg.get_mouse_pos(local=False))
+        if mouse != self._mouse:
+            self._mouse = (mouse[0], mouse[1])
+            self.wake()
+        now = self._clock()
+        quick = 1 / ACTIVE_FPS
+        if now < self._awake_until:
+            self._next_frame = max(self._next_frame + quick, now)
+            time.sleep(max(0.0, self._next_frame - now))
+            return
+        self._next_frame = now + quick
+        if self.mailbox.wait(1 / IDLE_FPS):
+            time.sleep(max(0.0, self._next_frame - self._clock()))
+
+    def _remember(self, now: float) -> None:
+        if now - self._saved_at >= SAVE_EVERY:
+            self._saved_at = now
+            self.save()
+
+    def save(self) -> None:
+        """Write what is remembered, in the background."""
+        self.bench.view.left_at(dpg.get_viewport_client_width(), dpg.get_viewport_client_height())
+        self.background.run(
+            self.desk.remembered.save, lambda _none: None, lambda error: log.warning("%s", error)
+        )
+
+    # --- keys and the end -----------------------------------------------------------------------------------
+
+    def _key_pressed(self, _sender: Any, key: Any, _user: Any) -> None:
+        if not (keys := keys_of(key)):
+            return
+        view = self.bench.view
+        found = shortcuts.find(
+            self.bench.shortcuts, keys, tab=view.tab, typing=is_typing(), overlay=view.overlay
+        )
+        if found is not None:
+            found.act()
+
+    def ask_to_close(self) -> None:
+        """Close the window; while a run goes on, ask first whether it should go on without a window."""
+        queue = self.desk.state.queue
+        if queue is not None and (queue.active or (queue.queued and not queue.paused)):
+            self.bench.view.open("close")
+        else:
+            self.bench.view.quit()
+
+    def run(self) -> None:
+        """Draw until the window is closed."""
+        while dpg.is_dearpygui_running() and not self.bench.view.quits:
+            self.frame()
+            self._pause()
+
+    def close(self) -> None:
+        """Let go of the kernel and of what was drawn; remember how it was left."""
+        self.bench.view.left_at(dpg.get_viewport_client_width(), dpg.get_viewport_client_height())
+        if self.bench.view.stops_kernel and (kernel := self.desk.state.kernel) is not None:
+            kernel.stop()
+        if self.link is not None:
+            self.link.close()
+        if isinstance(self.background, Threads):
+            self.background.close()
+        try:
+            self.desk.remembered.save()
+        except OSError as error:
+            log.warning("%s", error)
+        self.shell.close()
+        self.ui.close()
+        dpg.delete_item(self._handlers)
+
+
+def open_window(data: DataFolder) -> int:
+    """Open the window and stay until it is closed. Returns the exit code: 0, or 3 if there is no display."""
+    if reason := missing():
+        sys.stderr.write(f"stablenew: {reason}\n")
+        return 3
+    dpg.create_context()
+    dpg.configure_app(manual_callback_management=True)
+    try:
+        width, height = window_size(Remembered.of(data))
+        dpg.create_viewport(
+            title="StableNew",
+            width=width,
+            height=height,
+            min_width=SMALLEST_WINDOW[0],
+            min_height=SMALLEST_WINDOW[1],
+            vsync=False,
+            disable_close=True,
+        )
+        dpg.setup_dearpygui()
+        app = App(data)
+        dpg.show_viewport()
+        try:
+            app.run()
+        finally:
+            app.close()
+    finally:
+        dpg.destroy_context()
+    return 0

@@ -1,0 +1,66 @@
+"""Which keys are pressed, in the words of :mod:`~..models.shortcuts`."""
+
+from __future__ import annotations
+
+import sys
+
+import dearpygui.dearpygui as dpg
+
+_NAMES: dict[int, str] = {
+    dpg.mvKey_Return: "Enter",
+    dpg.mvKey_NumPadEnter: "Enter",
+    dpg.mvKey_Escape: "Escape",
+    dpg.mvKey_Spacebar: "Space",
+    dpg.mvKey_Delete: "Delete",
+    dpg.mvKey_Back: "Backspace",
+    dpg.mvKey_Tab: "Tab",
+    dpg.mvKey_Left: "Left",
+    dpg.mvKey_Right: "Right",
+    dpg.mvKey_Up: "Up",
+    dpg.mvKey_Down: "Down",
+    dpg.mvKey_Home: "Home",
+    dpg.mvKey_End: "End",
+    dpg.mvKey_Prior: "PageUp",
+    dpg.mvKey_Next: "PageDown",
+    dpg.mvKey_Comma: ",",
+    dpg.mvKey_Period: ".",
+    dpg.mvKey_Slash: "/",
+    dpg.mvKey_Minus: "-",
+    dpg.mvKey_Plus: "=",
+    **{getattr(dpg, f"mvKey_{letter}"): letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"},
+    **{getattr(dpg, f"mvKey_NumPad{digit}"): digit for digit in "0123456789"},
+    **{getattr(dpg, f"mvKey_F{number}"): f"F{number}" for number in range(1, 13)},
+}
+
+_COMMAND = (dpg.mvKey_LWin, dpg.mvKey_RWin) if sys.platform == "darwin" else ()
+_CONTROL = (dpg.mvKey_LControl, dpg.mvKey_RControl, *_COMMAND)
+
+_TYPED_INTO = frozenset({"mvInputText", "mvInputInt", "mvInputFloat", "mvInputDouble", "mvInputIntMulti"})
+
+
+def keys_of(key: int) -> str:
+    """``Ctrl+Shift+A`` for the key that was just pressed; empty for one that nothing is bound to."""
+    name = _NAMES.get(key)
+    if name is None:
+        return ""
+    held = [
+        word
+        for word, keys in (
+            ("Ctrl", _CONTROL),
+            ("Alt", (dpg.mvKey_LAlt, dpg.mvKey_RAlt)),
+            ("Shift", (dpg.mvKey_LShift, dpg.mvKey_RShift)),
+        )
+        if any(dpg.is_key_down(held) for held in keys)
+    ]
+    return "+".join([*held, name])
+
+
+def is_typing() -> bool:
+    """Whether keys go into a field just now."""
+    item = dpg.get_focused_item()
+    if not item or not dpg.does_item_exist(item):
+        return False
+    kind = dpg.get_item_type(item).rpartition("::")[2]
+    return (kind in _TYPED_INTO or kind.startswith("mvSlider")) and bool(
+        dpg.get_item_state(item).get("active", False)
+    )

@@ -1,0 +1,78 @@
+"""What all components and panels draw with: scale, colours, fonts, looks, textures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import dearpygui.dearpygui as dpg
+
+from stablenew_plugins.desktop.components.textures import Textures
+from stablenew_plugins.desktop.models.background import Background
+from stablenew_plugins.desktop.theme.fonts import Fonts
+from stablenew_plugins.desktop.theme.look import Themes
+from stablenew_plugins.desktop.theme.tokens import PALETTES, Palette
+
+Item = int | str
+"""A Dear PyGui item: its number or its tag."""
+
+
+class Ui:
+    """One theme at one scale. A new one is made, and everything drawn anew, when either changes."""
+
+    def __init__(self, theme: str, scale: float, background: Background) -> None:
+        """Make fonts and the base theme. There must be a Dear PyGui context."""
+        self.scale = scale
+        self.colours: Palette = PALETTES[theme]
+        self.fonts = Fonts(self.px)
+        self.themes = Themes(self.colours, self.px)
+        self.textures = Textures(background)
+        self._next: list[Callable[[], None]] = []
+        self._clicks: dict[int, Callable[[], None]] = {}
+        with dpg.item_handler_registry() as self._handlers:
+            dpg.add_item_clicked_handler(dpg.mvMouseButton_Left, callback=self._clicked)
+        dpg.bind_theme(self.themes.base())
+        dpg.bind_font(self.fonts["body"])
+
+    def px(self, measure: float) -> int:
+        """A measure in pixels of this scale. Negative ones, which count from the other side, too."""
+        return round(measure * self.scale)
+
+    def on_click(self, item: Item, call: Callable[[], None]) -> None:
+        """Do ``call`` when ``item``, one that has no callback of its own (a drawing, a text), is clicked."""
+        if len(self._clicks) > 2_000:  # those of items that are long gone
+            self._clicks = {key: value for key, value in self._clicks.items() if dpg.does_item_exist(key)}
+        self._clicks[dpg.get_alias_id(item) if isinstance(item, str) else item] = call
+        dpg.bind_item_handler_registry(item, self._handlers)
+
+    def _clicked(self, _sender: Any, data: Any, _user: Any) -> None:
+        if (call := self._clicks.get(data[1])) is not None:
+            call()
+
+    def later(self, call: Callable[[], None]) -> None:
+        """Do ``call`` behind the next frame: when sizes of new items are known, or an item that is just being
+        used may go."""
+        self._next.append(call)
+
+    def run_later(self) -> None:
+        """Do what waits. Called by the app behind each frame."""
+        waiting, self._next = self._next, []
+        for call in waiting:
+            call()
+
+    def close(self) -> None:
+        """Take away what this made: fonts, textures. Call it when nothing is drawn with it any more."""
+        self.textures.close()
+        self.themes.close()
+        dpg.delete_item(self._handlers)
+        dpg.delete_item(self.fonts.registry)
+
+
+def on(call: Callable[[], None]) -> Callable[[Any, Any, Any], None]:
+    """``call`` as a callback of Dear PyGui: what it passes is left out."""
+    return lambda _sender, _data, _user: call()
+
+
+def on_value(call: Callable[[Any], None]) -> Callable[[Any, Any, Any], None]:
+    """``call(new value)`` as a callback of Dear PyGui."""
+    return lambda _sender, value, _user: call(value)

@@ -1,0 +1,14 @@
+"""The nodes, a card each."""
+
+from __future__ import annotations
+
+from stablenew_plugins.desktop.models.desk import Desk
+from stablenew_plugins.desktop.models.model import Model
+
+
+class ClusterModel(Model):
+    """See above."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk

@@ -1,0 +1,155 @@
+"""The status bar: what happens now, how far it is, how long it takes, what the GPUs have left."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from stablenew_plugins.desktop.models.desk import Desk
+from stablenew_plugins.desktop.models.model import Model
+from stablenew_plugins.desktop.text import _, duration, many, size_of
+
+if TYPE_CHECKING:
+    from stablenew_proto.v1 import kernel_pb2 as pb
+
+State = Literal["idle", "running", "stopping", "paused", "error", "starting"]
+
+WINDOW = 120.0
+"""Seconds over which the speed is measured."""
+PERIOD = 0.5
+"""Seconds between two looks at what changes by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the status bar says. Empty texts are not shown."""
+
+    state: State
+    title: str
+    """"Running"."""
+    text: str = ""
+    """"demo · Upscale · image 19 of 48"."""
+    fraction: float = 0.0
+    """Of the run, 0 to 1."""
+    eta: str = ""
+    speed: str = ""
+    vram: str = ""
+    vram_fraction: float = 0.0
+    queued: str = ""
+    nodes: str = ""
+    nodes_good: bool = False
+
+
+class StatusModel(Model):
+    """See above."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self._saved: deque[float] = deque()
+        self._seen = (-1, -1)
+        self._looked = 0.0
+        self._began = desk.clock()
+        self.is_stopping: Callable[[], bool] = lambda: False
+        """Whether somebody asked a run to stop that still runs; set by whoever knows."""
+        self.now = Status("starting", _("Starting"))
+        desk.state.on_image.append(lambda _image: self._saved.append(desk.clock()))
+
+    def tick(self) -> None:
+        """Look again when the kernel told something, and twice a second."""
+        now = self._desk.clock()
+        if self._desk.state.revision != self._seen[0] or now - self._looked >= PERIOD:
+            self._seen, self._looked = (self._desk.state.revision, 0), now
+            status = self._look(now)
+            if status != self.now:
+                self.now = status
+                self.touch()
+
+    def _look(self, now: float) -> Status:
+        state = self._desk.state
+        if not state.is_connected:
+            if state.ever_connected or (state.problem and now - self._began > 1):
+                return Status("error", _("Not connected"), _sentence(state.problem))
+            return Status("starting", _("Starting"), _("the kernel comes up"))
+        kind, title = self._state()
+        run = state.current
+        used, total = self._vram()
+        queue = state.queue
+        online = state.online
+        sick = [node for node in online if node.report.state == "unhealthy"]
+        return Status(
+            state=kind,
+            title=title,
+            text=self._text(kind, run),
+            fraction=self._fraction(run),
+            eta=self._eta(run) if kind == "running" else "",
+            speed=self._speed(now) if kind == "running" else "",
+            vram=f"{size_of(used)} / {size_of(total)}" if total else "",
+            vram_fraction=used / total if total else 0.0,
+            queued=many("{n} queued", "{n} queued", queue.queued) if queue is not None else "",
+            nodes=many("{n} node", "{n} nodes", len(online)),
+            nodes_good=bool(online) and not sick,
+        )
+
+    def _state(self) -> tuple[State, str]:
+        state = self._desk.state
+        queue = state.queue
+        if state.status is not None and state.status.problem:
+            return "error", _("Error")
+        if queue is not None and queue.active:
+            return ("stopping", _("Stopping")) if self.is_stopping() else ("running", _("Running"))
+        if queue is not None and queue.paused:
+            return "paused", _("Paused")
+        if queue is not None and queue.queued:
+            return ("running", _("Waiting")) if state.online else ("error", _("No node"))
+        return "idle", _("Idle")
+
+    def _text(self, kind: State, run: pb.Run | None) -> str:
+        state = self._desk.state
+        if kind == "error":
+            problem = state.status.problem if state.status is not None else ""
+            return problem or _("jobs wait until an agent is in touch")
+        if kind == "paused":
+            return state.queue.paused_reason if state.queue is not None else ""
+        if run is None:
+            return _("ready") if kind == "idle" else ""
+        ended = run.done + run.failed + run.cancelled
+        stage = next((job.progress.stage for job in state.running.values() if job.run_id == run.run_id), "")
+        place = _("image {n} of {total}").format(n=min(ended + 1, run.total), total=f"{run.total:,}")
+        failed = many("{n} failed", "{n} failed", run.failed) if run.failed else ""
+        return "  ·  ".join(part for part in (run.name, stage, place, failed) if part)
+
+    def _fraction(self, run: pb.Run | None) -> float:
+        if run is None or not run.total:
+            return 0.0
+        part = sum(
+            job.progress.fraction for job in self._desk.state.running.values() if job.run_id == run.run_id
+        )
+        return min(1.0, (run.done + run.failed + run.cancelled + part) / run.total)
+
+    def _eta(self, run: pb.Run | None) -> str:
+        return duration(run.seconds) if run is not None and run.seconds else ""
+
+    def _speed(self, now: float) -> str:
+        while self._saved and self._saved[0] < now - WINDOW:
+            self._saved.popleft()
+        if len(self._saved) < 2:
+            return ""
+        per_minute = (len(self._saved) - 1) / max(now - self._saved[0], 0.1) * 60
+        return _("{n} images/min").format(n=f"{per_minute:.0f}" if per_minute >= 10 else f"{per_minute:.1f}")
+
+    def _vram(self) -> tuple[int, int]:
+        used = total = 0
+        for node in self._desk.state.online:
+            loads = {load.uuid: load for load in node.report.gpus}
+            for gpu in node.info.gpus:
+                if gpu.vram_total_bytes and gpu.uuid in loads:
+                    used += loads[gpu.uuid].vram_used_bytes
+                    total += gpu.vram_total_bytes
+        return used, total
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,61 @@
+"""All view-models of one window, and how they hang together."""
+
+from __future__ import annotations
+
+from stablenew_plugins.desktop.models.cluster import ClusterModel
+from stablenew_plugins.desktop.models.desk import Desk
+from stablenew_plugins.desktop.models.editor import EditorModel
+from stablenew_plugins.desktop.models.packs import PacksModel
+from stablenew_plugins.desktop.models.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.preview import PreviewModel
+from stablenew_plugins.desktop.models.queue import QueueModel
+from stablenew_plugins.desktop.models.randomizer import RandomizerModel
+from stablenew_plugins.desktop.models.review import ReviewModel
+from stablenew_plugins.desktop.models.run import RunModel
+from stablenew_plugins.desktop.models.settings import SettingsModel
+from stablenew_plugins.desktop.models.shortcuts import shortcuts
+from stablenew_plugins.desktop.models.start import StartModel
+from stablenew_plugins.desktop.models.status import StatusModel
+from stablenew_plugins.desktop.models.view import ViewModel
+
+
+class Workbench:
+    """The models, each made with those it needs. ``tick`` once a frame."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.state, self.toasts = desk.state, desk.toasts
+        self.view = ViewModel(desk)
+        self.packs = PacksModel(desk)
+        self.pipeline = PipelineModel(desk)
+        self.randomizer = RandomizerModel(desk, self.packs, self.pipeline)
+        self.run = RunModel(desk, self.packs, self.pipeline, self.randomizer)
+        self.editor = EditorModel(desk, self.packs, self.pipeline)
+        self.queue = QueueModel(desk)
+        self.cluster = ClusterModel(desk)
+        self.preview = PreviewModel(desk)
+        self.review = ReviewModel(desk, self.preview)
+        self.status = StatusModel(desk)
+        self.settings = SettingsModel(desk)
+        self.start = StartModel(desk, self.packs, self.pipeline, self.run, self.settings)
+        self.status.is_stopping = lambda: bool(self.run.stopping)
+        self.shortcuts = shortcuts(self)
+
+    def tick(self) -> None:
+        """Let time pass: what waits for a moment of quiet, what goes away by itself."""
+        self.toasts.tick()
+        for model in (
+            self.packs,
+            self.pipeline,
+            self.randomizer,
+            self.run,
+            self.editor,
+            self.queue,
+            self.cluster,
+            self.preview,
+            self.review,
+            self.status,
+            self.settings,
+            self.start,
+        ):
+            model.tick()

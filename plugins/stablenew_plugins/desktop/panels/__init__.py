@@ -1,0 +1,1 @@
+"""The parts of the window. ``shell`` puts them together."""

@@ -1,0 +1,91 @@
+"""What is asked over the window: whether a run goes on without it, whether to queue so many; and all keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import groupby
+
+import dearpygui.dearpygui as dpg
+
+from stablenew_plugins.desktop.components.basic import button, column, row, space, text
+from stablenew_plugins.desktop.components.overlay import Overlay
+from stablenew_plugins.desktop.components.ui import Ui
+from stablenew_plugins.desktop.models.workbench import Workbench
+from stablenew_plugins.desktop.text import _
+from stablenew_plugins.desktop.theme import icons
+
+Opened = Callable[[], None]
+"""Closes it again."""
+
+
+def close_question(ui: Ui, bench: Workbench) -> Opened:
+    """Whether the run goes on when the window closes."""
+    overlay = Overlay(
+        ui,
+        _("A run is going on"),
+        bench.view.close,
+        width=560,
+        sub=_("It can go on without this window: open StableNew again to see it."),
+        tag="close",
+    )
+    with overlay:
+        space(ui, 4)
+        with row(ui, 10):
+            button(ui, _("Let it go on"), bench.view.quit, "primary", icon=icons.PLAY, tag="close.leave")
+            button(
+                ui,
+                _("Stop, keep the queue"),
+                lambda: bench.view.quit(stop_kernel=True),
+                "soft",
+                icon=icons.SQUARE,
+                tag="close.stop",
+            )
+            button(ui, _("Stay here"), bench.view.close, "ghost", tag="close.stay")
+    return overlay.close
+
+
+def run_question(ui: Ui, bench: Workbench) -> Opened:
+    """Whether to queue so many images."""
+    question = bench.run.question
+
+    def answer(yes: bool) -> None:
+        bench.run.answer(yes)
+        bench.view.close()
+
+    overlay = Overlay(
+        ui,
+        _("That is a large run"),
+        lambda: answer(False),
+        width=560,
+        sub=question.text if question is not None else "",
+        tag="question",
+    )
+    with overlay:
+        space(ui, 4)
+        with row(ui, 10):
+            button(ui, _("Queue them all"), lambda: answer(True), "primary", tag="question.yes")
+            button(ui, _("Not now"), lambda: answer(False), "ghost", tag="question.no")
+    return overlay.close
+
+
+def shortcut_help(ui: Ui, bench: Workbench) -> Opened:
+    """All keys."""
+    overlay = Overlay(ui, _("Keys"), bench.view.close, width=820, height=620, tag="shortcuts")
+    with overlay, row(ui, 40):
+        columns: tuple[list[tuple[str, list[tuple[str, str]]]], ...] = ([], [])
+        for group, found in groupby(bench.shortcuts, key=lambda shortcut: shortcut.group):
+            lines = [(shortcut.keys, shortcut.what) for shortcut in found]
+            shorter = min(columns, key=lambda column: sum(len(lines) + 2 for _group, lines in column))
+            shorter.append((group, lines))
+        for part in columns:
+            with column(ui, 6):
+                for group, lines in part:
+                    text(ui, group, "h2")
+                    for keys, what in lines:
+                        with row(ui, 12):
+                            space(ui, 0, 2)
+                            key = text(ui, f"{keys:<18}", "mono", ui.colours.accent_high)
+                            dpg.configure_item(key, wrap=0)
+                            text(ui, what, "small", ui.colours.muted)
+                    space(ui, 6)
+    return overlay.close

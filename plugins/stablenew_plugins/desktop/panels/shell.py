@@ -1,0 +1,197 @@
+"""The window: where each panel stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import dearpygui.dearpygui as dpg
+
+from stablenew_plugins.desktop.components.basic import area
+from stablenew_plugins.desktop.components.ui import Item, Ui
+from stablenew_plugins.desktop.models.view import TABS
+from stablenew_plugins.desktop.models.workbench import Workbench
+from stablenew_plugins.desktop.panels import questions
+from stablenew_plugins.desktop.panels.base import Panel
+from stablenew_plugins.desktop.panels.cluster import ClusterPanel
+from stablenew_plugins.desktop.panels.commandbar import CommandBar
+from stablenew_plugins.desktop.panels.editor import open_editor
+from stablenew_plugins.desktop.panels.learning import LearningPanel
+from stablenew_plugins.desktop.panels.pipeline import PipelinePanel
+from stablenew_plugins.desktop.panels.preview import PreviewPanel
+from stablenew_plugins.desktop.panels.prompt import PromptPanel
+from stablenew_plugins.desktop.panels.queue import QueuePanel
+from stablenew_plugins.desktop.panels.settings import open_settings
+from stablenew_plugins.desktop.panels.sidebar import SidebarPanel
+from stablenew_plugins.desktop.panels.start import open_start
+from stablenew_plugins.desktop.panels.statusbar import StatusBar
+from stablenew_plugins.desktop.panels.toasts import ToastsPanel
+from stablenew_plugins.desktop.theme.tokens import BAR_HEIGHT, FOOT_HEIGHT, NONE
+
+SPLITTER = 6
+"""Width of the line between two panels that is dragged."""
+LEAST_CENTRE = 560
+"""Width that the centre keeps; for it first the preview goes, then the packs."""
+
+TAB_PANELS: Mapping[str, Callable[[Ui, Workbench], Panel]] = {
+    "prompt": PromptPanel,
+    "pipeline": PipelinePanel,
+    "queue": QueuePanel,
+    "cluster": ClusterPanel,
+    "learning": LearningPanel,
+}
+OVERLAYS: Mapping[str, Callable[[Ui, Workbench], Callable[[], None] | Panel]] = {
+    "editor": open_editor,
+    "settings": open_settings,
+    "start": open_start,
+    "close": questions.close_question,
+    "question": questions.run_question,
+    "shortcuts": questions.shortcut_help,
+}
+"""By name; what is called returns what closes it, or a panel with ``close`` that is kept up to date."""
+
+
+class Shell:
+    """See above."""
+
+    def __init__(self, ui: Ui, bench: Workbench) -> None:
+        self._ui, self._bench = ui, bench
+        self._bar, self._foot = CommandBar(ui, bench), StatusBar(ui, bench)
+        self._sidebar, self._preview = SidebarPanel(ui, bench), PreviewPanel(ui, bench)
+        self._toasts = ToastsPanel(ui, bench)
+        self._tabs: dict[str, Panel] = {}
+        self._areas: dict[str, Item] = {}
+        self._overlay: Callable[[], None] | Panel | None = None
+        self._overlay_name = ""
+        self._seen = -1
+        self._drag_from: tuple[str, float] | None = None
+
+    def build(self) -> None:
+        """Make the window. Tabs are made when they are first looked at."""
+        ui, c = self._ui, self._ui.colours
+        with dpg.window(tag="main", no_scrollbar=True, no_scroll_with_mouse=True):
+            with area(ui, c.rail, tag="area.bar", height=ui.px(BAR_HEIGHT), pos=(0, 0), no_scrollbar=True):
+                self._bar.build()
+            with area(ui, c.rail, tag="area.sidebar", no_scrollbar=True):
+                self._sidebar.build()
+            with area(ui, c.bg, tag="area.centre", no_scrollbar=True, no_scroll_with_mouse=True):
+                for tab in TABS:
+                    with area(ui, NONE, tag=f"area.{tab}", show=False, pos=(0, 0)) as item:
+                        self._areas[tab] = item
+            with area(ui, c.rail, tag="area.preview", no_scrollbar=True):
+                self._preview.build()
+            for side in ("sidebar", "preview"):
+                handle = dpg.add_button(tag=f"splitter.{side}", width=ui.px(SPLITTER), height=10)
+                colours = {"Button": NONE, "ButtonHovered": c.accent_soft, "ButtonActive": c.accent_line}
+                dpg.bind_item_theme(
+                    handle,
+                    ui.themes.theme({**colours, "Border": NONE}, {"FrameRounding": 0}, dpg.mvButton),
+                )
+            with area(ui, c.foot, tag="area.foot", height=ui.px(FOOT_HEIGHT), no_scrollbar=True):
+                self._foot.build()
+        self._toasts.build()
+        self.lay_out()
+        self._ui.later(self.lay_out)  # the width of the buttons is known behind the first frame
+
+    # --- arrangement ----------------------------------------------------------------------------------------
+
+    def lay_out(self) -> None:
+        """Give every part its place in a window of this size."""
+        ui, view = self._ui, self._bench.view
+        width, height = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
+        top, foot = ui.px(BAR_HEIGHT), ui.px(FOOT_HEIGHT)
+        middle = max(height - top - foot, 1)
+        left = ui.px(view.sidebar) if view.sidebar_shown else 0
+        right = ui.px(view.preview) if view.preview_shown else 0
+        least = ui.px(LEAST_CENTRE)
+        if width - left - right < least:
+            right = 0
+        if width - left < least:
+            left = 0
+        self._place("area.bar", 0, 0, width, top)
+        self._place("area.sidebar", 0, top, left, middle)
+        self._place("area.centre", left, top, width - left - right, middle)
+        self._place("area.preview", width - right, top, right, middle)
+        half = ui.px(SPLITTER) // 2
+        self._place("splitter.sidebar", left - half, top, 2 * half if left else 0, middle)
+        self._place("splitter.preview", width - right - half, top, 2 * half if right else 0, middle)
+        self._place("area.foot", 0, height - foot, width, foot)
+        for item in self._areas.values():
+            dpg.configure_item(item, width=width - left - right, height=middle)
+        self._bar.lay_out(width, left + ui.px(20))
+        self._foot.lay_out(width)
+        for panel in (self._sidebar, self._preview, *self._tabs.values()):
+            panel.resized()
+
+    def _place(self, item: str, x: int, y: int, width: int, height: int) -> None:
+        dpg.configure_item(item, show=width > 0, pos=(x, y), width=max(width, 1), height=max(height, 1))
+
+    def _drag(self) -> None:
+        """Follow a line that is being dragged."""
+        view, scale = self._bench.view, self._ui.scale
+        for side in ("sidebar", "preview"):
+            if not dpg.is_item_active(f"splitter.{side}"):
+                continue
+            if self._drag_from is None or self._drag_from[0] != side:
+                self._drag_from = (side, view.sidebar if side == "sidebar" else view.preview)
+            moved = dpg.get_mouse_drag_delta()[0] / scale
+            if side == "sidebar":
+                view.size_sidebar(self._drag_from[1] + moved)
+            else:
+                view.size_preview(self._drag_from[1] - moved)
+            return
+        self._drag_from = None
+
+    # --- frames ---------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Bring what is to be seen up to date. Called each frame."""
+        view = self._bench.view
+        self._drag()
+        if self._bench.run.question is not None and view.overlay != "question":
+            view.open("question")
+        if view.revision != self._seen:
+            self._seen = view.revision
+            self._show_tab(view.tab)
+            self.lay_out()
+            self._show_overlay(view.overlay)
+        self._bar.refresh()
+        self._foot.refresh()
+        for panel, item in ((self._sidebar, "area.sidebar"), (self._preview, "area.preview")):
+            if dpg.is_item_shown(item):
+                panel.refresh()
+        self._tabs[view.tab].refresh()
+        if isinstance(self._overlay, Panel):
+            self._overlay.refresh()
+        self._toasts.refresh()
+
+    def _show_tab(self, tab: str) -> None:
+        if tab not in self._tabs:
+            self._tabs[tab] = TAB_PANELS[tab](self._ui, self._bench)
+            dpg.push_container_stack(self._areas[tab])
+            self._tabs[tab].build()
+            dpg.pop_container_stack()
+        for name, item in self._areas.items():
+            dpg.configure_item(item, show=name == tab)
+
+    def _show_overlay(self, name: str) -> None:
+        if name == self._overlay_name:
+            return
+        self._close_overlay()
+        self._overlay_name = name
+        if name:
+            self._overlay = OVERLAYS[name](self._ui, self._bench)
+
+    def _close_overlay(self) -> None:
+        overlay, self._overlay = self._overlay, None
+        if isinstance(overlay, Panel):
+            overlay.close()
+        elif overlay is not None:
+            overlay()
+
+    def close(self) -> None:
+        """Take the window away."""
+        self._close_overlay()
+        self._toasts.close()
+        for panel in (self._sidebar, self._preview, *self._tabs.values()):
+            panel.close()
+        dpg.delete_item("main")

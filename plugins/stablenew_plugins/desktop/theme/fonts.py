@@ -1,0 +1,47 @@
+"""The fonts: Inter with the icons of Lucide in it, so that one stands in a text like a letter; JetBrains Mono.
+
+``assets/build_fonts.py`` makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import dearpygui.dearpygui as dpg
+
+FOLDER = Path(__file__).parent.parent / "assets" / "fonts"
+
+FACES = {
+    "body": ("Regular", 15),
+    "medium": ("Medium", 15),
+    "small": ("Regular", 13),
+    "small_medium": ("Medium", 13),
+    "micro": ("SemiBold", 11),
+    "h1": ("SemiBold", 22),
+    "h2": ("SemiBold", 16),
+    "logo": ("Bold", 18),
+    "icon": ("Regular", 18),
+    "icon_large": ("Regular", 20),
+    "star": ("Regular", 24),
+}
+"""Weight and size, before scaling, by what it is for."""
+
+MONO = "mono"
+MONO_SIZE = 13
+
+
+class Fonts:
+    """All of them, loaded for one scale. Glyphs are drawn when they are first needed."""
+
+    def __init__(self, px: Callable[[float], int]) -> None:
+        """Load. ``px`` scales."""
+        self._by_name: dict[str, int | str] = {}
+        with dpg.font_registry() as self.registry:
+            for name, (weight, size) in FACES.items():
+                path = FOLDER / f"StableNewUI-{weight}.ttf"
+                self._by_name[name] = dpg.add_font(str(path), px(size))
+            self._by_name[MONO] = dpg.add_font(str(FOLDER / "JetBrainsMono-Regular.ttf"), px(MONO_SIZE))
+
+    def __getitem__(self, name: str) -> int | str:
+        """The font called ``name``: one of :data:`FACES`, or :data:`MONO`."""
+        return self._by_name[name]
