@@ -117,7 +117,8 @@ class RunDesk:
             **(_asked_later(run) if is_later(run) else {}),
         }
         # Only in our own folder, which is on the database's disk: others may be on one that sleeps.
-        if not run.out_dir and self._planner.quick(run) and self._folder_is_fine():
+        elsewhere = run.out_dir or self._core.settings.output_folder
+        if not elsewhere and self._planner.quick(run) and self._folder_is_fine():
             new = self._prepare_few(run, asked)  # here: to hand it to a thread and back takes longer
             if new is not None:
                 added = self._adder.add_at_once(new)
@@ -267,7 +268,7 @@ class RunDesk:
     def _out_dir(self, asked: str) -> Path:
         if asked and not Path(asked).is_absolute():
             raise UserError(f"output folder {asked}: must be an absolute path")
-        return Path(asked) if asked else self._core.data.outputs
+        return Path(asked or self._core.settings.output_folder or self._core.data.outputs)
 
     async def list_runs(self, limit: int) -> pb.ListRunsResponse:
         """Runs, newest first; those that go on with the very latest counts."""
