@@ -84,7 +84,6 @@ class RandomizerCard:
                     ui,
                     self._model.chosen.enabled,
                     self._model.enable,
-                    tip=_("Let things vary, or give each slot its first option (Ctrl+R)"),
                     tag="randomizer.toggle",
                 )
                 self._titles = {mode_title(mode): mode for mode in MODES}
