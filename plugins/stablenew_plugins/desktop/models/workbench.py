@@ -38,6 +38,7 @@ class Workbench:
         self.status = StatusModel(desk)
         self.settings = SettingsModel(desk)
         self.start = StartModel(desk, self.packs, self.pipeline, self.run, self.settings)
+        self.packs.open = self.view.open
         self.status.is_stopping = lambda: bool(self.run.stopping)
         self.shortcuts = shortcuts(self)
 
