@@ -47,6 +47,7 @@ class PackInfo:
     rows: int = 0
     wildcards: int = 0
     slots: int = 0
+    choices: int = 0
     errors: int = 0
     warnings: int = 0
     problems: Sequence[str] = ()
@@ -62,6 +63,8 @@ class PackInfo:
             parts.append(many("{n} wildcard", "{n} wildcards", self.wildcards))
         if self.slots:
             parts.append(many("{n} slot", "{n} slots", self.slots))
+        if self.choices:
+            parts.append(many("{n} choice", "{n} choices", self.choices))
         return "  ·  ".join(parts)
 
 
@@ -205,6 +208,11 @@ class PacksModel(Model):
         self._look_into()
 
     # --- what is in them ------------------------------------------------------------------------------------
+
+    @property
+    def can_read(self) -> bool:
+        """Whether there is somebody who says what is in them."""
+        return self._desk.state.is_connected
 
     def want(self, paths: Sequence[Path]) -> None:
         """These are to be seen: ask about them first."""
@@ -533,6 +541,7 @@ def _info(path: Path, answer: pb.DescribePackResponse) -> PackInfo:
         rows=answer.row_count,
         wildcards=kinds.count("wildcard"),
         slots=kinds.count("slot"),
+        choices=kinds.count("choice"),
         errors=errors,
         warnings=len(answer.problems) - errors,
         problems=[in_words(problem) for problem in answer.problems[:3]],

@@ -16,6 +16,7 @@ from stablenew_plugins.desktop.panels.cluster import ClusterPanel
 from stablenew_plugins.desktop.panels.commandbar import CommandBar
 from stablenew_plugins.desktop.panels.editor import open_editor
 from stablenew_plugins.desktop.panels.learning import LearningPanel
+from stablenew_plugins.desktop.panels.packdialogs import PackListsOverlay, import_packs, new_pack
 from stablenew_plugins.desktop.panels.pipeline import PipelinePanel
 from stablenew_plugins.desktop.panels.preview import PreviewPanel
 from stablenew_plugins.desktop.panels.prompt import PromptPanel
@@ -41,6 +42,9 @@ TAB_PANELS: Mapping[str, Callable[[Ui, Workbench], Panel]] = {
 }
 OVERLAYS: Mapping[str, Callable[[Ui, Workbench], Callable[[], None] | Panel]] = {
     "editor": open_editor,
+    "newpack": new_pack,
+    "import": import_packs,
+    "packlists": PackListsOverlay,
     "settings": open_settings,
     "start": open_start,
     "close": questions.close_question,
