@@ -117,7 +117,7 @@ class PackListsOverlay(Panel):
                 )
                 dpg.configure_item(self._field, on_enter=True, callback=lambda *_event: self._save())
                 self._save_button = button(
-                    ui, "", self._save, "primary", icon=icons.SAVE, height=34, tag="packlists.save"
+                    ui, "", self._save, "primary", icon=icons.SAVE, tag="packlists.save"
                 )
             space(ui, 2)
             with dpg.child_window(border=False, width=-1, height=-1), column(ui, 6) as self._lists:

@@ -132,7 +132,7 @@ class PackRow:
             words, colour = f"{icons.OCTAGON_ALERT} {info.errors:,}", c.red
         elif info is not None and info.warnings:
             words, colour = f"{icons.TRIANGLE_ALERT} {info.warnings:,}", c.amber
-        room = end - left
+        room: float = end - left
         if words:
             wide = width_of(ui, words, "small_medium")
             dpg.configure_item(self._mark, pos=(end - wide, ui.px(31)), color=colour)
