@@ -116,9 +116,7 @@ class PackListsOverlay(Panel):
                     ui, "", lambda _given: None, hint=_("Name of a new list"), width=300, tag="packlists.name"
                 )
                 dpg.configure_item(self._field, on_enter=True, callback=lambda *_event: self._save())
-                self._save_button = button(
-                    ui, "", self._save, "primary", icon=icons.SAVE, tag="packlists.save"
-                )
+                self._save_button = button(ui, "", self._save, "primary", icon=icons.SAVE, tag="packlists.save")
             space(ui, 2)
             with dpg.child_window(border=False, width=-1, height=-1), column(ui, 6) as self._lists:
                 pass
