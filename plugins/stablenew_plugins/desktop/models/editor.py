@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,9 +13,10 @@ from stablenew_plugins.desktop.models.completion import Completion, Names, compl
 from stablenew_plugins.desktop.models.desk import Desk
 from stablenew_plugins.desktop.models.model import Model
 from stablenew_plugins.desktop.models.packs import PacksModel, in_words
+from stablenew_plugins.desktop.models.packtexts import Expanded, Loaded, Reading, edited, read_rows, settled
 from stablenew_plugins.desktop.models.pipeline import PipelineModel
 from stablenew_plugins.desktop.models.randomizer import RandomizerModel
-from stablenew_plugins.desktop.models.rowedits import EditRow, Texts, edits, merge
+from stablenew_plugins.desktop.models.rowedits import EditRow, Texts, merge
 from stablenew_plugins.desktop.models.shortcuts import Shortcut
 from stablenew_plugins.desktop.models.textedit import TextEdit
 from stablenew_plugins.desktop.text import _, many
@@ -36,36 +37,6 @@ SHOWN = 6
 """Images of the row whose prompts are shown."""
 CHUNK = 75
 """Tokens that a model reads at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What the kernel says about a text."""
-
-    text: str = ""
-    spans: Sequence[pb.Span] = ()
-    problems: Sequence[pb.PackProblem] = ()
-    tokens: int = 0
-    models: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Expanded:
-    """What a run would make of the row."""
-
-    prompts: Sequence[str] = ()
-    line: str = ""
-    """How many, in plain words."""
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    files: PackFiles
-    rows: Sequence[Texts]
-    answer: pb.DescribePackResponse
-    wildcards: Sequence[str]
-    """Names of those that go along."""
 
 
 class EditorModel(Model):
@@ -138,8 +109,8 @@ class EditorModel(Model):
         if path is None:
             return
 
-        def work(kernel: KernelClient) -> _Loaded:
-            return _read(kernel, path)
+        def work(kernel: KernelClient) -> Loaded:
+            return read_rows(kernel, path)
 
         self.is_loading = self._desk.ask(work, self._loaded, self._not_loaded, key="editor.load")
         if not self.is_loading:
@@ -151,7 +122,7 @@ class EditorModel(Model):
             self._load()
         self._ask_wildcards()
 
-    def _loaded(self, loaded: _Loaded) -> None:
+    def _loaded(self, loaded: Loaded) -> None:
         if loaded.files.path != self.path:
             return
         at = self.at
@@ -162,7 +133,7 @@ class EditorModel(Model):
         self.conflict = None
         self._load_texts()
 
-    def _take(self, loaded: _Loaded) -> None:
+    def _take(self, loaded: Loaded) -> None:
         """What is on the disk is what edits begin from."""
         self.is_loading, self.problem = False, ""
         self._files, self._base = loaded.files, loaded.rows
@@ -196,9 +167,12 @@ class EditorModel(Model):
     @property
     def is_dirty(self) -> bool:
         """Whether something is not saved."""
-        return [row.texts for row in self.rows] != list(self._base) or [
-            row.origin for row in self.rows
-        ] != list(range(len(self._base)))
+        if len(self.rows) != len(self._base):
+            return True
+        return any(
+            row.origin != number or row.texts != texts
+            for number, (row, texts) in enumerate(zip(self.rows, self._base, strict=True))
+        )
 
     def is_changed(self, row: EditRow) -> bool:
         """Whether this row is not as the file has it."""
@@ -359,7 +333,7 @@ class EditorModel(Model):
         number, base = rows.index(row) + 1, self._base
 
         def work(kernel: KernelClient) -> Expanded:
-            content = _edited(kernel, files, base, rows)
+            content = edited(kernel, files, base, rows)
             request = self._request(files)
             request.pack = content
             if files.path == files.sidecar_path:
@@ -480,13 +454,13 @@ class EditorModel(Model):
         if files is None or not self.is_dirty or self.is_saving or self.conflict is not None:
             return
 
-        def work(kernel: KernelClient) -> _Loaded | PackFiles:
-            content = _edited(kernel, files, base, rows)
+        def work(kernel: KernelClient) -> Loaded | PackFiles:
+            content = edited(kernel, files, base, rows)
             now = read_pack(str(files.path))
             if now.pack != files.pack:
                 return now
             replace_file(files.path, files.pack, content)
-            return _read(kernel, files.path)
+            return read_rows(kernel, files.path)
 
         self.is_saving = True
         self.touch()
@@ -494,7 +468,7 @@ class EditorModel(Model):
             self.is_saving = False
             self._desk.order(lambda _kernel: None)  # says why
 
-    def _saved(self, sent: Sequence[EditRow], result: _Loaded | PackFiles) -> None:
+    def _saved(self, sent: Sequence[EditRow], result: Loaded | PackFiles) -> None:
         self.is_saving = False
         if isinstance(result, PackFiles):
             self.conflict, self._close_then = result, False
@@ -504,7 +478,7 @@ class EditorModel(Model):
         self._packs.rescan()
         # What was typed since stays, and is not saved.
         places = {row.key: number for number, row in enumerate(sent)}
-        self.rows = [_settled(row, places.get(row.key), sent, result.rows) for row in self.rows]
+        self.rows = [settled(row, places.get(row.key), sent, result.rows) for row in self.rows]
         self._past.clear()
         if (row := self.row) is not None and row.texts != tuple(self.texts[kind].text for kind in KINDS):
             self._load_texts()
@@ -552,7 +526,7 @@ class EditorModel(Model):
         if path is None:
             return
 
-        def done(loaded: _Loaded) -> None:
+        def done(loaded: Loaded) -> None:
             mine = merge(base, loaded.rows, self.rows)
             self._take(loaded)
             row = self.row
@@ -562,7 +536,7 @@ class EditorModel(Model):
             self._keys = max([self._keys, *keys])
             self.choose(keys.index(row.key) if row is not None and row.key in keys else 0)
 
-        self._desk.order(lambda kernel: _read(kernel, path), done)
+        self._desk.order(lambda kernel: read_rows(kernel, path), done)
 
     # --- closing --------------------------------------------------------------------------------------------
 
@@ -618,26 +592,3 @@ class EditorModel(Model):
             shortcut("Ctrl+Shift+D", _("Remove the row"), self.remove_row),
             shortcut("Ctrl+Shift+Z", _("Undo the last change of rows"), self.undo_rows),
         ]
-
-
-def _read(kernel: KernelClient, path: Path) -> _Loaded:
-    """The pack on the disk, with all of its rows. Raises as the client does."""
-    files = read_pack(str(path))
-    request = request_of(files)
-    answer = kernel.packs.describe(request, check=True, rows=0)
-    beside = [file.name.rpartition(".")[0] for file in request.wildcards if file.name.endswith(".txt")]
-    return _Loaded(files, [(row.positive, row.negative) for row in answer.rows], answer, beside)
-
-
-def _settled(row: EditRow, number: int | None, sent: Sequence[EditRow], written: Sequence[Texts]) -> EditRow:
-    """``row`` behind a save in which it was row ``number`` of ``sent``: as it was written, if it is as sent."""
-    if number is None:
-        return replace(row, origin=None)
-    positive, negative = written[number] if row.texts == sent[number].texts else row.texts
-    return EditRow(row.key, positive, negative, number)
-
-
-def _edited(kernel: KernelClient, files: PackFiles, base: Sequence[Texts], rows: Sequence[EditRow]) -> bytes:
-    """The content of the pack with ``rows``."""
-    found = edits(base, rows)
-    return kernel.packs.edit(files.path.name, files.pack, found) if found else files.pack
