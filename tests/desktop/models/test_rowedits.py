@@ -23,7 +23,7 @@ def changed(draw: st.DrawFn) -> tuple[list[Texts], list[EditRow]]:
     base = draw(ROWS)
     rows = [EditRow(n, *texts, n) for n, texts in enumerate(base)]
     rows = draw(st.permutations(rows))[draw(st.integers(0, len(rows) - 1)) :]
-    made = []
+    made: list[EditRow] = []
     for row in rows:
         if draw(st.booleans()):
             made.append(EditRow(100 + len(made), draw(WORDS), draw(st.sampled_from(["", "new"]))))
