@@ -98,7 +98,7 @@ class Settings(BaseModel):
     @classmethod
     def _whole_path(cls, text: str) -> str:
         if text and not Path(text).is_absolute():
-            raise ValueError(f"{text!r} must be an absolute path, or empty")
+            raise ValueError("must be an absolute path, or empty")
         return text
 
 
@@ -152,10 +152,11 @@ def change_settings_toml(name: str, data: bytes, values: Mapping[str, JsonValue]
     # Read from bytes: a text would have lost its line ends.
     text = data.removeprefix(_BOM).decode("utf-8")
     document = tomlkit.parse(text)
+    plain = document.unwrap()
     for key, value in values.items():
         if value is None:
             document.pop(key, None)
-        elif key not in document or json.dumps(document[key].unwrap()) != json.dumps(value):
+        elif key not in plain or json.dumps(plain[key]) != json.dumps(value):
             document[key] = value
     changed = tomlkit.dumps(document)
     if "\r\n" in text and not re.search(r"(?<!\r)\n", text):
