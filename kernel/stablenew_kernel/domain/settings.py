@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from stablenew_api.errors import UserError
@@ -145,6 +144,8 @@ def change_settings_toml(name: str, data: bytes, values: Mapping[str, JsonValue]
     Raises UserError, as :func:`parse_settings_toml` does, for a file that cannot be read and for values that it
     would refuse.
     """
+    import tomlkit  # few ever change anything, and everybody reads
+
     before = parse_settings_toml(name, data)
     for key in values:
         if key not in Settings.model_fields:
