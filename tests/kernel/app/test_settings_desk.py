@@ -13,12 +13,13 @@ from kernel_kit import House, kernel_on, run
 
 from stablenew_api.datafolder import DataFolder
 from stablenew_kernel.domain.settings import AT_START, Settings
+from stablenew_plugins.backends import embedded
 from stablenew_proto.v1 import kernel_pb2 as pb
 
 
 def with_kernel(data: DataFolder, test: Callable[[House], Coroutine[Any, Any, None]]) -> None:
     async def main() -> None:
-        async with kernel_on(data) as house:
+        async with kernel_on(data, embedded) as house:
             await test(house)
 
     run(main)
@@ -106,6 +107,12 @@ def test_a_wrong_value_and_a_broken_file_are_refused_and_nothing_is_written(data
             ({"prot": 1}, "there is no setting 'prot'"),
             ({"learning_mode": "active"}, "experiments are not built yet"),
             ({"local_backend": "nope"}, "nope"),
+            (
+                {"local_backend_options": ["spede=3"]},
+                "local_backend_options: spede: backend embedded has no such",
+            ),
+            ({"local_backend_options": ["speed"]}, "local_backend_options: 'speed': write KEY=VALUE"),
+            ({"local_backend_options": ["speed=x"]}, "local_backend_options: speed: "),
             ({"scheduler": "nope"}, "nope"),
         ):
             assert words in await refused(change(house, **wrong))
