@@ -129,3 +129,18 @@ def golden(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None
         pictures.compare(name, image, tmp_path, tolerance, update=update, agreed=pictures.FOLDER)
 
     return check
+
+
+@pytest.fixture
+def lone_app(gui: Any, tmp_path: Path) -> Iterator[Any]:
+    """The desktop in ``gui``, with no kernel and nothing to welcome anybody for."""
+    from stablenew_api.datafolder import DataFolder
+    from stablenew_plugins.desktop.app import App
+
+    app = App(DataFolder(tmp_path / "data"), connect=False)
+    app.desk.remembered.set("welcomed", True)
+    gui.target.pump = app
+    gui.frames(3)
+    yield app
+    gui.target.pump = gui.target.draw
+    app.close()

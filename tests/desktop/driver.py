@@ -102,21 +102,28 @@ class Driver:
 
     def visible(self, tag: Tag) -> bool:
         """Whether an item is drawn now, inside the window. The edge of a list may hide a part of it."""
-        rect = self.target.rect(tag)
-        return rect is not None and rect.inside(self.target.bounds())
+        rect = self._where(tag)
+        return isinstance(rect, Rect) and rect.inside(self.target.bounds())
 
     def rect(self, tag: Tag) -> Rect:
         """Where an item is on the screen; waits until it is drawn there and has stopped moving."""
-        last: list[Rect | None] = [None]
+        last: list[Rect | str] = [""]
 
         def resting() -> Rect | None:
-            now = self.target.rect(tag)
-            same = now is not None and now == last[0] and now.inside(self.target.bounds())
+            now = self._where(tag)
+            same = now == last[0]
             last[0] = now
-            return now if same else None
+            return now if isinstance(now, Rect) and same and now.inside(self.target.bounds()) else None
 
         found: Rect = self.until(resting, lambda: f"{tag} is to be seen (it is at {last[0]})")
         return found
+
+    def _where(self, tag: Tag) -> Rect | str:
+        """Where an item is; or why that can't be told: it may not have been made yet."""
+        try:
+            return self.target.rect(tag) or "not drawn"
+        except AssertionError as error:
+            return str(error)
 
     def value(self, tag: Tag) -> Any:
         """The value of an item."""

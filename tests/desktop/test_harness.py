@@ -7,6 +7,7 @@ from typing import Any
 
 import dearpygui.dearpygui as dpg
 import pytest
+from tests.desktop import driver
 
 
 @pytest.fixture
@@ -143,7 +144,8 @@ def test_a_condition_that_is_never_met_says_so(gui):
         gui.until(lambda: False, "the moon is blue", patience=0.1)
 
 
-def test_items_that_are_not_there_or_have_no_place_are_named(bench):
+def test_items_that_are_not_there_or_have_no_place_are_named(bench, monkeypatch):
+    monkeypatch.setattr(driver, "PATIENCE", 0.1)
     with pytest.raises(AssertionError, match="there is no item 'nothing'"):
         bench.click("nothing")
     with pytest.raises(AssertionError, match=r"'list' .* is: aim at an item in it"):

@@ -154,6 +154,8 @@ class Window:
         for root in (True, False):  # roots take their children with them; what is left has no parent
             for item in dpg.get_all_items():
                 if item not in self._base and dpg.does_item_exist(item):
+                    if "Font" in dpg.get_item_type(item):
+                        continue  # the frame after a font is deleted crashes, in 2.3.1
                     if root and dpg.get_item_parent(item) not in (None, 0):
                         continue
                     dpg.delete_item(item)
