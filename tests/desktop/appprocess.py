@@ -123,6 +123,11 @@ class AppProcess:
         over: bool | None = self.ask("hovered", tag)
         return over
 
+    def entries(self, tag: Tag) -> list[str]:
+        """What can be chosen in an item."""
+        entries: list[str] = self.ask("item", tag)["entries"]
+        return entries
+
     def mouse(self) -> tuple[float, float, frozenset[int]]:
         """The pointer as the window saw it last, in px of the screen."""
         seen, origin = self.ask("mouse"), self.ask("bounds")

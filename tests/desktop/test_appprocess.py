@@ -39,7 +39,7 @@ def test_it_is_clicked_and_typed_into_and_closed(tiny):
 def test_the_probe_tells_what_there_is(tiny):
     assert tiny.ask("bounds") == {"x": 40, "y": 30, "width": 500, "height": 300}
     assert {"main", "add", "field"} <= set(tiny.ask("tags"))
-    assert tiny.ask("item", "off") == {"label": "Off", "shown": True, "enabled": False}
+    assert tiny.ask("item", "off") == {"label": "Off", "shown": True, "enabled": False, "entries": []}
     assert tiny.ask("item", "hidden")["shown"] is False
     assert tiny.ask("rect", "hidden") is None
     assert tiny.ask("rect", "main") == {"x": 0, "y": 0, "width": 500, "height": 300}
