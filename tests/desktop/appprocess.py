@@ -19,11 +19,18 @@ from stablenew_plugins.desktop.probe import VARIABLE
 START = 30.0
 """Seconds that a process has for its first frame; a busy machine is slow with imports."""
 END = 15.0
+STOP = 45.0
 
 
 def stablenew(data: Path) -> list[str]:
     """The command that opens the desktop of a data folder."""
     return [sys.executable, "-m", "stablenew_kernel.cli", "--data", str(data)]
+
+
+def stop_kernel(data: Path) -> None:
+    """End the kernel that a desktop has started for a data folder, if it has, and with it its agent."""
+    command = [*stablenew(data), "kernel", "stop"]
+    subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=STOP)
 
 
 class AppProcess:

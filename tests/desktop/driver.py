@@ -104,9 +104,8 @@ class Driver:
             drawn += 1
 
     def visible(self, tag: Tag) -> bool:
-        """Whether an item is drawn now, inside the window. The edge of a list may hide a part of it."""
-        rect = self.target.rect(tag)
-        return rect is not None and rect.inside(self.target.bounds())
+        """Whether an item is drawn now, in the window and on the screen. The edge of a list may hide a part."""
+        return self._seen(self.target.rect(tag))
 
     def rect(self, tag: Tag) -> Rect:
         """Where an item is on the screen; waits until it is drawn there and has stopped moving."""
@@ -114,7 +113,7 @@ class Driver:
 
         def resting() -> Rect | None:
             now = self.target.rect(tag)
-            same = now is not None and now == last[0] and now.inside(self.target.bounds())
+            same = now == last[0] and self._seen(now)
             last[0] = now
             return now if same else None
 
@@ -288,6 +287,10 @@ class Driver:
         self.frames(2)
 
     # --- parts of these ---
+
+    def _seen(self, rect: Rect | None) -> bool:
+        screen = Rect(0, 0, self.screen.width, self.screen.height)
+        return rect is not None and rect.inside(self.target.bounds()) and rect.inside(screen)
 
     def _tap(self, key: str) -> None:
         self.input.key_down(key)

@@ -43,7 +43,7 @@ def _die_with_parent(parent: int) -> None:
 class XDisplay:
     """An Xvfb with a free number, for as long as this process lives or until :meth:`close`."""
 
-    def __init__(self, width: int = 1600, height: int = 1000) -> None:
+    def __init__(self, width: int = 1920, height: int = 1200) -> None:
         self.width, self.height = width, height
         reading, writing = os.pipe()
         parent = os.getpid()
