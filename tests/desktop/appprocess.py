@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.desktop.driver import Driver, Rect, Tag
-from tests.desktop.xdisplay import XDisplay
+from tests.desktop.xdisplay import XDisplay, dying_with_us
 
 from stablenew_plugins.desktop.probe import VARIABLE
 
@@ -50,7 +50,11 @@ class AppProcess:
         variables = {**screen.environment(), VARIABLE: str(self._file), **(environment or {})}
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*command], env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+                dying_with_us(command),
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
         self._stream: Any = None
         try:

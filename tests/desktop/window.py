@@ -62,7 +62,8 @@ class Window:
     def __init__(self, screen: XDisplay, width: int = WIDTH, height: int = HEIGHT) -> None:
         self.screen = screen
         self.width, self.height = width, height
-        os.environ.update({name: screen.environment()[name] for name in ("DISPLAY", "LIBGL_ALWAYS_SOFTWARE")})
+        os.environ.pop("WAYLAND_DISPLAY", None)
+        os.environ.update(screen.environment())
         dpg.create_context()
         dpg.configure_app(manual_callback_management=True)
         dpg.create_viewport(
