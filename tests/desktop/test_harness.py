@@ -161,6 +161,21 @@ def test_an_item_under_another_window_is_not_clicked(bench, seen, monkeypatch):
     assert seen == []
 
 
+@pytest.mark.parametrize("y", [30, 740])  # where the list opens below, and above
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_an_entry_of_a_combo_is_chosen(gui, count, y):
+    entries = [f"entry {n}" for n in range(count)]
+    with dpg.window(tag="main"):
+        dpg.add_combo(entries, tag="combo", pos=(40, y), width=200)
+        dpg.add_text("something else", pos=(400, 300))
+    dpg.set_primary_window("main", True)
+    for entry in {entries[0], entries[count // 2], entries[-1]}:
+        gui.choose("combo", entry)
+        assert gui.value("combo") == entry
+    with pytest.raises(AssertionError, match="combo has no entry 'none'; it has entry 0"):
+        gui.choose("combo", "none")
+
+
 def test_a_window_of_its_own_is_found(gui):
     with dpg.window(tag="floating", pos=(100, 120), width=300, height=200, label="Floating"):
         dpg.add_text("inside")
