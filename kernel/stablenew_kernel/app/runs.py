@@ -296,7 +296,7 @@ def _asked_later(run: pb.RunRequest) -> dict[str, Any]:
     return {
         "from_stage": run.from_stage,
         "stages": list(run.only_stages),
-        "images": len(run.images),
+        "images": len(run.images) or len(promote.image_sha256s),
         **(
             {"min_rating": promote.min_rating, "tags": list(promote.tags), "since": promote.since}
             if run.HasField("promote")
