@@ -1,5 +1,5 @@
-"""The images that later stages start from: those that a client has sent, those of ours that people rated, and those
-that are named."""
+"""The images that later stages start from: those that a client has sent, those of ours that people rated, and
+those that are named."""
 
 from __future__ import annotations
 
