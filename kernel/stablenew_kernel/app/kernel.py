@@ -312,6 +312,7 @@ class Kernel:
         """Who the kernel is, and how its queue stands."""
         info = self._info
         assert info is not None
+        await self.runs.outlook.refresh()
         return pb.GetStatusResponse(
             version=info.version,
             pid=info.pid,
