@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from store_kit import AT, Store, image
+from store_kit import AT, FixedClock, Store, done_outcome, image, new_jobs, step
 
 from stablenew_api.errors import UserError
+from stablenew_api.jobs import JobState
 from stablenew_api.learning import Rating
 from stablenew_kernel.domain.gallery import Facts, parse_query
-from stablenew_kernel.store import gallery, meta, outputs, ratings
+from stablenew_kernel.store import database, gallery, jobs, meta, outputs, ratings, runs
 from stablenew_kernel.store.errors import NotFound
 from stablenew_kernel.store.gallery import GalleryImage, Where
 from stablenew_kernel.store.learning import LearningJournal, Mark
@@ -293,6 +296,33 @@ def forget(store: Store) -> None:
         meta.put(connection, gallery.LEFT, str(last))
 
     store.write(write)
+
+
+def test_an_upgrade_leaves_all_saved_images_to_be_taken_in(database_path: Path) -> None:
+    with closing(sqlite3.connect(database_path, isolation_level=None)) as old:
+        database.migrate(old, database_path, FixedClock(), database.migrations()[:3])
+        runs.insert_run(old, runs.NewRun("ab", "old", "/o", 0, b"{}"), AT)
+        jobs.insert_jobs(old, "ab", new_jobs(3), at=AT)
+        for number, job in enumerate(jobs.queued(old, 2)):
+            jobs.apply(old, [step(job, JobState.QUEUED, JobState.LEASED, 1)], AT)
+            done = step(job, JobState.LEASED, JobState.DONE, 1, done_outcome(job.job_id))
+            jobs.apply(old, [done], AT)
+            if number == 0:
+                outputs.mark_saved(old, [outputs.SavedOutput(job.job_id, 0, "/o/1.png", b"{}")], AT)
+    with database.Database.open(database_path, FixedClock()) as opened:
+        store = Store(opened)
+        (first,), _ = store.read(lambda c: gallery.before(c, 10))
+        assert (first.index, first.path) == (0, "/o/1.png")
+        # The other one is saved by this version, before the older one is taken in.
+        (pending,) = store.read(outputs.pending)
+        saved = outputs.SavedOutput(pending.job_id, 0, "/o/2.png", b"{}")
+        store.write(lambda c: outputs.mark_saved(c, [saved], AT))
+        store.write(lambda c: gallery.add(c, [(pending.job_id, 0, FACTS)]))
+        earlier, at = store.read(lambda c: gallery.before(c, 10))
+        store.write(lambda c: gallery.add(c, [(one.job_id, one.index, FACTS) for one in earlier]))
+        store.write(lambda c: gallery.looked_at(c, at))
+        assert found(store) == 2
+        assert store.read(lambda c: gallery.before(c, 10)) == ([], 0)
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 100])

@@ -305,6 +305,7 @@ class Kernel:
         core.dispatcher.start(restored)
         core.dispatcher.watch_previews(core.bulletin.previews_wanted)
         core.delivery.wake()
+        self.gallery.start()
 
     # --- what clients ask besides runs, queue and nodes -----------------------------------------------------
 
