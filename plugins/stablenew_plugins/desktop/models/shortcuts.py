@@ -27,6 +27,8 @@ class Shortcut:
     """Also while a text is being typed."""
     group: str = ""
     """Heading in the help."""
+    overlay: str = ""
+    """Only while this overlay lies over the window; there it goes before all others."""
 
 
 def shortcuts(bench: Workbench) -> Sequence[Shortcut]:
@@ -70,7 +72,9 @@ def shortcuts(bench: Workbench) -> Sequence[Shortcut]:
 
 def find(table: Sequence[Shortcut], keys: str, *, tab: str, typing: bool, overlay: str) -> Shortcut | None:
     """What ``keys`` do now. Under an overlay only those that work everywhere and while typing."""
-    for shortcut in table:
+    for shortcut in sorted(table, key=lambda shortcut: not shortcut.overlay):
+        if shortcut.overlay and shortcut.overlay != overlay:
+            continue
         if shortcut.keys != keys or (shortcut.tab and (shortcut.tab != tab or overlay)):
             continue
         if (typing or overlay) and not shortcut.while_typing:

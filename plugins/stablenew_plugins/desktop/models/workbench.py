@@ -30,7 +30,7 @@ class Workbench:
         self.pipeline = PipelineModel(desk)
         self.randomizer = RandomizerModel(desk, self.packs, self.pipeline)
         self.run = RunModel(desk, self.packs, self.pipeline, self.randomizer)
-        self.editor = EditorModel(desk, self.packs, self.pipeline)
+        self.editor = EditorModel(desk, self.packs, self.pipeline, self.randomizer)
         self.queue = QueueModel(desk)
         self.cluster = ClusterModel(desk)
         self.preview = PreviewModel(desk)
@@ -38,6 +38,10 @@ class Workbench:
         self.status = StatusModel(desk)
         self.settings = SettingsModel(desk)
         self.start = StartModel(desk, self.view, self.packs, self.pipeline, self.run, self.settings)
+        self.packs.open = self.view.open
+        self.editor.close_view = self.view.close_anyway
+        self.editor.is_open = lambda: self.view.overlay == "editor"
+        self.view.may_close["editor"] = self.editor.may_close
         self.status.is_stopping = lambda: bool(self.run.stopping)
         self.shortcuts = shortcuts(self)
 

@@ -14,8 +14,9 @@ from stablenew_plugins.desktop.panels import questions
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.panels.cluster import ClusterPanel
 from stablenew_plugins.desktop.panels.commandbar import CommandBar
-from stablenew_plugins.desktop.panels.editor import open_editor
+from stablenew_plugins.desktop.panels.editor import EditorPanel
 from stablenew_plugins.desktop.panels.learning import LearningPanel
+from stablenew_plugins.desktop.panels.packdialogs import PackListsOverlay, import_packs, new_pack
 from stablenew_plugins.desktop.panels.pipeline import PipelinePanel
 from stablenew_plugins.desktop.panels.preview import PreviewPanel
 from stablenew_plugins.desktop.panels.prompt import PromptPanel
@@ -40,7 +41,10 @@ TAB_PANELS: Mapping[str, Callable[[Ui, Workbench], Panel]] = {
     "learning": LearningPanel,
 }
 OVERLAYS: Mapping[str, Callable[[Ui, Workbench], Callable[[], None] | Panel]] = {
-    "editor": open_editor,
+    "editor": EditorPanel,
+    "newpack": new_pack,
+    "import": import_packs,
+    "packlists": PackListsOverlay,
     "settings": open_settings,
     "start": open_start,
     "close": questions.close_question,
