@@ -60,7 +60,7 @@ def shortcuts(bench: Workbench) -> Sequence[Shortcut]:
     for model in (
         bench.packs,
         bench.pipeline,
-        bench.randomizer,
+        bench.variants,
         bench.editor,
         bench.queue,
         bench.preview,

@@ -16,6 +16,7 @@ from stablenew_plugins.desktop.models.settings import SettingsModel
 from stablenew_plugins.desktop.models.shortcuts import shortcuts
 from stablenew_plugins.desktop.models.start import StartModel
 from stablenew_plugins.desktop.models.status import StatusModel
+from stablenew_plugins.desktop.models.variants import VariantsModel
 from stablenew_plugins.desktop.models.view import ViewModel
 
 
@@ -31,6 +32,7 @@ class Workbench:
         self.randomizer = RandomizerModel(desk, self.packs, self.pipeline)
         self.run = RunModel(desk, self.packs, self.pipeline, self.randomizer)
         self.editor = EditorModel(desk, self.packs, self.pipeline, self.randomizer)
+        self.variants = VariantsModel(desk, self.run, self.randomizer)
         self.queue = QueueModel(desk)
         self.cluster = ClusterModel(desk)
         self.preview = PreviewModel(desk)
@@ -53,6 +55,7 @@ class Workbench:
             self.pipeline,
             self.randomizer,
             self.run,
+            self.variants,
             self.editor,
             self.queue,
             self.cluster,
