@@ -217,6 +217,8 @@ class VirtualTable:
                 "Text": c.muted,
                 "TableBorderLight": tint(c.line_soft, 150),
                 "TableBorderStrong": NONE,
+                "SeparatorHovered": c.accent_line,
+                "SeparatorActive": c.accent,
                 "TableRowBg": NONE,
                 "TableRowBgAlt": NONE,
                 "Header": c.accent_soft,
@@ -358,7 +360,7 @@ class VirtualTable:
 
     def _measure_columns(self) -> list[float]:
         """How wide the cells are: from where those of the first row stand."""
-        line = self._lines[1] if len(self._lines) > 1 else self._lines[0]
+        line = self._lines[1 if self._state.count > 1 else 0]
         lefts = []
         for cell in line.cells:
             item = cell.text or cell.image

@@ -208,7 +208,10 @@ class QueueModel(Model):
                 self.found.restart()
                 self._show_details()
                 self.touch()
-        self.rows.tick()
+        if not self.runs.loaded:
+            self.runs.look(0, 1)  # for the names of runs that were over when the window opened
+        for rows in {self.rows, self.runs}:
+            rows.tick()
         self.details.tick()
 
     def _job_changed(self, job: pb.Job) -> None:

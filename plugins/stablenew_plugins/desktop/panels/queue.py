@@ -19,7 +19,7 @@ from stablenew_plugins.desktop.components.basic import (
 )
 from stablenew_plugins.desktop.components.fields import is_in_use, put, text_field
 from stablenew_plugins.desktop.components.menu import Entry, close_menu, open_menu
-from stablenew_plugins.desktop.components.table import VirtualTable
+from stablenew_plugins.desktop.components.table import VirtualTable, shortened
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.jobwords import ACTIVE, WAITING
 from stablenew_plugins.desktop.models.plainwords import explain
@@ -67,16 +67,23 @@ class QueuePanel(Panel):
         text(ui, _("Queue"), "h1", pos=(ui.px(PAD), ui.px(18)))
         self._summary = text(ui, "", "small", ui.colours.muted, pos=(ui.px(PAD), ui.px(46)))
         with row(ui, 8, pos=(0, ui.px(18))) as self._head:
-            self._pause = button(ui, "", queue.toggle_pause, "soft", height=34, tag="queue.pause")
-            button(
+            dpg.add_spacer(width=1)  # the place of a row is that of its first item: one that is never hidden
+            self._search = text_field(
                 ui,
-                _("Clear history"),
+                queue.words,
+                queue.search,
+                hint=_("Search: lake steps>=30 seed=42"),
+                width=240,
+                tag="queue.search",
+            )
+            self._pause = button(ui, "", queue.toggle_pause, "soft", height=34, tag="queue.pause")
+            self._clear = icon_button(
+                ui,
+                icons.TRASH_2,
                 queue.clear_ended,
-                "ghost",
-                icon=icons.TRASH_2,
-                height=34,
+                _("Clear the history: forget jobs that are over. Images and files stay."),
+                "soft",
                 tag="queue.clear",
-                tip=_("Forget jobs that are over. Images and files stay."),
             )
         self._build_tools()
         lines = queuelines.Lines(queue, ui.colours)
@@ -123,19 +130,11 @@ class QueuePanel(Panel):
                         font="small_medium",
                         tag=f"queue.ended.{name}",
                     )
-            self._search = text_field(
-                ui,
-                queue.words,
-                queue.search,
-                hint=_("Search, e.g. lake steps>=30 seed=42"),
-                width=230,
-                show=False,
-                tag="queue.search",
-            )
             self._run_chip = button(
                 ui, "", partial(queue.show_run, ""), "chip_on", font="small_medium", show=False, tag="queue.run"
             )
         with row(ui, 2, pos=(0, ui.px(TOOLS - 4)), show=False) as self._tool_row:
+            dpg.add_spacer(width=1)
             for name, icon, act, tip in (
                 ("top", icons.CHEVRONS_UP, queue.move_top, _("To the top (Alt+Home)")),
                 ("up", icons.CHEVRON_UP, queue.move_up, _("Up (Alt+Up)")),
@@ -189,7 +188,7 @@ class QueuePanel(Panel):
 
     def _apply_head(self) -> None:
         ui, queue = self.ui, self._queue
-        set_text(self._summary, queue.summary)
+        set_text(self._summary, self._summary_words())
         label = f"{icons.PLAY}  {_('Resume')}" if queue.is_paused else f"{icons.PAUSE}  {_('Pause')}"
         if dpg.get_item_label(self._pause) != label:
             dpg.configure_item(self._pause, label=label)
@@ -201,7 +200,11 @@ class QueuePanel(Panel):
             style_button(ui, self._chips[view], "chip_on" if view == queue.view else "chip")
         history = queue.view == "history"
         dpg.configure_item(self._filter_row, show=history and not queue.is_searching)
-        dpg.configure_item(self._search, show=history)
+        if dpg.is_item_shown(self._clear) != history:
+            for item in (self._search, self._clear):
+                dpg.configure_item(item, show=history)
+            dpg.configure_item(self._pause, show=not history)
+            self._settle()
         if not is_in_use(self._search):
             put(self._search, queue.words)
         for ended, item in self._filters.items():
@@ -209,6 +212,16 @@ class QueuePanel(Panel):
         dpg.configure_item(self._run_chip, show=bool(queue.run_id) and queue.view != "runs")
         if queue.run_id:
             dpg.configure_item(self._run_chip, label=f"{queue.run_name(queue.run_id)}  {icons.X}")
+
+    def _summary_words(self) -> str:
+        """As much of it as there is room for beside the buttons."""
+        head = dpg.get_item_rect_size(self._head)[0]
+        room = self._room[0] - self.ui.px(2 * PAD + 12) - head
+        return shortened(self._queue.summary, max(room, self.ui.px(120)), self._measure) if head else ""
+
+    def _measure(self, words: str) -> float | None:
+        size = dpg.get_text_size(words, font=self.ui.fonts["small"])
+        return None if size is None else float(size[0])
 
     def _apply_tools(self) -> None:
         queue = self._queue
@@ -316,6 +329,7 @@ class QueuePanel(Panel):
         for item, top in ((self._head, 18), (self._tool_row, TOOLS - 4)):
             wide = dpg.get_item_rect_size(item)[0]
             dpg.set_item_pos(item, [max(ui.px(PAD), width - ui.px(PAD) - int(wide)), ui.px(top)])
+        set_text(self._summary, self._summary_words())
 
     # --- the menu -------------------------------------------------------------------------------------------
 

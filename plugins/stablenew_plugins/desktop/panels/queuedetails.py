@@ -32,6 +32,8 @@ from stablenew_plugins.desktop.theme import icons
 
 PICTURE = 164
 """Side of the picture, before scaling."""
+WIDEST = 1.5
+"""Width to height that a picture is given, at most."""
 NAMES = 74
 """Width of the names of facts."""
 
@@ -99,11 +101,12 @@ class QueueDetails:
         if self._image is None or self._path is None:
             return
         side = self._ui.px(PICTURE)
-        picture = self._ui.textures.thumbnail(self._path, side, self._ui.px(8))
+        picture = self._ui.textures.fitted(self._path, round(side * WIDEST), side, self._ui.px(8))
         texture = picture.texture if picture is not None else self._ui.textures.empty
         if texture != self._texture:
             self._texture = texture
-            dpg.configure_item(self._image, texture_tag=texture)
+            size = (picture.width, picture.height) if picture is not None else (side, side)
+            dpg.configure_item(self._image, texture_tag=texture, width=size[0], height=size[1])
 
     # --- a job ----------------------------------------------------------------------------------------------
 
@@ -125,7 +128,7 @@ class QueueDetails:
         with row(ui, 18):
             if details.image is not None:
                 self._picture(details.image)
-                left -= ui.px(PICTURE + 18)
+                left -= ui.px(PICTURE * WIDEST + 18)
             parts = 3 if told is not None else 2
             each = (left - ui.px(18) * (parts - 1)) // parts
             self._facts(each)
@@ -161,7 +164,11 @@ class QueueDetails:
     def _picture(self, path: Path) -> None:
         side = self._ui.px(PICTURE)
         self._path = path
-        self._image = dpg.add_image(self._ui.textures.empty, width=side, height=side, tag="queue.details.image")
+        with column(self._ui, 0):
+            dpg.add_spacer(width=round(side * WIDEST), height=0)
+            self._image = dpg.add_image(
+                self._ui.textures.empty, width=side, height=side, tag="queue.details.image"
+            )
         self._ui.on_click(self._image, self._queue.open_image)
 
     def _facts(self, width: int) -> None:
