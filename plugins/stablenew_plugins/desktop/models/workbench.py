@@ -8,8 +8,10 @@ from stablenew_plugins.desktop.models.editor import EditorModel
 from stablenew_plugins.desktop.models.packs import PacksModel
 from stablenew_plugins.desktop.models.pipeline import PipelineModel
 from stablenew_plugins.desktop.models.preview import PreviewModel
+from stablenew_plugins.desktop.models.promote import PromoteModel
 from stablenew_plugins.desktop.models.queue import QueueModel
 from stablenew_plugins.desktop.models.randomizer import RandomizerModel
+from stablenew_plugins.desktop.models.ratings import Ratings
 from stablenew_plugins.desktop.models.review import ReviewModel
 from stablenew_plugins.desktop.models.run import RunModel
 from stablenew_plugins.desktop.models.settings import SettingsModel
@@ -17,6 +19,7 @@ from stablenew_plugins.desktop.models.shortcuts import shortcuts
 from stablenew_plugins.desktop.models.start import StartModel
 from stablenew_plugins.desktop.models.status import StatusModel
 from stablenew_plugins.desktop.models.view import ViewModel
+from stablenew_plugins.desktop.models.viewer import ViewerModel
 
 
 class Workbench:
@@ -33,7 +36,10 @@ class Workbench:
         self.editor = EditorModel(desk, self.packs, self.pipeline)
         self.queue = QueueModel(desk)
         self.cluster = ClusterModel(desk)
-        self.preview = PreviewModel(desk)
+        self.ratings = Ratings(desk)
+        self.promotion = PromoteModel(desk, self.view, self.pipeline)
+        self.preview = PreviewModel(desk, self.view, self.pipeline, self.ratings, self.promotion)
+        self.viewer = ViewerModel(self.view, self.ratings, self.preview)
         self.review = ReviewModel(desk, self.preview)
         self.status = StatusModel(desk)
         self.settings = SettingsModel(desk)
@@ -52,7 +58,10 @@ class Workbench:
             self.editor,
             self.queue,
             self.cluster,
+            self.ratings,
+            self.promotion,
             self.preview,
+            self.viewer,
             self.review,
             self.status,
             self.settings,

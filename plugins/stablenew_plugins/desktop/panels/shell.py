@@ -25,6 +25,7 @@ from stablenew_plugins.desktop.panels.sidebar import SidebarPanel
 from stablenew_plugins.desktop.panels.start import open_start
 from stablenew_plugins.desktop.panels.statusbar import StatusBar
 from stablenew_plugins.desktop.panels.toasts import ToastsPanel
+from stablenew_plugins.desktop.panels.viewer import ViewerPanel
 from stablenew_plugins.desktop.theme.tokens import BAR_HEIGHT, FOOT_HEIGHT, NONE
 
 SPLITTER = 6
@@ -46,6 +47,7 @@ OVERLAYS: Mapping[str, Callable[[Ui, Workbench], Callable[[], None] | Panel]] = 
     "close": questions.close_question,
     "question": questions.run_question,
     "shortcuts": questions.shortcut_help,
+    "viewer": ViewerPanel,
 }
 """By name; what is called returns what closes it, or a panel with ``close`` that is kept up to date."""
 
