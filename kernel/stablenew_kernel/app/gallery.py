@@ -57,6 +57,8 @@ class GalleryDesk:
         """Whoever brings the mirror of the ratings up to the journal."""
         self._mirrored = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.complete = False
+        """Whether images that were saved before there was a gallery are all in it."""
 
     # --- life -----------------------------------------------------------------------------------------------
 
@@ -76,6 +78,7 @@ class GalleryDesk:
             self._mirrored.set()
             while await self._take_in_earlier():
                 pass
+            self.complete = True
         except StoreError as error:  # the next start, or the next rating, goes on from here
             log.error("the gallery could not be brought up to date: %s", error)
         finally:

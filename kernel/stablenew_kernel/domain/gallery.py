@@ -110,13 +110,14 @@ class Query:
     """What must hold, all of it."""
 
     words: tuple[str, ...] = ()
-    """Each is the beginning of a word, or of several words in a row."""
+    """Each is the beginning of a word, or of several words in a row; a single letter is a whole word."""
     comparisons: tuple[Comparison, ...] = ()
 
     @property
     def match(self) -> str:
         """For a full-text search of the store; empty: every image will do."""
-        return " ".join(f'"{searchable(word).replace(chr(34), " ")}" *' for word in self.words)
+        # What begins with one letter is half of all words there are, and is not what anybody looks for.
+        return " ".join(f'"{searchable(word)}"{" *" if len(word) > 1 else ""}' for word in self.words)
 
 
 EVERYTHING = Query()

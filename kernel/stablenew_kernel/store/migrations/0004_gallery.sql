@@ -30,8 +30,8 @@ CREATE TABLE image (
   UNIQUE (job_seq, idx),
   FOREIGN KEY (job_seq, idx) REFERENCES output (job_seq, idx)
 ) STRICT;
-CREATE INDEX image_newest ON image (saved_at);
-CREATE INDEX image_best ON image (stars, saved_at);
+CREATE INDEX image_newest ON image (saved_at, job_seq);
+CREATE INDEX image_best ON image (stars, saved_at, job_seq);
 CREATE INDEX image_run ON image (run_seq);
 CREATE INDEX image_pixels ON image (pixel_sha256);
 

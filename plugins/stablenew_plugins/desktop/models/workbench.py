@@ -43,7 +43,7 @@ class Workbench:
         self.review = ReviewModel(desk, self.preview)
         self.status = StatusModel(desk)
         self.settings = SettingsModel(desk)
-        self.start = StartModel(desk, self.packs, self.pipeline, self.run, self.settings)
+        self.start = StartModel(desk, self.view, self.packs, self.pipeline, self.run, self.settings)
         self.status.is_stopping = lambda: bool(self.run.stopping)
         self.shortcuts = shortcuts(self)
 

@@ -65,7 +65,7 @@ class Shell:
         self._overlay: Callable[[], None] | Panel | None = None
         self._overlay_name = ""
         self._seen = -1
-        self._drag_from: tuple[str, float] | None = None
+        self._drag_from: tuple[float, float] | None = None
 
     def build(self) -> None:
         """Make the window. Tabs are made when they are first looked at."""
@@ -111,14 +111,17 @@ class Shell:
             left = 0
         self._place("area.bar", 0, 0, width, top)
         self._place("area.sidebar", 0, top, left, middle)
-        self._place("area.centre", left, top, width - left - right, middle)
+        # A line lies beside the panels, not over them: those would take the pointer from it.
+        line = ui.px(SPLITTER)
+        before, behind = (line if left else 0), (line if right else 0)
+        centre = width - left - right - before - behind
+        self._place("area.centre", left + before, top, centre, middle)
         self._place("area.preview", width - right, top, right, middle)
-        half = ui.px(SPLITTER) // 2
-        self._place("splitter.sidebar", left - half, top, 2 * half if left else 0, middle)
-        self._place("splitter.preview", width - right - half, top, 2 * half if right else 0, middle)
+        self._place("splitter.sidebar", left, top, before, middle)
+        self._place("splitter.preview", width - right - behind, top, behind, middle)
         self._place("area.foot", 0, height - foot, width, foot)
         for item in self._areas.values():
-            dpg.configure_item(item, width=width - left - right, height=middle)
+            dpg.configure_item(item, width=centre, height=middle)
         self._bar.lay_out(width, left + ui.px(20))
         self._foot.lay_out(width)
         for panel in (self._sidebar, self._preview, *self._tabs.values()):
@@ -133,9 +136,10 @@ class Shell:
         for side in ("sidebar", "preview"):
             if not dpg.is_item_active(f"splitter.{side}"):
                 continue
-            if self._drag_from is None or self._drag_from[0] != side:
-                self._drag_from = (side, view.sidebar if side == "sidebar" else view.preview)
-            moved = dpg.get_mouse_drag_delta()[0] / scale
+            at = dpg.get_mouse_pos(local=False)[0] / scale
+            if self._drag_from is None:
+                self._drag_from = (at, view.sidebar if side == "sidebar" else view.preview)
+            moved = at - self._drag_from[0]
             if side == "sidebar":
                 view.size_sidebar(self._drag_from[1] + moved)
             else:
