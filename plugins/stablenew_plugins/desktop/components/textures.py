@@ -273,7 +273,7 @@ def _shaped(image: Any, width: int, height: int, *, cut: bool) -> Any:
 
     if cut:
         factor = max(width / image.width, height / image.height)
-        x, y = (image.width - width / factor) / 2, (image.height - height / factor) / 2
+        x, y = max(0.0, (image.width - width / factor) / 2), max(0.0, (image.height - height / factor) / 2)
         box = (x, y, image.width - x, image.height - y)
         return image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=2.0)
     factor = min(width / image.width, height / image.height)

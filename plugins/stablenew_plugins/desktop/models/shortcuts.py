@@ -20,6 +20,7 @@ class Shortcut:
     keys: str
     """``Ctrl+Enter``, ``Escape``, ``1``, ``?``. Ctrl is Cmd on a Mac."""
     what: str
+    """Empty: the help does not list it."""
     act: Callable[[], None]
     tab: str = ""
     """Only while this tab is in front; empty: everywhere."""
@@ -66,6 +67,7 @@ def shortcuts(bench: Workbench) -> Sequence[Shortcut]:
         bench.preview,
         bench.review,
         bench.viewer,
+        bench.compare,
     ):
         made += model.shortcuts()
     return made

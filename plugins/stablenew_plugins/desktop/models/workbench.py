@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from stablenew_plugins.desktop.models.cluster import ClusterModel
+from stablenew_plugins.desktop.models.compare import CompareModel
 from stablenew_plugins.desktop.models.desk import Desk
 from stablenew_plugins.desktop.models.editor import EditorModel
+from stablenew_plugins.desktop.models.learning import LearningModel
 from stablenew_plugins.desktop.models.packs import PacksModel
 from stablenew_plugins.desktop.models.pipeline import PipelineModel
 from stablenew_plugins.desktop.models.preview import PreviewModel
@@ -40,7 +42,11 @@ class Workbench:
         self.promotion = PromoteModel(desk, self.view, self.pipeline)
         self.preview = PreviewModel(desk, self.view, self.pipeline, self.ratings, self.promotion)
         self.viewer = ViewerModel(self.view, self.ratings, self.preview)
-        self.review = ReviewModel(desk, self.preview)
+        self.compare = CompareModel(desk, self.view, self.ratings, self.promotion)
+        self.review = ReviewModel(
+            desk, self.view, self.preview, self.ratings, self.promotion, self.viewer, self.compare
+        )
+        self.learning = LearningModel(desk, self.view, self.ratings)
         self.status = StatusModel(desk)
         self.settings = SettingsModel(desk)
         self.start = StartModel(desk, self.view, self.packs, self.pipeline, self.run, self.settings)
@@ -62,7 +68,9 @@ class Workbench:
             self.promotion,
             self.preview,
             self.viewer,
+            self.compare,
             self.review,
+            self.learning,
             self.status,
             self.settings,
             self.start,

@@ -14,10 +14,13 @@ from stablenew_plugins.desktop.panels import questions
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.panels.cluster import ClusterPanel
 from stablenew_plugins.desktop.panels.commandbar import CommandBar
+from stablenew_plugins.desktop.panels.compare import ComparePanel
 from stablenew_plugins.desktop.panels.editor import open_editor
 from stablenew_plugins.desktop.panels.learning import LearningPanel
+from stablenew_plugins.desktop.panels.liked import LikedPanel
 from stablenew_plugins.desktop.panels.pipeline import PipelinePanel
 from stablenew_plugins.desktop.panels.preview import PreviewPanel
+from stablenew_plugins.desktop.panels.promote import PromotePanel
 from stablenew_plugins.desktop.panels.prompt import PromptPanel
 from stablenew_plugins.desktop.panels.queue import QueuePanel
 from stablenew_plugins.desktop.panels.settings import open_settings
@@ -48,6 +51,9 @@ OVERLAYS: Mapping[str, Callable[[Ui, Workbench], Callable[[], None] | Panel]] = 
     "question": questions.run_question,
     "shortcuts": questions.shortcut_help,
     "viewer": ViewerPanel,
+    "compare": ComparePanel,
+    "liked": LikedPanel,
+    "promote": PromotePanel,
 }
 """By name; what is called returns what closes it, or a panel with ``close`` that is kept up to date."""
 
