@@ -17,8 +17,11 @@ from stablenew_plugins.desktop.panels.commandbar import CommandBar
 from stablenew_plugins.desktop.panels.editor import EditorPanel
 from stablenew_plugins.desktop.panels.learning import LearningPanel
 from stablenew_plugins.desktop.panels.packdialogs import PackListsOverlay, import_packs, new_pack
+from stablenew_plugins.desktop.panels.compare import ComparePanel
+from stablenew_plugins.desktop.panels.liked import LikedPanel
 from stablenew_plugins.desktop.panels.pipeline import PipelinePanel
 from stablenew_plugins.desktop.panels.preview import PreviewPanel
+from stablenew_plugins.desktop.panels.promote import PromotePanel
 from stablenew_plugins.desktop.panels.prompt import PromptPanel
 from stablenew_plugins.desktop.panels.queue import QueuePanel
 from stablenew_plugins.desktop.panels.settings import open_settings
@@ -26,6 +29,7 @@ from stablenew_plugins.desktop.panels.sidebar import SidebarPanel
 from stablenew_plugins.desktop.panels.start import open_start
 from stablenew_plugins.desktop.panels.statusbar import StatusBar
 from stablenew_plugins.desktop.panels.toasts import ToastsPanel
+from stablenew_plugins.desktop.panels.viewer import ViewerPanel
 from stablenew_plugins.desktop.theme.tokens import BAR_HEIGHT, FOOT_HEIGHT, NONE
 
 SPLITTER = 6
@@ -50,6 +54,10 @@ OVERLAYS: Mapping[str, Callable[[Ui, Workbench], Callable[[], None] | Panel]] = 
     "close": questions.close_question,
     "question": questions.run_question,
     "shortcuts": questions.shortcut_help,
+    "viewer": ViewerPanel,
+    "compare": ComparePanel,
+    "liked": LikedPanel,
+    "promote": PromotePanel,
 }
 """By name; what is called returns what closes it, or a panel with ``close`` that is kept up to date."""
 
