@@ -1,7 +1,7 @@
 """The desktop's start: from the start of the process until its first frame is to be seen.
 
-``stablenew --data FOLDER`` on a display without a screen, beside the least that Dear PyGui can do: a process that
-imports it and draws one window. Both are looked at from outside, by the colour of a pixel. Linux, with Xvfb.
+``stablenew --data FOLDER`` on a display without a screen, beside the least that Dear PyGui can do: a process
+that imports it and draws one window. Both are looked at from outside, by the colour of a pixel. Linux, Xvfb.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from tests.desktop.xdisplay import XDisplay, dying_with_us, why_not
 from Xlib import display as xlib_display
 from Xlib.X import ZPixmap
 
@@ -34,7 +35,6 @@ from benchmarks.common import (
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import KernelUnavailable
 from stablenew_client import KernelClient
-from tests.desktop.xdisplay import XDisplay, dying_with_us, why_not
 
 LIMIT = 0.5
 """Seconds."""
