@@ -155,6 +155,8 @@ def test_other_settings_wait_for_its_jobs_and_then_start_it_anew(
                 "it was told to finish",
             )
             assert await drained_by_us(house) == "local"
+            keeper.apply(Settings(local_slots=2, local_backend="webui"))
+            keeper.apply(Settings(local_slots=3, local_backend="webui"))
             assert len(lives(lines)) == 1, "it runs on"
             psutil.Process(lives(lines)[0][0]).kill()  # as if it had finished
             await eventually(lambda: len(lives(lines)) == 2, "the next one")
@@ -187,6 +189,40 @@ def test_one_that_is_not_in_touch_is_ended_and_started_anew(
 
     run(main)
     assert [slots for _, slots in lives(lines)] == ["1", "2", "4"]
+
+
+def test_one_that_a_dead_kernel_left_behind_goes_first(
+    stub: Callable[[str], Path], data: DataFolder, tmp_path: Path
+) -> None:
+    busy = tmp_path / "busy"
+    lines = stub(
+        f"if os.path.exists({str(busy)!r}):\n    print('busy', *sys.argv[1:], sep='|', file=say, flush=True)\n"
+        f"    sys.exit({local_agent.IN_USE})\n{WAITS}"
+    )
+
+    async def main() -> None:
+        busy.touch()
+        async with kernel_on(data) as house:
+            left = await house.agent("local")
+            keeper = house.kernel.local
+            await keeper.start(Settings(local_slots=1))
+            await eventually(lambda: len(read(lines)) >= 2, "ours finds the folder in use")
+            keeper.apply(Settings(local_slots=2))
+            keeper.apply(Settings(local_slots=3))
+            await eventually(lambda: any(frame.drain.exit_when_idle for frame in left.frames), "it was told")
+            seen = len(read(lines))
+            await eventually(lambda: len(read(lines)) >= seen + 3, "ours tries again")
+            assert (await node(house)).state == "draining", "until the other one has gone"
+            await left.close()
+            busy.unlink()
+            await eventually(lambda: not read(lines)[-1].startswith("busy"), "ours runs")
+            psutil.Process(int(read(lines)[-1].split("|")[0])).kill()  # told to end by the drain, and did
+            status = house.kernel.dispatcher.coordinator.nodes
+            await eventually(lambda: not status(0.0)[0].draining, "the node takes work again")
+            assert "--slots|3|" in read(lines)[-1]
+            await keeper.stop()
+
+    run(main)
 
 
 def test_a_node_that_a_dead_kernel_left_drained_takes_work_again(
