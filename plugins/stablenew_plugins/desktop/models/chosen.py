@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from stablenew_plugins.desktop.models.axes import Axis
 from stablenew_plugins.desktop.models.slots import as_values
@@ -110,10 +110,10 @@ def from_json(plain: Mapping[str, Any]) -> Chosen:
             if isinstance(one.get("field"), str) and _list(one.get("values"))
         ),
         kinds=_texts(plain.get("kinds")),
-        many=many if many in get_args(Many) else "all",
+        many=cast(Many, many) if many in get_args(Many) else "all",
         number=_within(plain.get("number"), 1, LARGEST_COUNT, 100),
         count=_within(plain.get("count"), 0, LARGEST_COUNT, 0),
-        seeds=seeds if seeds in get_args(Seeds) else "as_set",
+        seeds=cast(Seeds, seeds) if seeds in get_args(Seeds) else "as_set",
         seed=_within(plain.get("seed"), 0, LARGEST_SEED, 1),
         rows=_texts(plain.get("rows")),
     )

@@ -11,9 +11,9 @@ from stablenew_api.errors import NotConfirmed
 from stablenew_plugins.desktop.models.desk import Desk
 from stablenew_plugins.desktop.models.jobdetails import JobDetailsModel
 from stablenew_plugins.desktop.models.jobwords import ACTIVE, ENDED, WAITING
+from stablenew_plugins.desktop.models.longlist import RowsModel
 from stablenew_plugins.desktop.models.model import Model
 from stablenew_plugins.desktop.models.opening import open_path
-from stablenew_plugins.desktop.models.longlist import RowsModel
 from stablenew_plugins.desktop.models.shortcuts import Shortcut
 from stablenew_plugins.desktop.text import _, duration, many
 
@@ -210,8 +210,9 @@ class QueueModel(Model):
                 self.touch()
         if not self.runs.loaded:
             self.runs.look(0, 1)  # for the names of runs that were over when the window opened
-        for rows in {self.rows, self.runs}:
-            rows.tick()
+        shown: set[Model] = {self.rows, self.runs}
+        for model in shown:
+            model.tick()
         self.details.tick()
 
     def _job_changed(self, job: pb.Job) -> None:

@@ -386,9 +386,7 @@ class RandomizerModel(Model):
 
     def forget(self, setting: str) -> None:
         """Take back the change of a setting that no selected pack has."""
-        self._change(
-            modes=_put(self.chosen.modes, setting, ""), values=_put(self.chosen.values, setting, ())
-        )
+        self._change(modes=_put(self.chosen.modes, setting, ""), values=_put(self.chosen.values, setting, ()))
 
     def reset(self) -> None:
         """Take back all that was changed here, but for the rows."""
@@ -540,7 +538,9 @@ class RandomizerModel(Model):
             how = (
                 fix.format(name=name)
                 if line.kind == "wildcard"
-                else _("Write some here.") if line.values_setting else _("Mend it in the pack.")
+                else _("Write some here.")
+                if line.values_setting
+                else _("Mend it in the pack.")
             )
             return [Hint(_("{slot} has no options.").format(slot=title) + " " + how, "error")]
         if line.count == 1 and line.mode and line.mode != "off":
