@@ -18,6 +18,7 @@ from stablenew_kernel.cli import frontends
 from stablenew_kernel.cli.commands import NAMES
 from stablenew_kernel.cli.exits import MEANING, ExitCode, exit_code_for, one_line
 from stablenew_kernel.cli.main import cli, main
+from stablenew_kernel.domain.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,7 @@ def test_without_a_display_it_says_so_and_helps(window, monkeypatch, capsys, tmp
 
 def test_the_desktop_is_the_front_end(tmp_path):
     assert frontends.chosen_frontend(DataFolder(tmp_path)).name == "desktop"
+    assert Settings().frontend == frontends.DEFAULT
 
 
 def test_another_front_end_must_exist(tmp_path):

@@ -24,7 +24,6 @@ from stablenew_api.host import PluginHost
 from stablenew_api.jsonlog import log_to_file
 from stablenew_api.memory import collect_rarely
 from stablenew_kernel.app.kernel import Kernel
-from stablenew_kernel.app.local_agent import LocalAgent
 from stablenew_kernel.domain.settings import Settings, parse_settings_toml
 from stablenew_kernel.hub.artifacts import ArtifactStoreServicer
 from stablenew_kernel.hub.gallery import GalleryServicer
@@ -141,18 +140,14 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
         await kernel.start(info, clean=left.clean, agent_comes=settings.local_agent)
         await server.start()
         data.write_kernel(info)
-        local = None
-        if settings.local_agent:
-            local = LocalAgent(
-                data.root, settings.local_slots, settings.local_backend, settings.local_backend_options
-            )
-            local.start()
+        await kernel.local.start(settings)
         host.started("kernel")
         collect_rarely()
         sys.setswitchinterval(SWITCH_INTERVAL)
         log.info("serving at %s", info.address)
         if announce:
-            _say({"address": info.address, "pid": info.pid})
+            with contextlib.suppress(BrokenPipeError):  # whoever started us was closed meanwhile: we serve others
+                _say({"address": info.address, "pid": info.pid})
             _detach_output()
         else:
             _say(f"StableNew kernel {info.version} serves {data.root} at {info.address}; Ctrl-C stops it")
@@ -160,8 +155,7 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
             await kernel.stop_requested()
         log.info("stopping")
         host.stopping("kernel")
-        if local is not None:
-            await local.stop()
+        await kernel.local.stop()
         await kernel.stop()
         await server.stop(STOP_GRACE)
         await database.write_async(meta.end)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from stablenew_api.frontend import Frontend
 
 HOOK = "stablenew_frontends"
+DEFAULT = "desktop"
+"""Where there are no settings, and what reads them need not be loaded: the same as in theirs, a test says."""
 
 
 def chosen_frontend(data: DataFolder) -> type[Frontend]:
@@ -20,7 +22,7 @@ def chosen_frontend(data: DataFolder) -> type[Frontend]:
 
     Loading every plugin takes longer than opening a window, so those whose source names the hook come first.
     """
-    name = read_settings(data).frontend
+    name = read_settings(data).frontend if data.settings.exists() else DEFAULT
     points, with_folder = naming(HOOK, data)
     host = load_host(data, points, with_folder=with_folder)
     if name not in host.frontends:

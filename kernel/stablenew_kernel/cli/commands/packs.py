@@ -64,7 +64,7 @@ def command() -> None:
 def list_packs(app: App, folders: tuple[str, ...], search: str, lists: bool, as_json: bool) -> None:
     """List the packs below FOLDERs: rows, images of a run, problems.
 
-    Without FOLDER: the folder packs here, and the one of the data folder.
+    Without FOLDER: the folder packs here, the one of the data folder, and pack_folders of the settings.
     """
     if lists:
         _show_lists(app, as_json)
@@ -100,7 +100,9 @@ def _folders(app: App, given: Sequence[str]) -> list[Path]:
             if not folder.is_dir():
                 raise UserError(f"folder {name}: there is none; give the folder that has your packs")
         return folders
-    return [folder for folder in (Path("packs").absolute(), app.data.packs) if folder.is_dir()]
+    own = [Path(folder).expanduser().absolute() for folder in read_settings(app.data).pack_folders]
+    places = dict.fromkeys([Path("packs").absolute(), app.data.packs, *own])
+    return [folder for folder in places if folder.is_dir()]
 
 
 def _summary(desk: _Desk, path: Path, words: Sequence[str]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ SIDEBAR = (220, 296, 480)
 PREVIEW = (300, 400, 760)
 WINDOW = (1600, 1000)
 SMALLEST_WINDOW = (640, 420)
+WINDOW_AT = (40, 40)
+"""Where on the screen it opens: its border stays within reach."""
 THEMES = ("dark", "light")
 LARGEST_SCALE = 2.0
 
@@ -126,10 +128,15 @@ class ViewModel(Model):
         self.touch()
 
 
-def window_size(remembered: Remembered) -> tuple[int, int]:
-    """Width and height of the window, as it was left."""
-    width, height = (remembered.get(f"window_{side}", WINDOW[i]) for i, side in enumerate("wh"))
-    return max(int(width), SMALLEST_WINDOW[0]), max(int(height), SMALLEST_WINDOW[1])
+def window_size(remembered: Remembered, screen: tuple[int, int] | None) -> tuple[int, int]:
+    """Width and height of the window, as it was left, within ``screen`` (None: not known)."""
+    sizes = []
+    for i, side in enumerate("wh"):
+        size = int(remembered.get(f"window_{side}", WINDOW[i]))
+        if screen is not None:
+            size = min(size, screen[i] - 2 * WINDOW_AT[i])
+        sizes.append(max(size, SMALLEST_WINDOW[i]))
+    return sizes[0], sizes[1]
 
 
 def _within(value: float, limits: tuple[int, int, int]) -> float:

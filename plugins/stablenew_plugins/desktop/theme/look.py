@@ -28,6 +28,7 @@ _UNSCALED = frozenset(
         "SelectableTextAlign",
     }
 )
+"""Measures that are no lengths, or stay one pixel at every scale."""
 
 
 class Themes:
