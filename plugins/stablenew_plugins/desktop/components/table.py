@@ -366,13 +366,13 @@ class VirtualTable:
             item = cell.text or cell.image
             state = dpg.get_item_state(item) if item is not None else {}
             lefts.append(float(state.get("rect_min", (0, 0))[0]))
+        if not any(lefts):
+            return []  # nothing is drawn yet
         bars = [
             self._ui.px(BAR[0] + 8) if cell.now is not None and cell.now.fraction is not None else 0
             for cell in line.cells
         ]
         starts = [left - bar for left, bar in zip(lefts, bars, strict=True)]
-        if not any(starts):
-            return []
         pad = self._ui.px(12)
         used = [
             (number, start)
@@ -487,7 +487,7 @@ class VirtualTable:
 
 
 def _how() -> How:
-    if any(dpg.is_key_down(key) for key in (dpg.mvKey_LControl, dpg.mvKey_RControl, dpg.mvKey_LWin)):
+    if any(dpg.is_key_down(key) for key in (dpg.mvKey_LControl, dpg.mvKey_RControl)):
         return "toggle"
     if any(dpg.is_key_down(key) for key in (dpg.mvKey_LShift, dpg.mvKey_RShift)):
         return "range"
