@@ -30,7 +30,7 @@ _NAMES: dict[int, str] = {
     **{getattr(dpg, f"mvKey_F{number}"): f"F{number}" for number in range(1, 13)},
 }
 
-# Dear ImGui takes Cmd for Ctrl on a Mac by itself. (mvKey_LWin is a number of an older version: it is always "down".)
+# Dear ImGui takes Cmd for Ctrl on a Mac by itself. mvKey_LWin is a number of an older version: always "down".
 _CONTROL = (dpg.mvKey_LControl, dpg.mvKey_RControl)
 
 _TYPED_INTO = frozenset({"mvInputText", "mvInputInt", "mvInputFloat", "mvInputDouble", "mvInputIntMulti"})

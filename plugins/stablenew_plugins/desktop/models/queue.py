@@ -210,8 +210,9 @@ class QueueModel(Model):
                 self.touch()
         if not self.runs.loaded:
             self.runs.look(0, 1)  # for the names of runs that were over when the window opened
-        for rows in {self.rows, self.runs}:
-            rows.tick()
+        if self.view != "runs":
+            self.rows.tick()
+        self.runs.tick()
         self.details.tick()
 
     def _job_changed(self, job: pb.Job) -> None:

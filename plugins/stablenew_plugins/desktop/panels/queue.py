@@ -207,8 +207,8 @@ class QueuePanel(Panel):
             self._settle()
         if not is_in_use(self._search):
             put(self._search, queue.words)
-        for ended, item in self._filters.items():
-            style_button(ui, item, "chip_on" if ended == queue.ended else "chip")
+        for name, item in self._filters.items():
+            style_button(ui, item, "chip_on" if name == queue.ended else "chip")
         dpg.configure_item(self._run_chip, show=bool(queue.run_id) and queue.view != "runs")
         if queue.run_id:
             dpg.configure_item(self._run_chip, label=f"{queue.run_name(queue.run_id)}  {icons.X}")
