@@ -11,9 +11,9 @@ from stablenew_api.errors import NotConfirmed
 from stablenew_plugins.desktop.models.desk import Desk
 from stablenew_plugins.desktop.models.jobdetails import JobDetailsModel
 from stablenew_plugins.desktop.models.jobwords import ACTIVE, ENDED, WAITING
+from stablenew_plugins.desktop.models.longlist import RowsModel
 from stablenew_plugins.desktop.models.model import Model
 from stablenew_plugins.desktop.models.opening import open_path
-from stablenew_plugins.desktop.models.rows import RowsModel
 from stablenew_plugins.desktop.models.shortcuts import Shortcut
 from stablenew_plugins.desktop.text import _, duration, many
 

@@ -282,8 +282,8 @@ class NodeCardView:
                 continue
             picture = None
             if data := items.work.preview:
-                key = ("cluster", self._id, number, hash(data))
-                picture = self._ui.textures.preview(key, data, side, side, self._ui.px(8))
+                slot = ("cluster", self._id, number)
+                picture = self._ui.textures.live(slot, hash(data), data, side, side, self._ui.px(8))
             # The one before stays until the next is there: no flicker.
             if picture is not None and picture.texture != items.texture:
                 items.texture = picture.texture

@@ -135,7 +135,7 @@ class QueuePanel(Panel):
             )
         with row(ui, 2, pos=(0, ui.px(TOOLS - 4)), show=False) as self._tool_row:
             dpg.add_spacer(width=1)
-            for name, icon, act, tip in (
+            for tool, icon, act, tip in (
                 ("top", icons.CHEVRONS_UP, queue.move_top, _("To the top (Alt+Home)")),
                 ("up", icons.CHEVRON_UP, queue.move_up, _("Up (Alt+Up)")),
                 ("down", icons.CHEVRON_DOWN, queue.move_down, _("Down (Alt+Down)")),
@@ -144,7 +144,7 @@ class QueuePanel(Panel):
                 ("cancel", icons.CIRCLE_STOP, queue.cancel, _("Cancel (Delete)")),
                 ("menu", icons.ELLIPSIS, lambda: self._menu(0), _("More (right click)")),
             ):
-                self._tools[name] = icon_button(ui, icon, act, tip, size=30, tag=f"queue.{name}")
+                self._tools[tool] = icon_button(ui, icon, act, tip, size=30, tag=f"queue.{tool}")
 
     @staticmethod
     def _ended_words() -> dict[Ended, str]:

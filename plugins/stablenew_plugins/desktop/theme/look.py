@@ -18,7 +18,10 @@ from stablenew_plugins.desktop.theme.tokens import (
 )
 
 Measure = float | tuple[float, float]
-_UNSCALED = frozenset({"ChildBorderSize", "FrameBorderSize", "WindowBorderSize", "PopupBorderSize"})
+_UNSCALED = frozenset(
+    {"ChildBorderSize", "FrameBorderSize", "WindowBorderSize", "PopupBorderSize", "ButtonTextAlign"}
+)
+"""Measures that are no lengths, or stay one pixel at every scale."""
 
 
 class Themes:
