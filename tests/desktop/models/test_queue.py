@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from tests.desktop.desk_kit import Clock, make_desk
 
-from stablenew_api.errors import NotConfirmed, UserError
+from stablenew_api.errors import NotConfirmed
 from stablenew_plugins.desktop.models.desk import Desk
 from stablenew_plugins.desktop.models.jobwords import job_line, moment, run_line
-from stablenew_plugins.desktop.models.opening import command_for, open_path
 from stablenew_plugins.desktop.models.queue import AGAIN, QUIET, QueueModel
 from stablenew_proto.v1 import gallery_pb2, kernel_pb2
 
@@ -359,11 +358,3 @@ def test_lines_of_runs() -> None:
 )
 def test_moments(at: str, words: str) -> None:
     assert moment(at, datetime(2026, 11, 27, 21, 5, tzinfo=UTC)) == words
-
-
-def test_opening(tmp_path: Path) -> None:
-    assert command_for("win32", Path("a")) == ["explorer", "a"]
-    assert command_for("darwin", Path("a")) == ["open", "a"]
-    assert command_for("linux", Path("a")) == ["xdg-open", "a"]
-    with pytest.raises(UserError, match="is not there"):
-        open_path(tmp_path / "gone.png")
