@@ -56,6 +56,8 @@ class Kernel:
             for job in self.all
             if (not run_id or job.run_id == run_id) and (not states or job.state in states)
         ]
+        if not run_id and tuple(states) != WAITING:
+            found.reverse()  # newest first, as the kernel has them
         return kernel_pb2.ListJobsResponse(jobs=found[offset : offset + limit], total=len(found))
 
     def job(self, job_id: str) -> kernel_pb2.GetJobResponse:
@@ -133,10 +135,21 @@ def test_the_queue_lists_what_waits_and_runs_and_the_history_what_is_over(make: 
     assert [job.seed for job in bench.queue.queue.rows] == [0, 1]
     bench.queue.show("history")
     bench.settle()
-    assert [job.seed for job in bench.queue.history.rows] == [2, 3, 4]
+    assert [job.seed for job in bench.queue.history.rows] == [4, 3, 2]
     bench.queue.filter_ended("failed")
     bench.settle()
     assert [job.seed for job in bench.queue.history.rows] == [3]
+
+
+def test_what_runs_stands_before_what_waits_page_by_page(make: Callable[..., Bench]) -> None:
+    states = ["queued", "leased", "running", "queued", "unknown", "queued", "done"]
+    bench = make(*(a_job(number, state) for number, state in enumerate(states)))
+    listed = [2, 4, 1, 0, 3, 5]
+    assert [job.seed for job in bench.queue.queue.rows] == listed
+    for offset in range(7):
+        for limit in range(1, 7):
+            rows, total = bench.queue._fetch_queue(bench.kernel, limit, offset)  # type: ignore[arg-type]
+            assert ([job.seed for job in rows], total) == (listed[offset : offset + limit], 6)
 
 
 def test_a_change_of_a_job_is_seen_at_once_and_keeps_what_is_known_of_it(make: Callable[..., Bench]) -> None:
