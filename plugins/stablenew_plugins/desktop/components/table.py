@@ -173,7 +173,7 @@ class VirtualTable:
         self._state = _State()
         self.row_height = ui.px(row_height)
         self._lines: list[_Line] = []
-        self._by_item: dict[int, int] = {}
+        self._by_item: dict[Item, int] = {}  # handlers are told of an item by its tag
         self._tag = tag
         self._measured: dict[tuple[str, str], float | None] = {}
         self._looks()
@@ -252,7 +252,7 @@ class VirtualTable:
                 dpg.bind_item_theme(box, self._ui.themes.theme({}, {"WindowPadding": (10, 8)}))
                 tip = dpg.add_text("", wrap=self._ui.px(420), color=self._ui.colours.text)
                 dpg.bind_item_font(tip, self._ui.fonts["small"])
-            self._by_item[selectable if isinstance(selectable, int) else dpg.get_alias_id(selectable)] = number
+            self._by_item[f"{self._tag}.{number}"] = number
             self._lines.append(_Line(item, selectable, tip, box, cells))
             self._state.dirty = True
 
