@@ -53,7 +53,7 @@ def test_rows_are_selected_by_click_with_ctrl_and_shift_and_by_keys(gui, queue):
 def test_the_wheel_scrolls_and_the_rows_follow(gui, queue):
     before = dpg.get_y_scroll("queue.table.queue")
     for _number in range(5):
-        gui.wheel("queue.table.queue.4", -3)
+        gui.wheel("queue.table.queue.4", 3)
     gui.until(lambda: dpg.get_y_scroll("queue.table.queue") > before + 200)
     gui.until(lambda: queue.queue.row(int(dpg.get_y_scroll("queue.table.queue") / 32)) is not None)
 
