@@ -14,18 +14,20 @@ from stablenew_plugins.desktop.models.longlist import AWAY, MARGIN, PATIENCE, PE
 
 
 class Lists:
-    """Has rows ``"0"`` to ``str(total - 1)``."""
+    """Has rows ``"0"`` to ``str(total - 1)``, but for the first ones, which are gone."""
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.asked: list[tuple[int, int]] = []
         self.error: Exception | None = None
+        self.gone = 0
 
     def fetch(self, _kernel: Any, limit: int, offset: int) -> tuple[Sequence[str], int]:
         self.asked.append((limit, offset))
         if self.error is not None:
             raise self.error
-        return [str(number) for number in range(offset, min(offset + limit, self.total))], self.total
+        numbers = range(self.gone, self.total)
+        return [str(number) for number in numbers[offset : offset + limit]], len(numbers)
 
 
 def make_rows(tmp_path: Path, total: int) -> tuple[RowsModel[str], Lists, Clock, Inline]:
@@ -144,6 +146,24 @@ def test_selecting(tmp_path: Path) -> None:
     assert rows.selected == ["0"]
     rows.move(1 << 40)
     assert rows.selected == ["49"]
+
+
+def test_the_cursor_goes_where_its_row_goes(tmp_path: Path) -> None:
+    rows, lists, clock, _background = make_rows(tmp_path, 50)
+    pass_time(rows, clock, 0, 50)
+    rows.select(10)
+    reveals = rows.reveals
+    lists.gone = 4  # rows before it are over
+    rows.refresh()
+    pass_time(rows, clock, 0, 50)
+    assert rows.cursor == 6
+    assert rows.selected == ["10"]
+    assert rows.reveals == reveals, "nobody went anywhere: the list does not scroll"
+    rows.move(1)
+    assert rows.selected == ["11"]
+    rows.move(2, extend=True)
+    assert rows.selected == ["11", "12", "13"]
+    assert rows.reveals > reveals
 
 
 def test_a_row_that_is_not_here_is_selected_when_it_comes(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ class QueuePanel(Panel):
         self._empties: dict[str, Item] = {}
         self._tools: dict[str, Item] = {}
         self._in_front = ""
-        self._cursor = -1
+        self._reveals = 0
         self._room = (0, 0)
 
     # --- making ---------------------------------------------------------------------------------------------
@@ -163,12 +163,12 @@ class QueuePanel(Panel):
             self._in_front = name
             for other, item in self._tables.items():
                 dpg.configure_item(item.box, show=other == name)
-            self._cursor = -1
+            self._reveals = queue.rows.reveals
         self._apply_empty(name)
-        if queue.rows.cursor != self._cursor:
-            self._cursor = queue.rows.cursor
-            if self._cursor >= 0:
-                table.reveal(self._cursor)
+        if queue.rows.reveals != self._reveals:
+            self._reveals = queue.rows.reveals
+            if queue.rows.cursor >= 0:
+                table.reveal(queue.rows.cursor)
         self._apply_tools()
         if self._details.apply():
             self.resized()
