@@ -58,6 +58,7 @@ def shortcuts(bench: Workbench) -> Sequence[Shortcut]:
     for model in (
         bench.packs,
         bench.pipeline,
+        bench.presets,
         bench.randomizer,
         bench.editor,
         bench.queue,

@@ -18,7 +18,9 @@ from stablenew_plugins.desktop.theme.tokens import (
 )
 
 Measure = float | tuple[float, float]
-_UNSCALED = frozenset({"ChildBorderSize", "FrameBorderSize", "WindowBorderSize", "PopupBorderSize"})
+_UNSCALED = frozenset(
+    {"ChildBorderSize", "FrameBorderSize", "WindowBorderSize", "PopupBorderSize", "ButtonTextAlign"}
+)
 
 
 class Themes:
