@@ -366,7 +366,7 @@ class PipelineModel(Model):
         if name == POST_ORDER:
             order: JsonValue = [card.name for card in self._order_of(other)]
             return value == order
-        is_same: bool = type(value) is type(other) and value == other
+        is_same = bool(value == other) and type(value) is type(other)
         return is_same
 
     def type(self, name: str, text: str) -> None:
