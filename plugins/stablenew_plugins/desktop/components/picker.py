@@ -161,11 +161,12 @@ class Picker:
         nothing: str = "",
         find: Callable[[Sequence[str], str], Sequence[str]],
         width: float = -1,
+        height: float = CONTROL_HEIGHT,
     ) -> None:
         """``names``: asked for when the list is opened. ``nothing``: what an empty choice is called; then it
         can be chosen. ``find``: of the names, those that fit what was typed. ``tag``: of the button; rows of
-        the list are ``TAG.0``, ``TAG.1``, ..., its field ``TAG.search``. ``width`` before scaling; -1: all
-        there is."""
+        the list are ``TAG.0``, ``TAG.1``, ..., its field ``TAG.search``. ``width`` and ``height``
+        before scaling; -1: all there is."""
         self._ui, self._choose, self._names, self._find = ui, choose, names, find
         self._nothing, self._tag = nothing, tag
         self._value, self._words = "", ""
@@ -174,7 +175,7 @@ class Picker:
         c = ui.colours
         with dpg.child_window(
             width=ui.px(width) if width > 0 else -1,
-            height=ui.px(CONTROL_HEIGHT),
+            height=ui.px(height),
             no_scrollbar=True,
             no_scroll_with_mouse=True,
         ) as self.item:
@@ -185,13 +186,13 @@ class Picker:
                     tag=tag,
                     callback=on(self.open),
                     width=-ui.px(30),
-                    height=ui.px(CONTROL_HEIGHT - 2),
+                    height=ui.px(height) - 2,
                 )
                 self._arrow = dpg.add_button(
                     label=icons.CHEVRON_DOWN,
                     callback=on(self.open),
                     width=ui.px(30),
-                    height=ui.px(CONTROL_HEIGHT - 2),
+                    height=ui.px(height) - 2,
                 )
         colours = {
             "Button": NONE,

@@ -259,6 +259,17 @@ def _sits_alone(master: Field, members: Sequence[Field]) -> bool:
     return master.kind == "switch" and master.default is True and len(members) == 1
 
 
+FIRST = ("model", "sampler_name", "scheduler", "steps", "cfg_scale", "width", "height", "seed")
+"""Settings that stand first on a card of a stage that draws, whatever its schema's order."""
+
+
+def in_order(fields: Sequence[Field]) -> list[Field]:
+    """As a card shows them: what people change most stands first."""
+    if not fields or fields[0].key not in FIRST:
+        return list(fields)
+    return sorted(fields, key=lambda one: FIRST.index(one.key) if one.key in FIRST else len(FIRST))
+
+
 RUN_SECTION = "pipeline"
 
 

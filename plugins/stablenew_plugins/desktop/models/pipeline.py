@@ -82,7 +82,7 @@ class PipelineModel(Model):
         """In the order of their phases. Post-processors: see :attr:`posts`."""
         self.run_card = Card(
             RUN_SECTION,
-            _("The whole run"),
+            _("Images and files"),
             "",
             fields=card_rules.fields_of(RUN_SECTION, card_rules.run_schema()),
         )
@@ -366,8 +366,7 @@ class PipelineModel(Model):
         if name == POST_ORDER:
             order: JsonValue = [card.name for card in self._order_of(other)]
             return value == order
-        is_same = bool(value == other) and type(value) is type(other)
-        return is_same
+        return bool(type(value) is type(other) and value == other)
 
     def type(self, name: str, text: str) -> None:
         """What a person typed into the field of ``name``."""

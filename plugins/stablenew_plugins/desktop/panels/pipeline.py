@@ -173,7 +173,7 @@ class PipelinePanel(Panel):
         pipeline = self._bench.pipeline
         if not pipeline.cards:
             return
-        shown = [pipeline.run_card, *pipeline.shown]
+        shown = [*pipeline.shown, pipeline.run_card]
         hidden = list(pipeline.hidden)
         wanted = [*shown, *(hidden if self._more else [])]
         made = 0

@@ -27,9 +27,10 @@ from stablenew_plugins.desktop.components.basic import (
 )
 from stablenew_plugins.desktop.components.picker import ellipsis
 from stablenew_plugins.desktop.components.ui import Ui
+from stablenew_plugins.desktop.models import cards as rules
 from stablenew_plugins.desktop.models.cards import PROMOTED, RUN_SECTION, Card, Field, Group
 from stablenew_plugins.desktop.models.pipeline import PipelineModel
-from stablenew_plugins.desktop.panels.stagefields import WIDE, FieldView, SizeField, field_view
+from stablenew_plugins.desktop.panels.stagefields import FIELD_PADDING, WIDE, FieldView, SizeField, field_view
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.tokens import Colour, Palette
@@ -90,26 +91,15 @@ class StageCard:
         with card_box(ui, (PAD, 15), tag=f"pipeline.card.{card.name}", **options) as self.item:
             self._head()
             self._body = dpg.add_group(show=False)
+            dpg.bind_item_theme(self._body, ui.themes.theme({}, {"FramePadding": (10, FIELD_PADDING)}))
 
     # --- the line that is always there ----------------------------------------------------------------------
 
     def _head(self) -> None:
         ui, card, c = self.ui, self.card, self.ui.colours
         icon = ICONS.get(card.name) or PHASE_ICONS.get(card.phase, icons.PUZZLE)
-        with row(ui, 14):
-            if card.is_post:
-                self._grip()
-            with dpg.group():
-                self._badge_on = badge(ui, icon, colour_of(card, c))
-                self._badge_off = badge(ui, icon, c.faint)
-            with column(ui, 4):
-                self._title = text(ui, card.title, "h2", tag=f"pipeline.title.{card.name}")
-                self._summary = text(ui, "", "small", c.muted, tag=f"pipeline.summary.{card.name}")
-        if card.help:
-            tooltip(ui, self._title, card.help)
-        for item in (self._title, self._summary, self._badge_on, self._badge_off):
-            ui.on_click(item, partial(self.model.fold, card.name))
-        with row(ui, 8) as self._right:
+        with row(ui, 8, pos=(self.width // 2, ui.px(19))) as self._right:
+            space(ui, 28)  # the first item of a row must be one that is shown
             self._reset = button(
                 ui,
                 "",
@@ -146,6 +136,20 @@ class StageCard:
                 size=28,
                 tag=f"pipeline.fold.{card.name}",
             )
+        with row(ui, 14, pos=(ui.px(PAD), ui.px(15))):
+            if card.is_post:
+                self._grip()
+            with dpg.group():
+                self._badge_on = badge(ui, icon, colour_of(card, c))
+                self._badge_off = badge(ui, icon, c.faint)
+            with column(ui, 4):
+                self._title = text(ui, card.title, "h2", tag=f"pipeline.title.{card.name}")
+                self._summary = text(ui, "", "small", c.muted, tag=f"pipeline.summary.{card.name}")
+        space(ui, 36)  # what has a place of its own takes no room
+        if card.help:
+            tooltip(ui, self._title, card.help)
+        for item in (self._title, self._summary, self._badge_on, self._badge_off):
+            ui.on_click(item, partial(self.model.fold, card.name))
         self._place()
 
     def _grip(self) -> None:
@@ -163,13 +167,24 @@ class StageCard:
         self.model.move_to(stage, self.card.name)
 
     def _controls_width(self) -> int:
-        width = 28 + (42 if self.card.name != RUN_SECTION else 0) + (72 if self.card.is_post else 0)
-        changed = self.model.changed_in(self.card.name) or self.model.problems_in(self.card.name)
-        return self.ui.px(width + (130 if changed else 0))
+        """Of the buttons at the right, in pixels."""
+        ui = self.ui
+        width = 16 + 28 + (42 if self.card.name != RUN_SECTION else 0) + (72 if self.card.is_post else 0)
+        words = self._reset_words()
+        size = dpg.get_text_size(words, font=ui.fonts["small_medium"]) if words else None
+        mark = (size[0] if size else 100) + 2 * ui.px(8) + ui.px(8) if words else 0
+        return round(ui.px(width) + mark)
+
+    def _reset_words(self) -> str:
+        name = self.card.name
+        if problems := self.model.problems_in(name):
+            return f"{icons.TRIANGLE_ALERT}  {many('{n} problem', '{n} problems', problems)}"
+        changed = self.model.changed_in(name)
+        return "•  " + many("{n} change", "{n} changes", changed) if changed else ""
 
     def _place(self) -> None:
-        width = dpg.get_item_rect_size(self._right)[0] or self._controls_width()
-        dpg.set_item_pos(self._right, [self.width - self.ui.px(PAD) - width, self.ui.px(19)])
+        left = self.width - self.ui.px(PAD) - self._controls_width()
+        dpg.set_item_pos(self._right, [left, self.ui.px(19)])
 
     def apply(self) -> None:
         """Bring it up to date."""
@@ -180,14 +195,14 @@ class StageCard:
         head = (on, unfolded, changed, problems, model.summary(card.name), self.width)
         if head != self._head_seen:
             self._head_seen = head
-            self._show_head(on, unfolded, changed, problems)
+            self._show_head(on, unfolded, problems)
         if unfolded:
             self._apply_body()
         if dpg.is_item_shown(self._body) != unfolded:
             dpg.configure_item(self._body, show=unfolded)
             ui.later(self.fitted)
 
-    def _show_head(self, on: bool, unfolded: bool, changed: int, problems: int) -> None:
+    def _show_head(self, on: bool, unfolded: bool, problems: int) -> None:
         ui, card, c = self.ui, self.card, self.ui.colours
         dpg.configure_item(self._badge_on, show=on)
         dpg.configure_item(self._badge_off, show=not on)
@@ -200,9 +215,7 @@ class StageCard:
         set_text(self._summary, ellipsis(ui, summary, "small", room), c.muted if on else c.faint)
         if card.name != RUN_SECTION and self._toggle.is_on != on:
             self._toggle.show(on)
-        words = many("•  {n} change", "•  {n} changes", changed) if changed else ""
-        if problems:
-            words = f"{icons.TRIANGLE_ALERT}  {many('{n} problem', '{n} problems', problems)}"
+        words = self._reset_words()
         dpg.configure_item(self._reset, show=bool(words), label=words)
         dpg.bind_item_theme(
             self._reset,
@@ -218,11 +231,7 @@ class StageCard:
             ),
         )
         dpg.configure_item(self._chevron, label=icons.CHEVRON_UP if unfolded else icons.CHEVRON_DOWN)
-        ui.later(self._place_if_there)
-
-    def _place_if_there(self) -> None:
-        if dpg.does_item_exist(self._right):
-            self._place()
+        self._place()
 
     # --- the settings ---------------------------------------------------------------------------------------
 
@@ -271,8 +280,7 @@ class StageCard:
         dpg.delete_item(self._body, children_only=True)
         dpg.push_container_stack(self._body)
         try:
-            with column(ui, 12):
-                space(ui, 4)
+            with column(ui, 10):
                 self._fields(self._active(one for one in card.plain if not one.advanced), self.width)
                 for group in card.groups:
                     if not _is_more(group):
@@ -307,10 +315,10 @@ class StageCard:
         self._more = not self._more
         self.model.touch()
 
-    def _fields(self, fields: Sequence[Field], width: float) -> None:
-        """Narrow fields in columns, then the wide ones."""
+    def _fields(self, fields: Sequence[Field], width: float, under: str = "") -> None:
+        """Narrow fields in columns, then the wide ones. ``under``: the title that they stand under."""
         ui = self.ui
-        narrow = [one for one in fields if one.kind not in WIDE]
+        narrow = rules.in_order([one for one in fields if one.kind not in WIDE])
         sides = {one.key: one for one in narrow if one.key in ("width", "height") and one.kind == "whole"}
         pair = len(sides) == 2
         shown = [one for one in narrow if not (pair and one.key == "height")]
@@ -326,7 +334,7 @@ class StageCard:
                                 if pair and one.key == "width":
                                     view: FieldView = SizeField(ui, self.model, one, sides["height"], room)
                                 else:
-                                    view = field_view(ui, self.model, one, room)
+                                    view = field_view(ui, self.model, one, room, under)
                             self._views.append(view)
         for one in fields:
             if one.kind in WIDE:
@@ -354,10 +362,9 @@ class StageCard:
                     )
                     ui.on_click(mark, partial(self.model.reset, master.name))
             if on:
-                space(ui, 2)
                 fields = [one for one in group.fields if self._more or not one.advanced or master.advanced]
                 own = [] if group.is_switch else [master]
-                self._fields([*own, *self._active(fields)], self.width - 2 * ui.px(14))
+                self._fields([*own, *self._active(fields)], self.width - 2 * ui.px(14), master.title)
 
     def _switch_group(self, master: Field, on: bool) -> None:
         self.model.switch_group(master, on)

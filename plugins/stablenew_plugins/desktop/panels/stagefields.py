@@ -31,13 +31,18 @@ from stablenew_plugins.desktop.theme import icons
 WIDE = frozenset({"lines", "list", "json", "choices"})
 """Kinds that take a whole line of a card."""
 
+FIELD_PADDING = 9
+FIELD_HEIGHT = 33
+"""Of all fields and of the buttons beside them: what the padding makes of a line of text."""
+
 
 class FieldView:
     """A setting with its name, help, mark and remark."""
 
-    def __init__(self, ui: Ui, model: PipelineModel, one: Field, width: float) -> None:
-        """Make the items, in the container that is current. ``width``: pixels that there are for it."""
-        self.ui, self.model, self.one, self.width = ui, model, one, width
+    def __init__(self, ui: Ui, model: PipelineModel, one: Field, width: float, under: str = "") -> None:
+        """Make the items, in the container that is current. ``width``: pixels that there are for it.
+        ``under``: the title that it stands under."""
+        self.ui, self.model, self.one, self.width, self.under = ui, model, one, width, under
         self.tag = f"pipeline.{one.name}"
         with column(ui, 5):
             self._head()
@@ -62,8 +67,10 @@ class FieldView:
                 self._mark_tip = text(ui, "", "small", wrap=ui.px(320))
 
     def title(self) -> str:
-        """What it is called."""
-        return self.one.title
+        """What it is called: under "Hires fix" the hires scale is the scale."""
+        first = self.under.partition(" ")[0]
+        rest = self.one.title.removeprefix(f"{first} ") if first else self.one.title
+        return rest[:1].upper() + rest[1:]
 
     def help(self) -> str:
         """What it does, in plain words."""
@@ -266,13 +273,14 @@ class SeedField(FieldView):
         ui = self.ui
         with row(ui, 6):
             self.item = text_field(ui, "", self._typed, hint=_("a new one each run"), width=-1, tag=self.tag)
-            dpg.configure_item(self.item, width=-ui.px(2 * 34 + 2 * 6))
+            dpg.configure_item(self.item, width=-ui.px(2 * FIELD_HEIGHT + 2 * 6))
             icon_button(
                 ui,
                 icons.DICE_5,
                 lambda: self.model.draw_seed(self.one.name),
                 _("Draw a seed that stays"),
                 "soft",
+                size=FIELD_HEIGHT,
                 tag=f"{self.tag}.dice",
             )
             self._lock = icon_button(
@@ -281,6 +289,7 @@ class SeedField(FieldView):
                 lambda: self.model.lock_seed(self.one.name),
                 _("Keep one seed, or draw a new one for each run"),
                 "soft",
+                size=FIELD_HEIGHT,
                 tag=f"{self.tag}.lock",
             )
 
@@ -323,6 +332,7 @@ class ChoiceField(FieldView):
             tag=self.tag,
             nothing="" if self.one.shortest else self._nothing(),
             find=rules.filtered,
+            height=FIELD_HEIGHT,
         )
 
     def _nothing(self) -> str:
@@ -353,6 +363,7 @@ class ChoicesField(FieldView):
             tag=self.tag,
             find=rules.filtered,
             width=280,
+            height=FIELD_HEIGHT,
         )
         self._picker.show("", _("Add …"))
 
@@ -407,7 +418,7 @@ class SizeField(FieldView):
     def make(self) -> None:
         """See :class:`FieldView`."""
         ui = self.ui
-        rest = 34 + 66 + 16 + 4 * 6
+        rest = FIELD_HEIGHT + 66 + 16 + 4 * 6
         half = max(44.0, (self.width / ui.scale - rest) / 2)
         with row(ui, 6):
             self._width = text_field(ui, "", partial(self._typed, self.one), width=half, tag=self.tag)
@@ -420,6 +431,7 @@ class SizeField(FieldView):
                 self._swap,
                 _("Turn it around"),
                 "soft",
+                size=FIELD_HEIGHT,
                 tag=f"{self.tag}.swap",
             )
             self._shape = button(
@@ -429,7 +441,7 @@ class SizeField(FieldView):
                 "soft",
                 font="small_medium",
                 width=66,
-                height=34,
+                height=FIELD_HEIGHT,
                 tag=f"{self.tag}.shape",
                 tip=_("Another shape of about as many pixels"),
             )
@@ -467,7 +479,7 @@ class SizeField(FieldView):
             dpg.configure_item(self._shape, label=shape)
 
 
-def field_view(ui: Ui, model: PipelineModel, one: Field, width: float) -> FieldView:
+def field_view(ui: Ui, model: PipelineModel, one: Field, width: float, under: str = "") -> FieldView:
     """The field for a setting."""
     kinds: dict[str, type[FieldView]] = {
         "switch": SwitchField,
@@ -482,4 +494,4 @@ def field_view(ui: Ui, model: PipelineModel, one: Field, width: float) -> FieldV
         "seed": SeedField,
     }
     kind = SliderField if one.is_ranged else kinds.get(one.kind, TypedField)
-    return kind(ui, model, one, width)
+    return kind(ui, model, one, width, under)
