@@ -20,6 +20,15 @@ settings.register_profile("nightly", max_examples=5_000, deadline=None, print_bl
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of our own; pytest looks for them here only."""
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="desktop: what is drawn now is how it shall look from now on",
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long tests first: one that begins last keeps everybody waiting. xdist deals the list out in even pieces,
     and each worker gets its share of the long ones."""

@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import ClassVar
 
 import click
 import pytest
 
+from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import Cancelled, KernelUnavailable, PluginError, StableNewError, UserError
+from stablenew_api.frontend import Frontend
+from stablenew_kernel.cli import frontends
 from stablenew_kernel.cli.commands import NAMES
 from stablenew_kernel.cli.exits import MEANING, ExitCode, exit_code_for, one_line
 from stablenew_kernel.cli.main import cli, main
+from stablenew_kernel.domain.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -60,11 +66,62 @@ def test_wrong_usage_is_one_line_and_exit_code_2(call, arguments, text):
     assert result.out == ""
 
 
-def test_without_arguments_it_helps(capsys):
-    assert main([]) == 0
+def test_help_names_every_command(capsys):
+    assert main(["--help"]) == 0
     out = capsys.readouterr().out
     for name in NAMES:
         assert f"\n  {name} " in out
+
+
+class Window(Frontend):
+    """A front end of a test."""
+
+    name, title = "desktop", "Desktop"
+    reason = ""
+    opened: ClassVar[list[Path]] = []
+
+    @classmethod
+    def missing(cls) -> str:
+        return cls.reason
+
+    def run(self, data: DataFolder) -> int:
+        self.opened.append(data.root)
+        return 7
+
+
+@pytest.fixture
+def window(monkeypatch):
+    monkeypatch.setattr(Window, "reason", "")
+    monkeypatch.setattr(Window, "opened", [])
+    monkeypatch.setattr(frontends, "chosen_frontend", lambda data: Window)
+    return Window
+
+
+def test_without_a_command_the_front_end_opens(window, tmp_path):
+    assert main(["--data", str(tmp_path)]) == 7
+    assert window.opened == [tmp_path]
+
+
+def test_without_a_display_it_says_so_and_helps(window, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(window, "reason", "no display: the variable DISPLAY is not set")
+    assert main(["--data", str(tmp_path)]) == ExitCode.FAILED
+    captured = capsys.readouterr()
+    assert captured.err == (
+        "stablenew: the desktop can't open here: no display: the variable DISPLAY is not set\n"
+    )
+    assert "\n  run " in captured.out
+    assert window.opened == []
+
+
+def test_the_desktop_is_the_front_end(tmp_path):
+    assert frontends.chosen_frontend(DataFolder(tmp_path)).name == "desktop"
+    assert Settings().frontend == frontends.DEFAULT
+
+
+def test_another_front_end_must_exist(tmp_path):
+    (tmp_path / "settings.toml").write_text('frontend = "teletype"\n', encoding="utf-8")
+    with pytest.raises(UserError, match=r"no front end 'teletype' \(there are: desktop\)"):
+        frontends.chosen_frontend(DataFolder(tmp_path))
 
 
 def test_every_command_helps(call):

@@ -20,7 +20,7 @@ from stablenew_api.ids import uuid7
 from stablenew_api.jobs import Failure, FailureKind, JobState, Needs
 from stablenew_api.leases import LeaseState, Outcome
 from stablenew_kernel.domain.link import KnownNode, RecordCancel, RememberNode
-from stablenew_kernel.store import jobs, meta, nodes, outputs, records, runs
+from stablenew_kernel.store import changes, jobs, meta, nodes, ordering, outputs, records, runs
 from stablenew_kernel.store.database import Database
 from stablenew_kernel.store.errors import Conflict, NotFound
 
@@ -28,8 +28,8 @@ QUEUED, LEASED, RUNNING, UNKNOWN = JobState.QUEUED, JobState.LEASED, JobState.RU
 DONE, FAILED, CANCELLED = JobState.DONE, JobState.FAILED, JobState.CANCELLED
 
 
-def select(*job_ids: str) -> jobs.Selection:
-    return jobs.Selection(job_ids=frozenset(job_ids))
+def select(*job_ids: str) -> changes.Selection:
+    return changes.Selection(job_ids=frozenset(job_ids))
 
 
 # --- into the queue and out of it -----------------------------------------------------------------------------
@@ -114,16 +114,16 @@ def add_piece(store: Store, first: int, piece: list[jobs.NewJob], run_id: str = 
 
 def seen(store: Store) -> tuple[object, ...]:
     """All that people and the coordinator can learn of runs and jobs."""
-    everything = jobs.Selection(everything=True)
+    everything = changes.Selection(everything=True)
 
     def try_all(connection: sqlite3.Connection) -> tuple[object, ...]:
         """What changes of everything would do, undone again."""
         connection.execute("SAVEPOINT look")
         done = (
-            jobs.move(connection, everything, top=True, at=AT).changed,
-            jobs.cancel_queued(connection, everything, at=AT).changed,
-            jobs.retry(connection, everything, at=AT).changed,
-            jobs.clear(connection, everything).changed,
+            ordering.move(connection, everything, top=True, at=AT).changed,
+            changes.cancel_queued(connection, everything, at=AT).changed,
+            changes.retry(connection, everything, at=AT).changed,
+            changes.clear(connection, everything).changed,
         )
         connection.execute("ROLLBACK TO look")
         connection.execute("RELEASE look")
@@ -188,14 +188,15 @@ def test_the_queue_jumps_over_hidden_jobs_wherever_they_are(store: Store, limit:
 
 def test_what_was_never_complete_is_put_away(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "CHUNK", 3)
+    monkeypatch.setattr(changes, "CHUNK", 3)
     store.submit(2)
     before = seen(store)
     first = begin_hidden(store, 9)
     new = list(new_jobs(7, tag=9))
     add_piece(store, first, new)
-    start, steps = 0, 0
+    start, steps, died = 0, 0, "the kernel died"
     while True:
-        start = store.write(lambda c, start=start: jobs.put_away(c, "ab", start, at=AT, why="the kernel died"))  # type: ignore[misc]
+        start = store.write(lambda c, s=start: changes.put_away(c, "ab", s, at=AT, why=died))  # type: ignore[misc]
         steps += 1
         assert seen(store) == before
         if not start:
@@ -323,7 +324,7 @@ def test_cancel_leaves_alone_what_is_not_queued(store: Store) -> None:
     first = store.queued()[0]
     store.lease(first)
     changed = store.write(
-        lambda c: jobs.cancel_queued(c, jobs.Selection(run_ids=frozenset({run})), at=AT, reason="enough")
+        lambda c: changes.cancel_queued(c, changes.Selection(run_ids=frozenset({run})), at=AT, reason="enough")
     )
     assert (changed.changed, changed.run_ids) == (2, {run})
     assert store.state(first.job_id) is LEASED
@@ -339,8 +340,10 @@ def test_cancel_leaves_alone_what_is_not_queued(store: Store) -> None:
 def test_cancel_everything_and_nothing(store: Store) -> None:
     store.submit(2)
     store.submit(2)
-    assert store.write(lambda c: jobs.cancel_queued(c, jobs.Selection(), at=AT)).changed == 0
-    assert store.write(lambda c: jobs.cancel_queued(c, jobs.Selection(everything=True), at=AT)).changed == 4
+    assert store.write(lambda c: changes.cancel_queued(c, changes.Selection(), at=AT)).changed == 0
+    assert (
+        store.write(lambda c: changes.cancel_queued(c, changes.Selection(everything=True), at=AT)).changed == 4
+    )
     assert store.queued() == []
     store.check_tallies()
 
@@ -351,7 +354,7 @@ def test_retry_queues_again_at_the_end_and_keeps_the_fence(store: Store) -> None
     failure = Failure(FailureKind.PLUGIN, "a bug")
     store.apply(step(first, QUEUED, LEASED, 1), step(first, LEASED, FAILED, 1, failures=1, failure=failure))
     store.finish(second)
-    changed = store.write(lambda c: jobs.retry(c, select(first.job_id, second.job_id, third.job_id), at=AT))
+    changed = store.write(lambda c: changes.retry(c, select(first.job_id, second.job_id, third.job_id), at=AT))
     assert changed.changed == 1
     assert len(changed.notes) == 2
     assert any(second.job_id in note and "replay" in note for note in changed.notes)
@@ -367,12 +370,12 @@ def test_retry_queues_again_at_the_end_and_keeps_the_fence(store: Store) -> None
 
 def test_retry_opens_an_ended_run_again(store: Store) -> None:
     run = store.submit(1)
-    store.write(lambda c: jobs.cancel_queued(c, jobs.Selection(run_ids=frozenset({run})), at=AT))
+    store.write(lambda c: changes.cancel_queued(c, changes.Selection(run_ids=frozenset({run})), at=AT))
     ended = store.write(lambda c: runs.end_run(c, run, ["/out/sheet.png"], AT))
     assert ended is not None
     assert (ended.state, ended.files, ended.ended_at) == ("cancelled", ("/out/sheet.png",), AT)
     assert store.read(runs.open_runs) == []
-    store.write(lambda c: jobs.retry(c, jobs.Selection(run_ids=frozenset({run})), at=AT))
+    store.write(lambda c: changes.retry(c, changes.Selection(run_ids=frozenset({run})), at=AT))
     (row,) = store.read(runs.open_runs)
     assert (row.run_id, row.state, row.ended_at, row.queued) == (run, "running", "", 1)
     store.finish(store.queued()[0], images=0)
@@ -385,16 +388,16 @@ def test_move_to_the_top_and_to_the_end(store: Store) -> None:
     low, high = store.submit(3, 0), store.submit(2, 9)
     ids = [job.job_id for job in store.queued()]
     assert [job.run_id for job in store.queued()] == [high] * 2 + [low] * 3
-    moved = store.write(lambda c: jobs.move(c, select(ids[3], ids[4]), top=True, at=AT))
+    moved = store.write(lambda c: ordering.move(c, select(ids[3], ids[4]), top=True, at=AT))
     assert moved.changed == 2
     assert [job.job_id for job in store.queued()] == [ids[3], ids[4], ids[0], ids[1], ids[2]]
-    store.write(lambda c: jobs.move(c, select(ids[2]), top=True, at=AT))
-    store.write(lambda c: jobs.move(c, select(ids[0]), top=False, at=AT))
+    store.write(lambda c: ordering.move(c, select(ids[2]), top=True, at=AT))
+    store.write(lambda c: ordering.move(c, select(ids[0]), top=False, at=AT))
     assert [job.job_id for job in store.queued()] == [ids[2], ids[3], ids[4], ids[1], ids[0]]
     store.submit(1, 0)
     assert store.queued()[4].job_id == ids[0]
     store.lease(store.queued()[0])
-    left = store.write(lambda c: jobs.move(c, select(ids[2]), top=True, at=AT))
+    left = store.write(lambda c: ordering.move(c, select(ids[2]), top=True, at=AT))
     assert (left.changed, left.notes) == (0, (f"{ids[2]}: started already",))
     store.check_tallies()
 
@@ -404,7 +407,7 @@ def test_clear_hides_ended_jobs_and_keeps_their_history(store: Store) -> None:
     first, second, third = store.queued()
     store.finish(first, images=0)
     store.finish(second)  # its image is not saved yet
-    changed = store.write(lambda c: jobs.clear(c, select(first.job_id, second.job_id, third.job_id)))
+    changed = store.write(lambda c: changes.clear(c, select(first.job_id, second.job_id, third.job_id)))
     assert changed.changed == 1
     assert {note.partition(": ")[2] for note in changed.notes} == {
         "done, but the image is not saved yet",
@@ -414,13 +417,13 @@ def test_clear_hides_ended_jobs_and_keeps_their_history(store: Store) -> None:
     assert ({row.job_id for row in rows}, total) == ({second.job_id, third.job_id}, 2)
     assert len(store.read(lambda c: jobs.get(c, first.job_id)).events) == 3
     store.check_tallies()
-    assert store.write(lambda c: jobs.clear(c, select(first.job_id))).notes == (
+    assert store.write(lambda c: changes.clear(c, select(first.job_id))).notes == (
         f"{first.job_id}: cleared before",
     )
     store.write(lambda c: outputs.mark_saved(c, [outputs.SavedOutput(second.job_id, 0, "/p", b"{}")], AT))
-    store.write(lambda c: jobs.cancel_queued(c, select(third.job_id), at=AT))
+    store.write(lambda c: changes.cancel_queued(c, select(third.job_id), at=AT))
     assert store.write(lambda c: runs.end_run(c, run, [], AT)) is not None
-    assert store.write(lambda c: jobs.clear(c, jobs.Selection(everything=True))).changed == 2
+    assert store.write(lambda c: changes.clear(c, changes.Selection(everything=True))).changed == 2
     assert store.read(runs.list_runs) == []
     assert store.read(lambda c: runs.get(c, run)).total == 3
     store.check_tallies()
@@ -599,25 +602,25 @@ def _compare_with_model(store: Store, operations: list[tuple[str, int]]) -> None
             to_state = {"done": DONE, "fail": FAILED, "requeue": QUEUED}[name]
             transition(job_id, to_state, attempts[job_id])
         elif name == "cancel" and (job_id := pick(number, QUEUED)):
-            changed = store.write(lambda c, j=job_id: jobs.cancel_queued(c, select(j), at=AT))
+            changed = store.write(lambda c, j=job_id: changes.cancel_queued(c, select(j), at=AT))
             assert changed.changed == 1
             states[job_id] = CANCELLED
         elif name == "cancel_run":
             run_id = store.run_ids[number % len(store.run_ids)]
             hit = [j for j in states if run_of[j] == run_id and states[j] is QUEUED]
-            selection = jobs.Selection(run_ids=frozenset({run_id}))
-            changed = store.write(lambda c, s=selection: jobs.cancel_queued(c, s, at=AT))
+            selection = changes.Selection(run_ids=frozenset({run_id}))
+            changed = store.write(lambda c, s=selection: changes.cancel_queued(c, s, at=AT))
             assert changed.changed == len(hit)
             states.update(dict.fromkeys(hit, CANCELLED))
         elif name == "retry" and (job_id := pick(number, FAILED, CANCELLED)):
-            store.write(lambda c, j=job_id: jobs.retry(c, select(j), at=AT))
+            store.write(lambda c, j=job_id: changes.retry(c, select(j), at=AT))
             states[job_id] = QUEUED
             put(job_id)
         elif name in ("top", "end") and (job_id := pick(number, QUEUED)):
-            store.write(lambda c, j=job_id, top=name == "top": jobs.move(c, select(j), top=top, at=AT))
+            store.write(lambda c, j=job_id, top=name == "top": ordering.move(c, select(j), top=top, at=AT))
             put(job_id, top=name == "top")
         elif name == "clear" and (job_id := pick(number, DONE, FAILED, CANCELLED)):
-            store.write(lambda c, j=job_id: jobs.clear(c, select(j)))
+            store.write(lambda c, j=job_id: changes.clear(c, select(j)))
             cleared.add(job_id)
     expected = sorted((j for j in states if states[j] is QUEUED), key=place.__getitem__)
     assert [job.job_id for job in store.queued()] == expected
@@ -643,7 +646,7 @@ def _compare_with_model(store: Store, operations: list[tuple[str, int]]) -> None
             "job_queued ((rank,position)>(?,?))",
         ),
         (f"SELECT job_id FROM job WHERE {jobs._ACTIVE} ORDER BY seq", "job_active"),
-        (f"SELECT job_id FROM job WHERE {jobs._STOPPED} AND +cleared = 0 ORDER BY seq", "job_stopped"),
+        (f"SELECT job_id FROM job WHERE {changes._STOPPED} AND +cleared = 0 ORDER BY seq", "job_stopped"),
         ("SELECT seq FROM job WHERE cleared = 0 ORDER BY seq DESC LIMIT 10", "job_visible"),
         ("SELECT job_seq FROM output WHERE state = 'pending' ORDER BY job_seq, idx LIMIT 5", "output_pending"),
     ],
@@ -717,7 +720,8 @@ def test_a_hundred_thousand_jobs_are_cheap(store: Store) -> None:
     assert many < 3 * few  # 1.0 to 1.5 on a quiet machine; a scan of the table would be 1000 times slower
     assert store.read(meta.queue_state).counts["queued"] == 100_000
     assert (
-        store.write(lambda c: jobs.cancel_queued(c, jobs.Selection(everything=True), at=AT)).changed == 100_000
+        store.write(lambda c: changes.cancel_queued(c, changes.Selection(everything=True), at=AT)).changed
+        == 100_000
     )
-    assert store.write(lambda c: jobs.retry(c, jobs.Selection(everything=True), at=AT)).changed == 100_000
+    assert store.write(lambda c: changes.retry(c, changes.Selection(everything=True), at=AT)).changed == 100_000
     assert len(store.queued(limit=64)) == 64

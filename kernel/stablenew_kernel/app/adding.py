@@ -24,7 +24,7 @@ from stablenew_kernel.app.dispatcher import LEASES_WAIT
 from stablenew_kernel.domain.link import QueueChanged, QueuedJob
 from stablenew_kernel.domain.naming import run_folder
 from stablenew_kernel.domain.plan import Plan
-from stablenew_kernel.store import jobs, meta, places, runs
+from stablenew_kernel.store import changes, jobs, meta, places, runs
 from stablenew_kernel.store.database import Connection
 from stablenew_kernel.store.errors import StoreError
 from stablenew_kernel.store.runfolder import RunFolder
@@ -229,7 +229,7 @@ class Adder:
         while True:
             start = await self._core.database.write_async(
                 partial(
-                    jobs.put_away, run_id=run_id, start=start, at=at, why="its run was not queued to the end"
+                    changes.put_away, run_id=run_id, start=start, at=at, why="its run was not queued to the end"
                 )
             )
             if not start:

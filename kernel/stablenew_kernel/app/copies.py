@@ -35,8 +35,7 @@ class CopyKeeping:
 
     def start(self) -> None:
         """Begin."""
-        if self._core.settings.keep_copies_days:
-            self._task = asyncio.create_task(self._daily(), name="remove-copies")
+        self._task = asyncio.create_task(self._daily(), name="remove-copies")
 
     async def stop(self) -> None:
         """End, in the middle if need be."""
@@ -47,7 +46,7 @@ class CopyKeeping:
     async def _daily(self) -> None:
         while True:
             try:
-                files, size = await self.sweep()
+                files, size = await self.sweep() if self._core.settings.keep_copies_days else (0, 0)
                 if files:
                     log.info("removed %d copies of saved images, %.1f GB", files, size / 1e9)
             except StoreError as error:

@@ -115,6 +115,8 @@ class Delivery:
         self._clock = clock
         self._threads = threads
         self._listener = listener
+        self.records = True
+        """Whether finished images are recorded in the learning journal."""
         self._runs: dict[str, _OpenRun] = {}
         self._to_open: dict[str, None] = {}
         self._to_end: dict[str, None] = {}
@@ -363,7 +365,8 @@ class Delivery:
             by_run.setdefault(item.run_id, []).append(item.saved.manifest)
         for run_id, lines in by_run.items():
             self._runs[run_id].folder.append_manifest(lines)
-        self._learning.record_images([item.record for item in delivered])
+        if self.records:
+            self._learning.record_images([item.record for item in delivered])
 
     # --- the end of a run -----------------------------------------------------------------------------------
 

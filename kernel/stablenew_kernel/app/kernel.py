@@ -17,6 +17,7 @@ from stablenew_api.clock import Clock
 from stablenew_api.datafolder import DataFolder, KernelInfo
 from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JobState, JsonValue
+from stablenew_client.wildcardfolder import WildcardFolder
 from stablenew_kernel.app.board import RunBoard, run_message
 from stablenew_kernel.app.copies import CopyKeeping
 from stablenew_kernel.app.core import Core
@@ -24,11 +25,14 @@ from stablenew_kernel.app.delivery import Delivery
 from stablenew_kernel.app.dispatcher import Dispatcher
 from stablenew_kernel.app.gallery import GalleryDesk
 from stablenew_kernel.app.library import Library, LibraryDesk
+from stablenew_kernel.app.local_agent import LocalAgentKeeper
 from stablenew_kernel.app.nodes import NodeDesk
+from stablenew_kernel.app.packs import PackDesk, PackReader
 from stablenew_kernel.app.places import PlaceDesk
 from stablenew_kernel.app.planning import Planner
 from stablenew_kernel.app.queue import QueueDesk
 from stablenew_kernel.app.runs import RunDesk
+from stablenew_kernel.app.settings import SettingsDesk
 from stablenew_kernel.app.sources import ImageSources
 from stablenew_kernel.app.stagekeeping import StageKeeping
 from stablenew_kernel.domain import cards
@@ -85,15 +89,20 @@ class Kernel:
             return database.read(lambda connection: places.recall(connection, pack)).result()
 
         sources = ImageSources(database, artifacts, self._learning)
-        planner = Planner(host, data, settings, rng, recall, sources)
+        planner = self._planner = Planner(host, data, settings, rng, recall, sources)
         self._stages = StageKeeping(core, artifacts)
         self._copies = CopyKeeping(core, artifacts)
         self.places = PlaceDesk(core)
         self.runs = RunDesk(core, planner, self.places)
         self.library = LibraryDesk(core, planner, Library(data, host, clock))
+        self.local = LocalAgentKeeper(core)
+        self.settings = SettingsDesk(core, self._settings_changed, self.local.apply)
+        self._settings_changed(settings)
         self.queue = QueueDesk(core, self._stages)
         self.nodes = NodeDesk(core)
         self.gallery = GalleryDesk(core, self._learning)
+        reader = PackReader(host, planner, WildcardFolder(data.wildcards))
+        self.packs = PackDesk(core, reader, self.nodes.messages)
         self._info: KernelInfo | None = None
         self._start_note = ""
         self._mending: asyncio.Task[None] | None = None
@@ -132,6 +141,11 @@ class Kernel:
         await self._stages.sweep()
         self._copies.start()
         self.gallery.start()
+
+    def _settings_changed(self, settings: Settings) -> None:
+        """Hand on what parts took from the settings; all else they look up."""
+        self._planner.settings = settings
+        self._core.delivery.records = settings.learning_mode != "off"
 
     async def _restore(self, *, clean: bool) -> Restored:
         core = self._core
@@ -291,6 +305,7 @@ class Kernel:
         core.dispatcher.start(restored)
         core.dispatcher.watch_previews(core.bulletin.previews_wanted)
         core.delivery.wake()
+        self.gallery.start()
 
     # --- what clients ask besides runs, queue and nodes -----------------------------------------------------
 
@@ -298,6 +313,7 @@ class Kernel:
         """Who the kernel is, and how its queue stands."""
         info = self._info
         assert info is not None
+        await self.runs.outlook.refresh()
         return pb.GetStatusResponse(
             version=info.version,
             pid=info.pid,

@@ -115,7 +115,8 @@ class Planner:
         self._profiles = ProfileFolder(profile_shelf(data.profiles))
         self._wildcards = WildcardFolder(data.wildcards)
         self._folders = str(data.profiles), str(data.wildcards)
-        self._settings = settings
+        self.settings = settings
+        """Those that count now."""
         self._rng = rng
         self._sources = sources
         self._recall = recall
@@ -192,9 +193,9 @@ class Planner:
         """The settings of :meth:`plan`. The pack is not looked at. Raises UserError."""
         return resolver_of(self._request(run, last_run, Pack(run.pack_name, "", ()))[0], self._host.stages)
 
-    def request(self, run: pb.RunRequest) -> PlanRequest:
+    def request(self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None) -> PlanRequest:
         """What ``run`` asks for, without its pack, which is not looked at. Raises UserError."""
-        return self._request(run, None, Pack(run.pack_name, "", ()))[0]
+        return self._request(run, last_run, Pack(run.pack_name, "", ()))[0]
 
     def _request(
         self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None, pack: Pack
@@ -224,7 +225,7 @@ class Planner:
             sets=key[4],
             count=run.count if run.HasField("count") else None,
             seed=run.seed if run.HasField("seed") else None,
-            run_timeout=self._settings.run_timeout,
+            run_timeout=self.settings.run_timeout,
             limit=run.limit,
             sample=run.sample,
             wildcards=self._wildcard_files(run),

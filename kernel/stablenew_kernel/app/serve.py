@@ -24,12 +24,12 @@ from stablenew_api.host import PluginHost
 from stablenew_api.jsonlog import log_to_file
 from stablenew_api.memory import collect_rarely
 from stablenew_kernel.app.kernel import Kernel
-from stablenew_kernel.app.local_agent import LocalAgent
 from stablenew_kernel.domain.settings import Settings, parse_settings_toml
 from stablenew_kernel.hub.artifacts import ArtifactStoreServicer
 from stablenew_kernel.hub.gallery import GalleryServicer
 from stablenew_kernel.hub.library import LibraryServicer
 from stablenew_kernel.hub.link import AgentLinkServicer
+from stablenew_kernel.hub.packs import PackServicer
 from stablenew_kernel.hub.server import bind, make_server
 from stablenew_kernel.hub.service import KernelServicer
 from stablenew_kernel.store import meta
@@ -42,6 +42,7 @@ from stablenew_proto.v1 import (
     gallery_pb2_grpc,
     kernel_pb2_grpc,
     library_pb2_grpc,
+    packs_pb2_grpc,
 )
 
 log = logging.getLogger(__name__)
@@ -127,6 +128,7 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
         kernel_pb2_grpc.add_KernelServiceServicer_to_server(KernelServicer(kernel), server)
         library_pb2_grpc.add_LibraryServiceServicer_to_server(LibraryServicer(kernel.library), server)
         gallery_pb2_grpc.add_GalleryServiceServicer_to_server(GalleryServicer(kernel.gallery), server)
+        packs_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(kernel.packs), server)
         info = KernelInfo(
             f"127.0.0.1:{port}",
             token,
@@ -138,18 +140,14 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
         await kernel.start(info, clean=left.clean, agent_comes=settings.local_agent)
         await server.start()
         data.write_kernel(info)
-        local = None
-        if settings.local_agent:
-            local = LocalAgent(
-                data.root, settings.local_slots, settings.local_backend, settings.local_backend_options
-            )
-            local.start()
+        await kernel.local.start(settings)
         host.started("kernel")
         collect_rarely()
         sys.setswitchinterval(SWITCH_INTERVAL)
         log.info("serving at %s", info.address)
         if announce:
-            _say({"address": info.address, "pid": info.pid})
+            with contextlib.suppress(BrokenPipeError):  # whoever started us was closed meanwhile: we serve others
+                _say({"address": info.address, "pid": info.pid})
             _detach_output()
         else:
             _say(f"StableNew kernel {info.version} serves {data.root} at {info.address}; Ctrl-C stops it")
@@ -157,8 +155,7 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
             await kernel.stop_requested()
         log.info("stopping")
         host.stopping("kernel")
-        if local is not None:
-            await local.stop()
+        await kernel.local.stop()
         await kernel.stop()
         await server.stop(STOP_GRACE)
         await database.write_async(meta.end)

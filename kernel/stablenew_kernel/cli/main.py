@@ -66,6 +66,7 @@ def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 
 @click.group(
     cls=LazyGroup,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="A kernel process does the work; commands that need it start it. Exit codes are in docs/cli.md.",
 )
@@ -84,9 +85,25 @@ def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     help="Show the version.",
 )
 @click.pass_context
-def cli(ctx: click.Context, data: str | None) -> None:
-    """Prompt packs in, finished images out: on this machine or on every GPU in the house."""
+def cli(ctx: click.Context, data: str | None) -> int:
+    """Prompt packs in, finished images out: on this machine or on every GPU in the house.
+
+    Without a command the desktop opens.
+    """
     ctx.obj = App(DataFolder.choose(data))
+    return _open(ctx) if ctx.invoked_subcommand is None else ExitCode.OK
+
+
+def _open(ctx: click.Context) -> int:
+    """The front end; where it can't be shown, why, and the help."""
+    from stablenew_kernel.cli.frontends import chosen_frontend
+
+    frontend = chosen_frontend(ctx.obj.data)
+    if reason := frontend.missing():
+        click.echo(ctx.get_help())
+        warn(f"stablenew: the {frontend.title.lower()} can't open here: {reason}")
+        return ExitCode.FAILED
+    return frontend().run(ctx.obj.data)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -96,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = cli.main(arguments or ["--help"], prog_name="stablenew", standalone_mode=False)
+        code = cli.main(arguments, prog_name="stablenew", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else ExitCode.OK
     except click.exceptions.Exit as leave:

@@ -43,9 +43,8 @@ def add_if_any(cli: click.Group, data: DataFolder) -> None:
 
     One that gets the hook into its module without naming it is missed here; its commands still run.
     """
-    points = [point for point in installed() if _names_hook(_source(point))]
-    files = sorted(data.plugins.glob("*.py")) if data.plugins.is_dir() else []
-    _add(cli, data, points, with_folder=any(map(_names_hook, files)))
+    points, with_folder = naming(HOOK, data)
+    _add(cli, data, points, with_folder=with_folder)
 
 
 def _add(cli: click.Group, data: DataFolder, points: list[EntryPoint], *, with_folder: bool) -> None:
@@ -59,6 +58,13 @@ def _add(cli: click.Group, data: DataFolder, points: list[EntryPoint], *, with_f
         load_host(data, points, with_folder=with_folder).add_commands(cli)
 
 
+def naming(hook: str, data: DataFolder) -> tuple[list[EntryPoint], bool]:
+    """The installed plugins whose source names ``hook``, and whether one in the folder of ``data`` does."""
+    points = [point for point in installed() if _names(hook, _source(point))]
+    files = sorted(data.plugins.glob("*.py")) if data.plugins.is_dir() else []
+    return points, any(_names(hook, file) for file in files)
+
+
 def _source(point: EntryPoint) -> Path | None:
     try:
         spec = find_spec(point.module)
@@ -67,8 +73,8 @@ def _source(point: EntryPoint) -> Path | None:
     return Path(spec.origin) if spec is not None and spec.origin is not None else None
 
 
-def _names_hook(path: Path | None) -> bool:
+def _names(hook: str, path: Path | None) -> bool:
     try:
-        return path is not None and HOOK.encode("ascii") in path.read_bytes()
+        return path is not None and hook.encode("ascii") in path.read_bytes()
     except OSError:
         return False

@@ -52,6 +52,13 @@ class RatingsPort(Protocol):
     async def rate(self, request: pb.RateImageRequest) -> pb.RateImageResponse: ...
 
 
+class SettingsPort(Protocol):
+    """What clients can ask about the person's settings."""
+
+    async def get(self) -> pb.GetSettingsResponse: ...
+    async def change(self, request: pb.ChangeSettingsRequest) -> pb.ChangeSettingsResponse: ...
+
+
 class KernelPort(Protocol):
     """What clients can ask of the kernel; see ``kernel.proto`` for what each call does."""
 
@@ -63,6 +70,8 @@ class KernelPort(Protocol):
     def nodes(self) -> NodesPort: ...
     @property
     def places(self) -> PlacesPort: ...
+    @property
+    def settings(self) -> SettingsPort: ...
     @property
     def gallery(self) -> RatingsPort: ...
     async def status(self) -> pb.GetStatusResponse: ...
@@ -152,6 +161,16 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     async def ListStages(self, request: pb.ListStagesRequest, context: Any) -> pb.ListStagesResponse:
         """Every stage that is offered to people."""
         return await _answer(context, self._kernel.stages())
+
+    async def GetSettings(self, request: pb.GetSettingsRequest, context: Any) -> pb.GetSettingsResponse:
+        """The person's settings."""
+        return await _answer(context, self._kernel.settings.get())
+
+    async def ChangeSettings(
+        self, request: pb.ChangeSettingsRequest, context: Any
+    ) -> pb.ChangeSettingsResponse:
+        """Write some of them."""
+        return await _finish(context, self._kernel.settings.change(request))
 
     async def RateImage(self, request: pb.RateImageRequest, context: Any) -> pb.RateImageResponse:
         """Rate an image by its pixels."""

@@ -25,6 +25,9 @@ from stablenew_kernel.store.errors import NotFound
 LEFT = "gallery_left"
 """Key in ``meta``: outputs of jobs below this ``seq`` may have no row yet; 0: all have."""
 
+ALL = "1"
+"""A condition that always holds."""
+
 _SIGN = 1 << 63
 """Taken from a seed, so that 64 bits without a sign fit SQLite's integers and keep their order."""
 
@@ -97,7 +100,10 @@ def before(connection: sqlite3.Connection, jobs: int) -> tuple[list[Earlier], in
         " AND output.job_seq >= ? AND output.state = 'saved' ORDER BY output.job_seq, output.idx",
         (left, first),
     )
-    return [Earlier(*row, report or b"") for *row, report in rows], first
+    found = [
+        Earlier(job_id, idx, path, node, spec, report or b"") for job_id, idx, path, node, spec, report in rows
+    ]
+    return found, first
 
 
 def looked_at(connection: sqlite3.Connection, last: int) -> None:
@@ -131,6 +137,15 @@ class Where:
 
     def sql(self) -> tuple[str, list[JsonValue]]:
         """A condition on ``image`` and its parameters."""
+        condition, values = self.without_words()
+        if match := self.query.match:
+            # With a plus: the words are looked up once, and not again for each image.
+            found = "+image.id IN (SELECT rowid FROM image_words WHERE image_words MATCH ?)"
+            return f"{condition} AND {found}", [*values, match]
+        return condition, values
+
+    def without_words(self) -> tuple[str, list[JsonValue]]:
+        """:meth:`sql` without the words of the query."""
         terms: list[str] = []
         values: list[JsonValue] = []
 
@@ -161,11 +176,9 @@ class Where:
             must("image.saved_at >= ?", self.since)
         if self.until:
             must("image.saved_at < ?", self.until)
-        if match := self.query.match:
-            must("image.id IN (SELECT rowid FROM image_words WHERE image_words MATCH ?)", match)
         for comparison in self.query.comparisons:
             must(*_compared(comparison))
-        return " AND ".join(terms) or "1", values
+        return " AND ".join(terms) or ALL, values
 
 
 def _marks(values: Sequence[str]) -> str:
@@ -175,6 +188,7 @@ def _marks(values: Sequence[str]) -> str:
 def _compared(comparison: Comparison) -> tuple[JsonValue, ...]:
     """A condition and its parameters."""
     number, sign = comparison.number, comparison.sign
+    values: list[JsonValue]
     of_stage = "" if not comparison.stage else " AND setting.stage = ?"
     stage = [comparison.stage] if comparison.stage else []
     if comparison.name == SEED:
@@ -184,7 +198,8 @@ def _compared(comparison: Comparison) -> tuple[JsonValue, ...]:
         took_part = "SELECT setup.id FROM setup, json_each(setup.stages) WHERE value = ?"
         return f"(image.seed {sign} ? AND image.setup_id IN ({took_part}))", seed, comparison.stage
     if number is None:
-        value, values = f"setting.value {sign} ?", [comparison.text]
+        value = f"setting.value {sign} ?"
+        values = [comparison.text]
     elif sign == "=":
         value, values = "setting.value IN (?, ?)", [number, comparison.text]
     elif sign == "!=":
@@ -238,9 +253,9 @@ _JOIN = (
     " LEFT JOIN rating ON rating.image_sha256 = image.pixel_sha256"
 )
 ORDERS = {
-    "newest": "image.saved_at DESC, image.id DESC",
-    "oldest": "image.saved_at, image.id",
-    "best": "image.stars DESC, image.saved_at DESC, image.id DESC",
+    "newest": "image.saved_at DESC, image.job_seq DESC, image.id DESC",
+    "oldest": "image.saved_at, image.job_seq, image.id",
+    "best": "image.stars DESC, image.saved_at DESC, image.job_seq DESC, image.id DESC",
 }
 
 
@@ -258,17 +273,39 @@ def images(
         [*values, limit, offset],
     )
     found = [_image(row) for row in rows]
-    (total,) = connection.execute(f"SELECT count(*) FROM image WHERE {condition}", values).fetchone()  # noqa: S608
-    return found, total
+    return found, _count(connection, where)
+
+
+def _count(connection: sqlite3.Connection, where: Where) -> int:
+    condition, values = where.without_words()
+    counted = f"SELECT count(*) FROM image WHERE {condition}"  # noqa: S608
+    if match := where.query.match:
+        counted = "SELECT count(*) FROM image_words"
+        if condition != ALL:  # else every match counts: an image has its row in both tables
+            counted += " CROSS JOIN image ON image.id = image_words.rowid"
+        counted += f" WHERE image_words MATCH ? AND {condition}"
+        values = [match, *values]
+    (total,) = connection.execute(counted, values).fetchone()
+    return int(total)
 
 
 def _image(row: Sequence[Any]) -> GalleryImage:
-    *before, stages, run_time, stars, tags, manifest = row
-    return GalleryImage(*before, tuple(json.loads(stages)), run_time, stars, _tags(tags), manifest)
-
-
-def _tags(text: str | None) -> tuple[str, ...]:
-    return tuple(json.loads(text)) if text else ()
+    pixels, path, run_id, run_name, job_id, saved_at, model, preset, stages, run_time, stars, tags, line = row
+    return GalleryImage(
+        pixels,
+        path,
+        run_id,
+        run_name,
+        job_id,
+        saved_at,
+        model,
+        preset,
+        tuple(json.loads(stages)),
+        run_time,
+        stars,
+        tuple(json.loads(tags or "[]")),
+        line,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +338,7 @@ def get(connection: sqlite3.Connection, text: str) -> ImageDetail:
     *row, spec, report, node, peak = connection.execute(
         f"SELECT {_ROW}, job_spec.spec, job.report, job.node_name, job.peak_vram FROM image {_JOIN}"  # noqa: S608
         " CROSS JOIN job_spec ON job_spec.job_seq = image.job_seq"
-        " WHERE image.pixel_sha256 = ? ORDER BY image.saved_at DESC, image.id DESC LIMIT 1",
+        f" WHERE image.pixel_sha256 = ? ORDER BY {ORDERS['newest']} LIMIT 1",
         pixels[0],
     ).fetchone()
     return ImageDetail(_image(row), spec, report or b"", node, peak)

@@ -13,6 +13,9 @@ CLEAN_EXIT = "clean_exit"
 LAST_PORT = "last_port"
 """The port the kernel listened on last, so that agents find it again."""
 
+DRAINED_BY_US = "drained_by_us"
+"""The id of the node that is drained so that it starts anew; empty: none is."""
+
 
 def timestamp(clock: Clock) -> str:
     """Now, as the database writes it: UTC, ISO 8601, milliseconds. Sorts as text."""

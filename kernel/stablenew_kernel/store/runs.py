@@ -83,8 +83,8 @@ def begin_hidden(connection: sqlite3.Connection, run: NewRun, total: int, at: st
     them; return the place in the queue of its first job, for ``insert_jobs``.
 
     Nobody sees the run or its jobs until :func:`reveal`: a kernel that dies before it has queued nothing. What
-    it left is put away by :func:`stablenew_kernel.store.jobs.put_away`. All its places in the queue are taken
-    at once, so that what is hidden is one stretch, which readers jump over.
+    it left is put away by :func:`stablenew_kernel.store.changes.put_away`. All its places in the queue are
+    taken at once, so that what is hidden is one stretch, which readers jump over.
     """
     insert_run(connection, run, at)
     connection.execute("UPDATE run SET cleared = 1, total = ? WHERE run_id = ?", (total, run.run_id))

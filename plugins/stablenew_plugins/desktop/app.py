@@ -7,6 +7,7 @@ to be seen catch up, draw, do what was clicked, wait. Nothing here waits for the
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import dearpygui.dearpygui as dpg
 from stablenew_api.datafolder import DataFolder
 from stablenew_plugins.desktop.components.keyboard import is_typing, keys_of
 from stablenew_plugins.desktop.components.ui import Ui
-from stablenew_plugins.desktop.display import missing
+from stablenew_plugins.desktop.display import missing, screen_size
 from stablenew_plugins.desktop.models import shortcuts
 from stablenew_plugins.desktop.models.background import Background, Threads
 from stablenew_plugins.desktop.models.desk import Desk
@@ -26,9 +27,10 @@ from stablenew_plugins.desktop.models.mailbox import Mailbox
 from stablenew_plugins.desktop.models.remembered import Remembered
 from stablenew_plugins.desktop.models.state import KernelState
 from stablenew_plugins.desktop.models.toasts import Toasts
-from stablenew_plugins.desktop.models.view import SMALLEST_WINDOW, window_size
+from stablenew_plugins.desktop.models.view import SMALLEST_WINDOW, WINDOW_AT, window_size
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.shell import Shell
+from stablenew_plugins.desktop.probe import Probe
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ class App:
         self._saved_at = clock()
         self._next_frame = 0.0
         self._looks = self.bench.view.looks_revision
+        self._probe = Probe.wanted(os.environ, self.bench.view.quit)
         with dpg.handler_registry() as self._handlers:
             dpg.add_key_press_handler(callback=self._key_pressed)
             dpg.add_mouse_wheel_handler(callback=lambda *_: self.wake())
@@ -81,8 +84,6 @@ class App:
         self.ui, self.shell = self._draw()
         dpg.set_viewport_resize_callback(lambda *_: self.shell.lay_out())
         dpg.set_exit_callback(lambda *_: self.ask_to_close())
-        if self.link is not None:
-            self.link.start()
 
     def _draw(self) -> tuple[Ui, Shell]:
         ui = Ui(self.bench.view.theme, self.bench.view.scale, self.background)
@@ -110,12 +111,16 @@ class App:
             self._draw_anew()
         self.ui.textures.tick()
         self.shell.refresh()
+        if self._probe is not None:
+            self._probe.drain()
         before = self._clock()
         dpg.render_dearpygui_frame()
         drawn = self._clock()
         self._dispatch()
         self.ui.run_later()
         self._remember(drawn)
+        if self.frames == 0 and self.link is not None:
+            self.link.start()  # it loads gRPC, which takes longer than all else: not before there is a window
         self.frames += 1
         end = self._clock()
         self.longest_frame = max(self.longest_frame, (before - began) + (end - drawn))
@@ -199,6 +204,8 @@ class App:
         self.bench.view.left_at(dpg.get_viewport_client_width(), dpg.get_viewport_client_height())
         if self.bench.view.stops_kernel and (kernel := self.desk.state.kernel) is not None:
             kernel.stop()
+        if self._probe is not None:
+            self._probe.close()
         if self.link is not None:
             self.link.close()
         if isinstance(self.background, Threads):
@@ -220,11 +227,13 @@ def open_window(data: DataFolder) -> int:
     dpg.create_context()
     dpg.configure_app(manual_callback_management=True)
     try:
-        width, height = window_size(Remembered.of(data))
+        width, height = window_size(Remembered.of(data), screen_size())
         dpg.create_viewport(
             title="StableNew",
             width=width,
             height=height,
+            x_pos=WINDOW_AT[0],
+            y_pos=WINDOW_AT[1],
             min_width=SMALLEST_WINDOW[0],
             min_height=SMALLEST_WINDOW[1],
             vsync=False,

@@ -37,6 +37,7 @@ from stablenew_kernel.hub.artifacts import ArtifactStoreServicer
 from stablenew_kernel.hub.gallery import GalleryServicer
 from stablenew_kernel.hub.library import LibraryServicer
 from stablenew_kernel.hub.link import AgentLinkServicer
+from stablenew_kernel.hub.packs import PackServicer
 from stablenew_kernel.hub.server import bind, make_server
 from stablenew_kernel.hub.service import KernelServicer
 from stablenew_kernel.store import meta
@@ -50,6 +51,7 @@ from stablenew_proto.v1 import (
     gallery_pb2_grpc,
     kernel_pb2_grpc,
     library_pb2_grpc,
+    packs_pb2_grpc,
 )
 from stablenew_proto.v1 import kernel_pb2 as pb
 
@@ -257,6 +259,7 @@ async def kernel_on(
     kernel_pb2_grpc.add_KernelServiceServicer_to_server(KernelServicer(kernel), server)
     library_pb2_grpc.add_LibraryServiceServicer_to_server(LibraryServicer(kernel.library), server)
     gallery_pb2_grpc.add_GalleryServiceServicer_to_server(GalleryServicer(kernel.gallery), server)
+    packs_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(kernel.packs), server)
     address = f"127.0.0.1:{bind(server, 0)}"
     await kernel.start(KernelInfo(address, TOKEN, 1, "now", "test"), clean=clean)
     await server.start()

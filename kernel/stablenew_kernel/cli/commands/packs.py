@@ -64,7 +64,7 @@ def command() -> None:
 def list_packs(app: App, folders: tuple[str, ...], search: str, lists: bool, as_json: bool) -> None:
     """List the packs below FOLDERs: rows, images of a run, problems.
 
-    Without FOLDER: the folder packs here, and the one of the data folder.
+    Without FOLDER: the folder packs here, the one of the data folder, and pack_folders of the settings.
     """
     if lists:
         _show_lists(app, as_json)
@@ -100,7 +100,9 @@ def _folders(app: App, given: Sequence[str]) -> list[Path]:
             if not folder.is_dir():
                 raise UserError(f"folder {name}: there is none; give the folder that has your packs")
         return folders
-    return [folder for folder in (Path("packs").absolute(), app.data.packs) if folder.is_dir()]
+    own = [Path(folder).expanduser().absolute() for folder in read_settings(app.data).pack_folders]
+    places = dict.fromkeys([Path("packs").absolute(), app.data.packs, *own])
+    return [folder for folder in places if folder.is_dir()]
 
 
 def _summary(desk: _Desk, path: Path, words: Sequence[str]) -> dict[str, Any]:
@@ -284,36 +286,25 @@ class _Desk:
     def __init__(self, app: App, preset: str = "") -> None:
         from random import Random
 
+        from stablenew_client.wildcardfolder import WildcardFolder
+        from stablenew_kernel.app.packs import PackReader
         from stablenew_kernel.app.planning import Planner
 
-        self._host = load_host(app.data)
+        host = load_host(app.data)
         # No number it draws changes how many images there are, or what is wrong with them.
-        self._planner = Planner(self._host, app.data, read_settings(app.data), Random(0))  # noqa: S311
+        planner = Planner(host, app.data, read_settings(app.data), Random(0))  # noqa: S311
+        self._reader = PackReader(host, planner, WildcardFolder(app.data.wildcards))
         self._preset = preset
 
     def check(self, files: PackFiles, inventory: Inventory | None = None) -> Report:
         """What is wrong. Raises UserError for what else it would be run with: preset, wildcards, profiles."""
-        from stablenew_kernel.domain.packs.check import check_pack
-
         run = request_of(files, self._preset)
-        run.sidecar = b""  # the check reads it itself, and says where it is wrong
-        return check_pack(
-            files.path.name,
-            files.pack,
-            self._host.stages,
-            self._host.randomizers,
-            sidecar_name=files.sidecar_path.name,
-            sidecar=files.sidecar,
-            like=self._planner.request(run),
-            inventory=inventory,
-        )
+        run.sidecar_name = files.sidecar_path.name  # also of one that is not there: it is told of by name
+        return self._reader.check(run, inventory)
 
     def images(self, files: PackFiles) -> int | None:
         """How many images a run makes; None: it would be refused."""
-        try:
-            return self._planner.plan(request_of(files, self._preset)).count
-        except (UserError, PluginError):
-            return None
+        return self._reader.images(request_of(files, self._preset))
 
 
 def _inventory(app: App, given: str) -> Inventory | None:

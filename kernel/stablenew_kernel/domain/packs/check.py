@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from random import Random
 
@@ -16,7 +16,7 @@ from stablenew_api.errors import PluginError, UserError
 from stablenew_api.randomizer import Randomizer
 from stablenew_api.stage import Stage
 from stablenew_kernel.domain.packs.jsontext import JsonText
-from stablenew_kernel.domain.packs.model import LONGEST_PROMPT, Pack, PackError, Problem, Row, located
+from stablenew_kernel.domain.packs.model import LONGEST_PROMPT, Pack, PackError, Piece, Problem, Row, located
 from stablenew_kernel.domain.packs.read import ending_of, parse_pack
 from stablenew_kernel.domain.packs.slots import has_slots, read_slots
 from stablenew_kernel.domain.packs.text import decode
@@ -97,6 +97,8 @@ class Report:
     slots: tuple[str, ...] = ()
     """Matrix slots that the rows name, as written, each once."""
     wildcards: tuple[str, ...] = ()
+    prepared: Prepared | None = field(default=None, compare=False, repr=False)
+    """The plan that was tried, with the rows that it compiled; None: it is refused, whatever the rows are."""
 
     @property
     def errors(self) -> int:
@@ -144,7 +146,41 @@ def check_pack(
         # What rows that cannot run would use is not known: whatever somebody names may be.
         named = named_slots(looked.refused, prepared.axes.randomization) if looked.refused else set()
         found.extend(beside.unused(looked.used | named | prepared.axes.of_matrix))
-    return Report(pack, tuple(found), tuple(looked.slots), tuple(looked.wildcards))
+    return Report(pack, tuple(found), tuple(looked.slots), tuple(looked.wildcards), prepared)
+
+
+def check_prompt(
+    pack: Pack, prepared: Prepared | None, inventory: Inventory | None = None
+) -> Iterator[Problem]:
+    """What is wrong with the one row of :func:`prompt_pack`, as :func:`check_pack` would say it. ``prepared``:
+    its plan; None: what names in it stand for is not known."""
+    if has_grammar(pack.rows[0].positive) and prepared is None:
+        for finding in parse(pack.rows[0].positive).problems:
+            yield located(1, finding, pack.rows[0].places[0])
+    for problem in _Rows(pack, prepared, inventory or Inventory()).problems():
+        if problem.reason not in _OF_WHOLE_ROWS:
+            yield problem
+
+
+def prompt_pack(prompt: str) -> Pack:
+    """``prompt`` as a pack of one row, whose places are those in ``prompt``."""
+    pieces = [Piece(line, number, 1) for number, line in enumerate(prompt.split("\n"), 1)]
+    row = Row(1, 1, prompt.replace("\n", " "), "", prompt, lambda number, line: (pieces, ()))
+    return Pack("prompt", "", (row,))
+
+
+def missing_models(prompt: str, inventory: Inventory) -> list[str]:
+    """LoRAs and embeddings in tags of ``prompt`` that no node has, as written, each once."""
+    known = {"lora": inventory.loras, "lyco": inventory.loras, "embedding": inventory.embeddings}
+    found: dict[str, None] = {}
+    for tag in _TAG.finditer(prompt):
+        names = known.get(tag[1].lower())
+        name = tag[2].partition(":")[0].strip()
+        if names is None or not name or _INSIDE_TAG.search(tag[2]):
+            continue
+        if plain_name(name) not in {plain_name(one) for one in names}:
+            found.setdefault(name)
+    return list(found)
 
 
 # --- the sidecar ----------------------------------------------------------------------------------------------
@@ -273,13 +309,18 @@ def _halves(text: str) -> tuple[str, str]:
     return (reason, fix) if reason else (text, "correct it")
 
 
+_NO_PROMPT = "this row has a negative prompt and no prompt"
+_EMPTY = "this row is empty"
+_OF_WHOLE_ROWS = frozenset({_NO_PROMPT, _EMPTY})
+
+
 def _without_prompt(row: Row) -> Problem:
     """It runs, with an empty prompt, which hardly anybody wants."""
     if row.negative:
-        reason = "this row has a negative prompt and no prompt"
+        reason = _NO_PROMPT
         fix = "write one, or take out the blank line above if it belongs to the row before"
     else:
-        reason, fix = "this row is empty", "write a prompt, or take it out"
+        reason, fix = _EMPTY, "write a prompt, or take it out"
     return Problem(row.line, 1, reason, fix, row.number, "warning")
 
 

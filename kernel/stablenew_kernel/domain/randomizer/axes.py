@@ -68,6 +68,8 @@ class Axes:
     """Of these tags: which others each walks together with."""
     of_matrix: frozenset[str] = frozenset()
     """Normalized names of the matrix slots that are axes."""
+    tags: Mapping[str, AxisSettings] = field(default_factory=dict)
+    """The axes that add a tag, by name: each is a matrix slot of that name."""
     off: tuple[AxisSettings, ...] = ()
     """Those whose mode is off, by the ids that they would have: their settings stay as they are."""
     asked: frozenset[str] = frozenset()
@@ -124,6 +126,7 @@ def plan_axes(
     return replace(
         _with_tags(left, tags, randomization, named),
         of_matrix=frozenset(axis.field for axis in matrix),
+        tags=tags,
         off=tuple(off),
         asked=frozenset(own.asked),
     )

@@ -12,6 +12,7 @@ from stablenew_api.jobs import JsonValue
 from stablenew_api.randomizer import Memory, Randomizer, Slot, Turn, Turns, Use
 from stablenew_kernel.domain.randomizer.axes import Axes, Axis
 from stablenew_kernel.domain.randomizer.space import Compiler, Space, SpaceSlot
+from stablenew_kernel.domain.randomizer.wildcards import Wildcards
 from stablenew_kernel.domain.summary import factor_of
 
 MATRIX = "matrix"
@@ -238,6 +239,11 @@ class Variants:
     def axes(self) -> tuple[Axis, ...]:
         """Settings that vary."""
         return self._axes.settings
+
+    @property
+    def wildcards(self) -> Wildcards:
+        """What is known by name."""
+        return self._compiler.wildcards
 
     @property
     def adds_tags(self) -> bool:

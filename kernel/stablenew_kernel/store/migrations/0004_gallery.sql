@@ -30,9 +30,9 @@ CREATE TABLE image (
   UNIQUE (job_seq, idx),
   FOREIGN KEY (job_seq, idx) REFERENCES output (job_seq, idx)
 ) STRICT;
-CREATE INDEX image_newest ON image (saved_at);
-CREATE INDEX image_best ON image (stars, saved_at);
-CREATE INDEX image_run ON image (run_seq);
+CREATE INDEX image_newest ON image (saved_at, job_seq);
+CREATE INDEX image_best ON image (stars, saved_at, job_seq);
+CREATE INDEX image_run ON image (run_seq, model, preset, stars);  -- all that facets count
 CREATE INDEX image_pixels ON image (pixel_sha256);
 
 -- Words of prompts, model, sampler and file name of each image, by its id. The text itself is not kept here.

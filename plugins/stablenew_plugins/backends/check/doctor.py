@@ -28,9 +28,14 @@ def examine(backend: str, options: Mapping[str, str], ports: Sequence[int] = USU
     this machine have."""
     if backend in DEFAULT_URLS:
         return [_of_settings(backend, options)]
+    return [_found(backend, url, server) for url, server in servers_here(ports)]
+
+
+def servers_here(ports: Sequence[int] = USUAL_PORTS) -> list[tuple[str, Check]]:
+    """The servers that make images on ``ports`` of this machine, with their addresses."""
     urls = [f"http://{HERE}:{port}" for port in ports if _listens(port)]
     found = [(url, check(url)) for url in urls]
-    return [_found(backend, url, server) for url, server in found if server.kind]
+    return [(url, server) for url, server in found if server.kind]
 
 
 def check(url: str, auth: str = "") -> Check:

@@ -12,8 +12,9 @@ from stablenew_api.errors import UserError
 from stablenew_plugins.backends.check.evaluate import WEBUI
 
 
-def lines_for(kind: str, url: str, user: str) -> tuple[list[str], str]:
-    """The lines for a server of ``kind``, and what is left to do for ``user``'s password (empty: nothing)."""
+def options_for(kind: str, url: str, user: str) -> tuple[list[str], str]:
+    """The options of a backend that uses a server of ``kind``, and what is left to do for ``user``'s password
+    (empty: nothing)."""
     options = [f"url={url}"]
     advice = ""
     if user and kind == WEBUI:
@@ -24,6 +25,12 @@ def lines_for(kind: str, url: str, user: str) -> tuple[list[str], str]:
     elif user:
         options.append(f"auth={user}:PASSWORD")
         advice = "write the password in place of PASSWORD"
+    return options, advice
+
+
+def lines_for(kind: str, url: str, user: str) -> tuple[list[str], str]:
+    """The lines for a server of ``kind``, and the advice of :func:`options_for`."""
+    options, advice = options_for(kind, url, user)
     # A JSON string is a TOML basic string, but for DEL, which no address has.
     return [
         f"local_backend = {json.dumps(kind)}",

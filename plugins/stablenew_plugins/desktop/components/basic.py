@@ -73,8 +73,11 @@ def space(ui: Ui, height: float = 0, width: float = 0) -> Item:
 
 @contextmanager
 def column(ui: Ui, gap: float = GAP, **options: Any) -> Iterator[Item]:
-    """What is made within stands one below the other, ``gap`` apart."""
-    with dpg.group(**options) as group:
+    """What is made within stands one below the other, ``gap`` apart.
+
+    Two groups: the space behind a group is that of its own theme, and must be that of what it stands in.
+    """
+    with dpg.group(**options), dpg.group() as group:
         dpg.bind_item_theme(group, ui.themes.theme({}, {"ItemSpacing": (GAP, gap)}))
         yield group
 

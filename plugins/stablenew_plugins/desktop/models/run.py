@@ -1,7 +1,8 @@
 """The command bar: what the next run would be, starting it, stopping it.
 
 What is shown as "next run" is the plan that the kernel makes of the very requests that are then submitted: the
-selected packs, with the settings of the pipeline and of the randomizer.
+selected packs, or the prompt that is written in their place, with the settings of the pipeline and of the
+randomizer.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from stablenew_plugins.desktop.models.model import Model
 from stablenew_plugins.desktop.models.packs import PacksModel
 from stablenew_plugins.desktop.models.pipeline import PipelineModel
 from stablenew_plugins.desktop.models.randomizer import RandomizerModel
+from stablenew_plugins.desktop.models.sources import Source
 from stablenew_plugins.desktop.text import _, many
 
 if TYPE_CHECKING:
@@ -36,12 +38,22 @@ QueueMode = Literal["run", "collect"]
 class PackPlan:
     """What one pack would make."""
 
-    path: Path
+    source: Source
     summary: pb.PlanSummary | None = None
     jobs: Sequence[pb.PlannedJob] = ()
     """The first of them."""
     problem: str = ""
     """Why it can't be run; empty: it can."""
+
+    @property
+    def path(self) -> Path:
+        """Of the pack."""
+        return self.source.path
+
+    @property
+    def images(self) -> int:
+        """How many images it would make."""
+        return self.summary.jobs if self.summary is not None else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,7 @@ class Plan:
     @property
     def images(self) -> int:
         """How many images it would make."""
-        return sum(pack.summary.jobs for pack in self.packs if pack.summary is not None)
+        return sum(pack.images for pack in self.packs)
 
     @property
     def seconds(self) -> float:
@@ -95,6 +107,8 @@ class _Asked:
     seen: tuple[int, ...] = ()
     due: float = 0.0
     pending: bool = False
+    newest: str = ""
+    """The newest run: what is drawn, and what goes on from run to run, is another one behind it."""
 
 
 class RunModel(Model):
@@ -120,9 +134,18 @@ class RunModel(Model):
 
     # --- the plan -------------------------------------------------------------------------------------------
 
+    @property
+    def sources(self) -> Sequence[Source]:
+        """What the next run is made of: the selected packs, or else the prompt that is written in their place."""
+        return self._randomizer.sources
+
     def tick(self) -> None:
         """Ask for the plan anew when something that it depends on changed, after a moment of quiet."""
         now = self._desk.clock()
+        newest = next(reversed(self._desk.state.runs), "")
+        if newest != self._asked.newest:
+            self._asked.newest = newest
+            self._replan()
         seen = (self._packs.plan_revision, self._pipeline.plan_revision, self._randomizer.plan_revision)
         if seen != self._asked.seen:
             self._asked.seen, self._asked.due, self._asked.pending = seen, now + QUIET, True
@@ -136,45 +159,35 @@ class RunModel(Model):
         self._asked.pending, self._asked.due = True, self._desk.clock()
 
     def _ask_plan(self) -> None:
-        paths = list(self._packs.selected)
+        sources = list(self.sources)
         asked = self._desk.ask(
-            lambda kernel: self._plan(kernel, paths), self._planned, self._unplanned, key="plan"
+            lambda kernel: self._plan(kernel, sources), self._planned, self._unplanned, key="plan"
         )
-        if asked or not paths:
+        if asked or not sources:
             self._asked.pending = False
-        if not paths:
+        if not sources:
             self._planned(Plan())
 
-    def _plan(self, kernel: KernelClient, paths: Sequence[Path]) -> Plan:
+    def _plan(self, kernel: KernelClient, sources: Sequence[Source]) -> Plan:
         plans = []
         left = SHOWN
-        for path in paths:
-            plan = self._plan_pack(kernel, path, max(1, left))
+        for source in sources:
+            plan = self._plan_pack(kernel, source, max(1, left))
             left -= len(plan.jobs)
             plans.append(plan)
         return Plan(plans)
 
-    def _plan_pack(self, kernel: KernelClient, path: Path, show: int) -> PackPlan:
+    def _plan_pack(self, kernel: KernelClient, source: Source, show: int) -> PackPlan:
         try:
             jobs: list[pb.PlannedJob] = []
             summary = None
-            for message in kernel.preview(self._request(path), show):
+            for message in kernel.preview(self._randomizer.request(source), show):
                 jobs += message.jobs
                 if message.HasField("summary"):
                     summary = message.summary
-            return PackPlan(path, summary, jobs)
+            return PackPlan(source, summary, jobs)
         except StableNewError as error:
-            return PackPlan(path, problem=str(error))
-
-    def _request(self, path: Path) -> pb.RunRequest:
-        """What a run of the pack ``path`` asks for now. Reads files."""
-        from stablenew_client.packfiles import read_pack, request_of
-
-        request = request_of(read_pack(str(path)))
-        request.pack_path = str(path)
-        self._pipeline.apply(request)
-        self._randomizer.apply(request)
-        return request
+            return PackPlan(source, problem=str(error))
 
     def _planned(self, plan: Plan) -> None:
         self.plan, self.is_planning = plan, False
@@ -190,15 +203,15 @@ class RunModel(Model):
     @property
     def can_run(self) -> bool:
         """Whether there is something to run, and somebody to run it."""
-        return bool(self._packs.selected) and self._desk.state.is_connected and not self.submitting
+        return bool(self.sources) and self._desk.state.is_connected and not self.submitting
 
     @property
     def why_not(self) -> str:
         """Why it can't; empty: it can."""
         if not self._desk.state.is_connected:
             return _("The kernel is not there yet.")
-        if not self._packs.selected:
-            return _("Choose a prompt pack on the left.")
+        if not self.sources:
+            return _("Choose a prompt pack on the left, or write a prompt in the tab Prompt.")
         if self.plan.problems and len(self.plan.problems) == len(self.plan.packs):
             return self.plan.problems[0][1]
         return ""
@@ -236,20 +249,22 @@ class RunModel(Model):
         if reason := self.why_not:
             self._desk.toasts.say(reason, "warning")
             return
-        paths = list(self._packs.selected)
+        sources = list(self.sources)
+        collects = self.queue_mode == "collect" and not self.is_paused
         self.submitting = True
         self.touch()
 
         def work(kernel: KernelClient) -> Sequence[pb.SubmitRunResponse] | Question:
-            # All are read before the first is queued: a pack that can't be read queues nothing.
-            requests = [self._request(path) for path in paths]
+            # All are read, and planned, before the first is queued: one that can't be queued, or that has to be
+            # asked about, queues nothing.
+            requests = [self._randomizer.request(source) for source in sources]
+            if len(requests) > 1 and (asked := questions(kernel, requests)):
+                return Question("\n".join(asked), requests, first)
             try:
-                return submit(kernel, requests, first=first)
+                return queue(kernel, requests, first=first, paused=collects)
             except NotConfirmed as error:
                 return Question(str(error), requests, first)
 
-        if self.queue_mode == "collect" and not self.is_paused:
-            self._desk.order(lambda kernel: kernel.set_paused(True, _("collecting runs")))
         if not self._desk.ask(work, self._submitted, self._refused):
             self.submitting = False
 
@@ -259,6 +274,7 @@ class RunModel(Model):
         if isinstance(answer, Question):
             self.question = answer
             return
+        self._replan()
         self.question = None
         images = sum(response.summary.jobs for response in answer)
         text = many("{n} image queued.", "{n} images queued.", images)
@@ -279,8 +295,9 @@ class RunModel(Model):
         for request in question.requests:
             request.confirmed = True
         self.submitting = True
+        collects = self.queue_mode == "collect" and not self.is_paused
         asked = self._desk.ask(
-            lambda kernel: submit(kernel, question.requests, first=question.first),
+            lambda kernel: queue(kernel, question.requests, first=question.first, paused=collects),
             self._submitted,
             self._refused,
         )
@@ -351,13 +368,20 @@ class RunModel(Model):
         self.touch()
 
 
-def submit(
-    kernel: KernelClient, requests: Sequence[pb.RunRequest], *, first: bool
+def questions(kernel: KernelClient, requests: Sequence[pb.RunRequest]) -> Sequence[str]:
+    """What has to be asked before ``requests`` are queued. Raises as ``KernelClient.preview``."""
+    summaries = [message.summary for request in requests for message in kernel.preview(request, 1)]
+    return [summary.question for summary in summaries if summary.question]
+
+
+def queue(
+    kernel: KernelClient, requests: Sequence[pb.RunRequest], *, first: bool, paused: bool
 ) -> Sequence[pb.SubmitRunResponse]:
-    """Queue ``requests``, in order; ``first``: before all others. Raises as ``KernelClient.submit``."""
-    answers = []
-    for request in requests:
-        answers.append(kernel.submit(request))
+    """Queue ``requests``, in order; ``first``: before all others; ``paused``: in a queue that stands still. Raises
+    as ``KernelClient.submit``."""
+    if paused:  # before anything of it could begin
+        kernel.set_paused(True, _("collecting runs"))
+    answers = [kernel.submit(request) for request in requests]
     if first:
         for answer in reversed(answers):
             kernel.change_jobs("move_top", run_id=answer.run_id)

@@ -1,9 +1,73 @@
-"""The settings window."""
+"""The settings window: what ``settings.toml`` has, and which engine makes the images of this machine.
+
+The kernel writes the file, keeps what a person wrote there, and refuses what it can not make sense of. A change
+takes effect at once, or says that it waits for the next start.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
 from stablenew_plugins.desktop.models.desk import Desk
 from stablenew_plugins.desktop.models.model import Model
+from stablenew_plugins.desktop.text import _
+
+if TYPE_CHECKING:
+    from stablenew_api.doctor import Finding
+    from stablenew_plugins.backends.check.evaluate import Check
+    from stablenew_proto.v1 import kernel_pb2 as pb
+
+EMBEDDED = "embedded"
+ENGINE_KEYS = frozenset({"local_backend", "local_backend_options"})
+"""Settings that are chosen as an engine, not typed."""
+FOLDER_KEYS = ("pack_folders", "output_folder")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting of the kernel."""
+
+    name: str
+    value: Any
+    """As the file has it, else the default."""
+    active: Any
+    """What the kernel works with now."""
+    schema: Mapping[str, Any]
+    description: str
+    restart: bool
+    """A change waits for the kernel's next start."""
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return self.name.replace("_", " ").capitalize()
+
+    @property
+    def waits(self) -> bool:
+        """Whether the file says something else than what is in effect."""
+        return bool(self.value != self.active)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that was asked what it is."""
+
+    url: str
+    kind: str
+    """``webui``, ``comfyui``, or empty: neither."""
+    name: str
+    """"Forge f2.0"."""
+    usable: bool
+    findings: Sequence[Finding] = field(default=())
+    user: str = ""
+
+    @property
+    def to_fix(self) -> Sequence[Finding]:
+        """What keeps it from being usable."""
+        return [finding for finding in self.findings if finding.level == "fix"]
 
 
 class SettingsModel(Model):
@@ -12,3 +76,145 @@ class SettingsModel(Model):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._desk = desk
+        self.settings: Sequence[Setting] = ()
+        self.path = ""
+        self.problem = ""
+        """Why the file can't be read."""
+        self.refused: Mapping[str, str] = {}
+        """Why the last change of a setting was refused, by its name."""
+        self.servers: Sequence[Server] = ()
+        """Found on this machine."""
+        self.checked: Server | None = None
+        """The one whose address was typed."""
+        self.is_looking = False
+        self.is_checking = False
+        self.check_problem = ""
+        self.section = "look"
+        desk.state.on_connected.append(self.load)
+
+    def show(self, section: str) -> None:
+        """Bring a section to the front."""
+        self.section = section
+        self.touch()
+
+    def value(self, name: str, default: Any = None) -> Any:
+        """What the file has for ``name``."""
+        return next((setting.value for setting in self.settings if setting.name == name), default)
+
+    # --- the file -------------------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Ask for all settings."""
+
+        def done(answer: pb.GetSettingsResponse) -> None:
+            self.path, self.problem = answer.path, answer.problem
+            self._take(answer.settings)
+
+        self._desk.ask(lambda kernel: kernel.settings(), done, key="settings")
+
+    def _take(self, settings: Sequence[pb.KernelSetting]) -> None:
+        self.settings = [
+            Setting(
+                name=setting.name,
+                value=json.loads(setting.value_json or b"null"),
+                active=json.loads(setting.active_json or b"null"),
+                schema=json.loads(setting.schema_json or b"{}"),
+                description=setting.description,
+                restart=setting.restart,
+            )
+            for setting in settings
+        ]
+        self.touch()
+
+    def change(self, name: str, value: Any) -> None:
+        """Write one setting; None: back to its default. A refusal stands at the field, and changes nothing."""
+        self.change_all({name: value})
+
+    def change_all(self, values: Mapping[str, Any]) -> None:
+        """Write several at once, all or none."""
+
+        def done(answer: pb.ChangeSettingsResponse) -> None:
+            self.refused = {key: text for key, text in self.refused.items() if key not in values}
+            self._take(answer.settings)
+            if answer.notes:
+                self._desk.toasts.say(answer.notes[0], "good", hint="\n".join(answer.notes[1:]))
+
+        def failed(error: Exception) -> None:
+            self.refused = {**self.refused, **dict.fromkeys(values, str(error))}
+            self.touch()
+            if len(values) > 1:
+                self._desk.complain(error)
+
+        self._desk.ask(lambda kernel: kernel.change_settings(values), done, failed)
+
+    # --- engines --------------------------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> str:
+        """Name of the backend of this machine."""
+        return str(self.value("local_backend", EMBEDDED))
+
+    @property
+    def engine_url(self) -> str:
+        """Address of its server; empty: it has none."""
+        options = self.value("local_backend_options", ()) or ()
+        return next((text.partition("=")[2] for text in options if text.startswith("url=")), "")
+
+    def look(self) -> None:
+        """Look for servers on this machine. Asks the usual ports of loopback, nothing else."""
+        from stablenew_plugins.backends.check.doctor import servers_here
+
+        self.is_looking = True
+        self.touch()
+
+        def done(found: Sequence[tuple[str, Check]]) -> None:
+            self.is_looking = False
+            self.servers = [_server(url, check) for url, check in found]
+            self.touch()
+
+        def failed(error: Exception) -> None:
+            self.is_looking = False
+            self._desk.complain(error)
+            self.touch()
+
+        self._desk.work(servers_here, done, failed, key="servers")
+
+    def check(self, url: str, user: str = "", password: str = "") -> None:
+        """Ask the server at ``url`` what it is and whether it is usable. Nothing is generated or changed."""
+        from stablenew_plugins.backends.check.doctor import check
+        from stablenew_plugins.backends.check.probe import parse_target
+
+        auth = f"{user}:{password}" if user else ""
+        self.is_checking, self.checked, self.check_problem = True, None, ""
+        self.touch()
+
+        def work() -> Server:
+            return _server(parse_target(url, auth).url, check(url, auth), user)
+
+        def done(server: Server) -> None:
+            self.is_checking, self.checked = False, server
+            self.touch()
+
+        def failed(error: Exception) -> None:
+            self.is_checking, self.check_problem = False, str(error)
+            self.touch()
+
+        self._desk.work(work, done, failed, key="check")
+
+    def use(self, server: Server) -> None:
+        """Let this machine's images be made by ``server``."""
+        from stablenew_plugins.backends.check.settings import options_for
+
+        options, advice = options_for(server.kind, server.url, server.user)
+        self.change_all({"local_backend": server.kind, "local_backend_options": options})
+        if advice:
+            self._desk.toasts.say(_("The password is left to you."), "warning", hint=advice)
+
+    def use_embedded(self) -> None:
+        """Let this machine's images be made by the embedded engine."""
+        self.change_all({"local_backend": EMBEDDED, "local_backend_options": []})
+
+
+def _server(url: str, check: Check, user: str = "") -> Server:
+    name = " ".join(part for part in (check.name, check.version) if part)
+    return Server(url, check.kind, name or url, check.usable, check.findings, user)

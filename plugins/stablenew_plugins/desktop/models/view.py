@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from stablenew_plugins.desktop.models.desk import Desk
 from stablenew_plugins.desktop.models.model import Model
 from stablenew_plugins.desktop.models.remembered import Remembered
@@ -14,6 +16,8 @@ SIDEBAR = (220, 296, 480)
 PREVIEW = (300, 400, 760)
 WINDOW = (1600, 1000)
 SMALLEST_WINDOW = (640, 420)
+WINDOW_AT = (40, 40)
+"""Where on the screen it opens: its border stays within reach."""
 THEMES = ("dark", "light")
 LARGEST_SCALE = 2.0
 
@@ -47,6 +51,8 @@ class ViewModel(Model):
         self.preview_shown: bool = get("preview_shown", True)
         self.overlay = ""
         """Name of the overlay that lies over the window (see ``panels/shell.py``); empty: none."""
+        self.may_close: dict[str, Callable[[], bool]] = {}
+        """By overlay, what is asked before it closes."""
         self.quits = False
         """Whether the window is to close."""
         self.stops_kernel = False
@@ -67,6 +73,11 @@ class ViewModel(Model):
         self.touch()
 
     def close(self) -> None:
+        """Take the overlay away, unless it has to ask something first."""
+        if self.may_close.get(self.overlay, lambda: True)():
+            self.close_anyway()
+
+    def close_anyway(self) -> None:
         """Take the overlay away."""
         self.overlay = ""
         self.touch()
@@ -117,10 +128,15 @@ class ViewModel(Model):
         self.touch()
 
 
-def window_size(remembered: Remembered) -> tuple[int, int]:
-    """Width and height of the window, as it was left."""
-    width, height = (remembered.get(f"window_{side}", WINDOW[i]) for i, side in enumerate("wh"))
-    return max(int(width), SMALLEST_WINDOW[0]), max(int(height), SMALLEST_WINDOW[1])
+def window_size(remembered: Remembered, screen: tuple[int, int] | None) -> tuple[int, int]:
+    """Width and height of the window, as it was left, within ``screen`` (None: not known)."""
+    sizes = []
+    for i, side in enumerate("wh"):
+        size = int(remembered.get(f"window_{side}", WINDOW[i]))
+        if screen is not None:
+            size = min(size, screen[i] - 2 * WINDOW_AT[i])
+        sizes.append(max(size, SMALLEST_WINDOW[i]))
+    return sizes[0], sizes[1]
 
 
 def _within(value: float, limits: tuple[int, int, int]) -> float:

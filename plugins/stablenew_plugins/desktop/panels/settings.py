@@ -3,14 +3,370 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
+import dearpygui.dearpygui as dpg
+
+from stablenew_plugins.desktop.components.basic import (
+    Toggle,
+    area,
+    badge,
+    button,
+    card,
+    column,
+    icon_button,
+    label,
+    row,
+    space,
+    text,
+)
+from stablenew_plugins.desktop.components.fields import combo, text_field
 from stablenew_plugins.desktop.components.overlay import Overlay
-from stablenew_plugins.desktop.components.ui import Ui
+from stablenew_plugins.desktop.components.ui import Item, Ui
+from stablenew_plugins.desktop.models.settings import EMBEDDED, ENGINE_KEYS, FOLDER_KEYS, Server, Setting
 from stablenew_plugins.desktop.models.workbench import Workbench
+from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.text import _
+from stablenew_plugins.desktop.theme import icons
+from stablenew_plugins.desktop.theme.tokens import NONE, SCALES
+
+WIDTH, HEIGHT = 980, 700
+SECTIONS_WIDTH = 210
+MARKS = {"ok": icons.CIRCLE_CHECK, "note": icons.INFO, "fix": icons.CIRCLE_ALERT}
 
 
-def open_settings(ui: Ui, bench: Workbench) -> Callable[[], None]:
+def open_settings(ui: Ui, bench: Workbench) -> Panel:
     """Lay it over the window."""
-    overlay = Overlay(ui, _("Settings"), bench.view.close, tag="settings")
-    return overlay.close
+    panel = SettingsPanel(ui, bench)
+    panel.build()
+    return panel
+
+
+class SettingsPanel(Panel):
+    """See above: the sections at the left, one of them at the right."""
+
+    def __init__(self, ui: Ui, bench: Workbench) -> None:
+        super().__init__(ui, bench.settings, bench.state)
+        self._bench, self._model = bench, bench.settings
+        self._typed = {"url": "http://127.0.0.1:7860", "user": "", "password": ""}
+        self._drawn: object = None
+        self._buttons: dict[str, Item] = {}
+
+    def build(self) -> None:
+        """Make the overlay."""
+        ui, model = self.ui, self._model
+        model.load()
+        self._overlay = Overlay(
+            ui, _("Settings"), self._bench.view.close, width=WIDTH, height=HEIGHT, tag="settings"
+        )
+        self._sections: dict[str, tuple[str, str, Callable[[], None]]] = {
+            "look": (icons.PALETTE, _("Appearance"), self._look),
+            "engine": (icons.CPU, _("Engine"), self._engine),
+            "folders": (icons.FOLDER, _("Folders"), self._folders),
+            "kernel": (icons.SLIDERS_HORIZONTAL, _("Runs and kernel"), self._kernel),
+            "about": (icons.INFO, _("About"), self._about),
+        }
+        with self._overlay, row(ui, 20):
+            with column(ui, 4):
+                for name, (icon, title, _build) in self._sections.items():
+                    self._buttons[name] = button(
+                        ui,
+                        title,
+                        partial(model.show, name),
+                        "tab",
+                        icon=icon,
+                        width=SECTIONS_WIDTH,
+                        height=36,
+                        tag=f"settings.section.{name}",
+                    )
+            with area(ui, NONE, width=-1, height=-1) as self._page:
+                pass
+
+    def apply(self) -> None:
+        """Show the section, if something in it is another than what is shown."""
+        model = self._model
+        shown = (
+            model.section,
+            tuple((setting.name, str(setting.value), setting.waits) for setting in model.settings),
+            tuple(model.servers),
+            model.checked,
+            model.is_checking,
+            model.is_looking,
+            model.check_problem,
+            tuple(model.refused.items()),
+            self._bench.state.is_connected,
+        )
+        if shown == self._drawn:
+            return
+        self._drawn = shown
+        for name, item in self._buttons.items():
+            self._style_section(item, name == model.section)
+        dpg.delete_item(self._page, children_only=True)
+        dpg.push_container_stack(self._page)
+        try:
+            with column(self.ui, 12):
+                self._sections[model.section][2]()
+        finally:
+            dpg.pop_container_stack()
+
+    def _style_section(self, item: Item, chosen: bool) -> None:
+        c = self.ui.colours
+        face, words, border = (c.raised, c.text, c.line) if chosen else (NONE, c.muted, NONE)
+        colours = {"Button": face, "ButtonHovered": c.raised, "ButtonActive": c.line, "Text": words}
+        measures = {"ButtonTextAlign": (0.0, 0.5)}
+        with_border = {**colours, "Border": border}
+        dpg.bind_item_theme(item, self.ui.themes.theme(with_border, measures, dpg.mvButton))
+
+    def close(self) -> None:
+        """Take it away."""
+        self._overlay.close()
+
+    # --- sections -------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        ui, view = self.ui, self._bench.view
+        self._title(_("Appearance"), _("Only for this window."))
+        label(ui, _("Theme"))
+        with row(ui, 8):
+            for theme, title, icon in (("dark", _("Dark"), icons.MOON), ("light", _("Light"), icons.SUN)):
+                kind = "chip_on" if view.theme == theme else "chip"
+                button(
+                    ui,
+                    title,
+                    partial(self._later, partial(view.choose_theme, theme)),
+                    kind,
+                    icon=icon,
+                    tag=f"settings.theme.{theme}",
+                )
+        space(ui, 2)
+        label(ui, _("Size of everything"))
+        with row(ui, 8):
+            for scale in SCALES:
+                kind = "chip_on" if abs(view.scale - scale) < 0.01 else "chip"
+                button(
+                    ui,
+                    f"{scale * 100:.0f} %",
+                    partial(self._later, partial(view.choose_scale, scale)),
+                    kind,
+                    tag=f"settings.scale.{scale * 100:.0f}",
+                )
+        space(ui, 2)
+        button(
+            ui,
+            _("All keys (F1)"),
+            partial(self._later, partial(view.open, "shortcuts")),
+            "soft",
+            icon=icons.KEYBOARD,
+        )
+
+    def _later(self, call: Callable[[], None]) -> None:
+        """The button that is being clicked goes with what this does."""
+        self.ui.later(call)
+
+    def _engine(self) -> None:
+        ui, model = self.ui, self._model
+        self._title(
+            _("Engine"),
+            _("What makes the images on this machine. Other machines have their own; see the tab Cluster."),
+        )
+        self._choice(
+            icons.APERTURE,
+            _("Embedded engine"),
+            _("A stand-in that paints simple pictures, without an AI model. For trying things out."),
+            model.engine == EMBEDDED,
+            model.use_embedded,
+            "settings.use.embedded",
+        )
+        if model.engine != EMBEDDED:
+            self._choice(
+                icons.SERVER,
+                model.engine,
+                model.engine_url or _("its usual address"),
+                True,
+                lambda: None,
+                "settings.use.current",
+            )
+        for number, server in enumerate(model.servers):
+            if server.kind == model.engine and server.url == model.engine_url:
+                continue
+            self._server(server, f"settings.use.found{number}")
+        with row(ui, 8):
+            words = _("Looking ...") if model.is_looking else _("Look on this machine")
+            button(ui, words, model.look, "soft", icon=icons.SEARCH, tag="settings.look")
+        space(ui, 4)
+        label(ui, _("Or an address"))
+        with row(ui, 8):
+            text_field(ui, self._typed["url"], partial(self._type, "url"), width=320, tag="settings.url")
+            text_field(ui, self._typed["user"], partial(self._type, "user"), hint=_("user, if any"), width=120)
+            text_field(
+                ui,
+                self._typed["password"],
+                partial(self._type, "password"),
+                hint=_("password"),
+                width=120,
+                password=True,
+            )
+            words = _("Asking ...") if model.is_checking else _("Check")
+            button(ui, words, self._check, "soft", icon=icons.PLUG, tag="settings.check")
+        if model.check_problem:
+            self._finding("fix", model.check_problem, "")
+        if model.checked is not None:
+            self._server(model.checked, "settings.use.checked")
+
+    def _type(self, name: str, value: str) -> None:
+        self._typed[name] = value
+
+    def _check(self) -> None:
+        self._model.check(self._typed["url"], self._typed["user"], self._typed["password"])
+
+    def _server(self, server: Server, tag: str) -> None:
+        icon = icons.WORKFLOW if server.kind == "comfyui" else icons.SERVER
+        use = partial(self._model.use, server)
+        self._choice(icon, server.name, server.url, False, use if server.usable else None, tag)
+        for finding in server.findings:
+            if finding.level != "ok" or server is self._model.checked:
+                self._finding(finding.level, f"{finding.topic}: {finding.text}", finding.advice)
+
+    def _finding(self, level: str, words: str, advice: str) -> None:
+        ui, c = self.ui, self.ui.colours
+        colour = {"ok": c.green, "note": c.cyan, "fix": c.red}[level]
+        with row(ui, 8):
+            text(ui, MARKS[level], "small", colour)
+            with column(ui, 2):
+                text(ui, " ".join(words.split()), "small", c.text, wrap=ui.px(600))
+                if advice:
+                    text(ui, advice, "small", c.muted, wrap=ui.px(600))
+
+    def _choice(
+        self, icon: str, title: str, sub: str, chosen: bool, use: Callable[[], None] | None, tag: str
+    ) -> None:
+        ui, c = self.ui, self.ui.colours
+        border = c.accent_line if chosen else c.line
+        with card(ui, pad=(14, 12), background=c.accent_soft if chosen else c.inset, border=border):
+            with row(ui, 12):
+                badge(ui, icon, c.accent if chosen else c.cyan)
+                with column(ui, 3):
+                    text(ui, title, "medium")
+                    text(ui, sub, "small", c.muted, wrap=ui.px(470))
+            width = ui.px(WIDTH - SECTIONS_WIDTH - 66)
+            if chosen:
+                mark = text(ui, f"{icons.CHECK}  {_('in use')}", "small_medium", c.accent_high)
+                dpg.set_item_pos(mark, [width - ui.px(96), ui.px(22)])
+            elif use is not None:
+                item = button(ui, _("Use this"), partial(self._later, use), "soft", tag=tag)
+                dpg.set_item_pos(item, [width - ui.px(106), ui.px(13)])
+            else:
+                mark = text(ui, _("not usable yet"), "small", c.red)
+                dpg.set_item_pos(mark, [width - ui.px(112), ui.px(22)])
+
+    def _folders(self) -> None:
+        _ui, model = self.ui, self._model
+        self._title(_("Folders"), _("Where packs are looked for, and where images go."))
+        data = self._bench.desk.data
+        self._path(_("Data folder"), str(data.root), _("queue, history, settings"))
+        for name in FOLDER_KEYS:
+            setting = next((one for one in model.settings if one.name == name), None)
+            if setting is not None:
+                self._setting(setting)
+
+    def _path(self, title: str, path: str, what: str) -> None:
+        ui = self.ui
+        with column(ui, 4):
+            label(ui, f"{title}  ·  {what}")
+            with row(ui, 8):
+                text(ui, path, "mono", beside_frame=True)
+                icon_button(ui, icons.COPY, partial(dpg.set_clipboard_text, path), _("Copy the path"), size=28)
+
+    def _kernel(self) -> None:
+        model = self._model
+        self._title(_("Runs and kernel"), model.path)
+        if model.problem:
+            self._finding("fix", model.problem, _("Correct the file; nothing is written over it."))
+        if not self._bench.state.is_connected:
+            self._finding("note", _("No kernel answers, so its settings can't be shown."), "")
+        for setting in model.settings:
+            if setting.name not in ENGINE_KEYS and setting.name not in FOLDER_KEYS:
+                self._setting(setting)
+
+    def _setting(self, setting: Setting) -> None:
+        ui, c, model = self.ui, self.ui.colours, self._model
+        with column(ui, 4):
+            with row(ui, 8):
+                text(ui, setting.title, "medium", beside_frame=True)
+                if setting.waits:
+                    text(ui, _("at the next start of the kernel"), "small", c.amber, beside_frame=True)
+            text(ui, setting.description, "small", c.muted, wrap=ui.px(640))
+            self._field(setting)
+            if reason := model.refused.get(setting.name):
+                text(ui, reason, "small", c.red, wrap=ui.px(640))
+            space(ui, 4)
+
+    def _field(self, setting: Setting) -> None:
+        ui, model = self.ui, self._model
+        kind, tag = setting.schema.get("type"), f"settings.{setting.name}"
+        change: Callable[[Any], None] = partial(model.change, setting.name)
+        if kind == "boolean":
+            Toggle(ui, bool(setting.value), change, tag=tag)
+        elif "enum" in setting.schema:
+            combo(
+                ui, [str(one) for one in setting.schema["enum"]], str(setting.value), change, width=240, tag=tag
+            )
+        elif kind == "integer":
+            dpg.add_input_int(
+                default_value=int(setting.value),
+                callback=lambda _s, value, _u: change(value),
+                on_enter=True,
+                step=0,
+                width=ui.px(240),
+                tag=tag,
+            )
+        elif kind == "number":
+            dpg.add_input_float(
+                default_value=float(setting.value),
+                callback=lambda _s, value, _u: change(round(value, 6)),
+                on_enter=True,
+                step=0,
+                format="%.6g",
+                width=ui.px(240),
+                tag=tag,
+            )
+        elif kind == "array":
+            text_field(
+                ui,
+                "\n".join(str(line) for line in setting.value or ()),
+                lambda typed: change([line.strip() for line in typed.splitlines() if line.strip()]),
+                lines=3,
+                on_enter=True,
+                hint=_("one a line; Ctrl+Enter saves"),
+                tag=tag,
+            )
+        else:
+            text_field(ui, str(setting.value or ""), change, on_enter=True, hint=_("Enter saves"), tag=tag)
+
+    def _about(self) -> None:
+        ui, state = self.ui, self._bench.state
+        self._title(_("About"), "")
+        status = state.status
+        lines = (
+            [(_("Version"), status.version), (_("Kernel"), f"{status.address}, pid {status.pid}")]
+            if status
+            else []
+        )
+        for title, words in lines:
+            with row(ui, 10):
+                label(ui, title)
+                text(ui, words, "small")
+        text(
+            ui,
+            _("The fonts Inter and JetBrains Mono: SIL Open Font License. The icons of Lucide: ISC License."),
+            "small",
+            ui.colours.muted,
+            wrap=ui.px(600),
+        )
+
+    def _title(self, title: str, sub: str) -> None:
+        with column(self.ui, 3):
+            text(self.ui, title, "h2")
+            if sub:
+                text(self.ui, sub, "small", self.ui.colours.muted, wrap=self.ui.px(640))

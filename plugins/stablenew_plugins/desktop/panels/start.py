@@ -2,15 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
+import dearpygui.dearpygui as dpg
+
+from stablenew_plugins.desktop.components.basic import badge, button, card, column, row, space, text
 from stablenew_plugins.desktop.components.overlay import Overlay
 from stablenew_plugins.desktop.components.ui import Ui
+from stablenew_plugins.desktop.models.settings import Server
 from stablenew_plugins.desktop.models.workbench import Workbench
+from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.text import _
+from stablenew_plugins.desktop.theme import icons
+
+WIDTH = 640
 
 
-def open_start(ui: Ui, bench: Workbench) -> Callable[[], None]:
+def open_start(ui: Ui, bench: Workbench) -> Panel:
     """Lay it over the window."""
-    overlay = Overlay(ui, _("Welcome"), bench.view.close, tag="start")
-    return overlay.close
+    panel = StartPanel(ui, bench)
+    panel.build()
+    return panel
+
+
+class StartPanel(Panel):
+    """What makes your images, and: go."""
+
+    def __init__(self, ui: Ui, bench: Workbench) -> None:
+        super().__init__(ui, bench.start)
+        self._bench, self._model, self._settings = bench, bench.start, bench.settings
+        self._drawn: object = None
+
+    def build(self) -> None:
+        """Make the overlay."""
+        ui = self.ui
+        self._overlay = Overlay(
+            ui,
+            _("Welcome to StableNew"),
+            self._model.later,
+            width=WIDTH,
+            tag="start",
+            sub=_("Prompt packs in, finished images out. What should make your images?"),
+        )
+        with self._overlay:
+            with column(ui, 8) as self._choices:
+                pass
+            space(ui, 6)
+            with row(ui, 10):
+                button(
+                    ui,
+                    _("Make the example images"),
+                    partial(self._model.begin, demo=True),
+                    "primary",
+                    icon=icons.PLAY,
+                    height=36,
+                    tag="start.demo",
+                )
+                button(
+                    ui,
+                    _("Start without them"),
+                    partial(self._model.begin, demo=False),
+                    "ghost",
+                    height=36,
+                    tag="start.begin",
+                )
+
+    def apply(self) -> None:
+        """Show what was found."""
+        shown = (tuple(self._settings.servers), self._settings.is_looking, self._model.choice)
+        if shown == self._drawn:
+            return
+        self._drawn = shown
+        ui, c = self.ui, self.ui.colours
+        dpg.delete_item(self._choices, children_only=True)
+        dpg.push_container_stack(self._choices)
+        try:
+            for number, server in enumerate(self._settings.servers):
+                icon = icons.WORKFLOW if server.kind == "comfyui" else icons.SERVER
+                words = _("Found on this machine at {url}").format(url=server.url)
+                if not server.usable:
+                    words = "  ".join(finding.advice or finding.text for finding in server.to_fix[:1])
+                self._choice(icon, server.name, words, server, f"start.server{number}")
+            self._choice(
+                icons.APERTURE,
+                _("Embedded engine"),
+                _("Paints simple pictures without an AI model or a GPU. To see how everything works."),
+                None,
+                "start.embedded",
+            )
+            words = _("Looking for a WebUI or ComfyUI on this machine ...")
+            if not self._settings.is_looking:
+                words = _("A WebUI or ComfyUI that you start later can be chosen in the settings.")
+            text(ui, words, "small", c.muted, wrap=ui.px(WIDTH - 60))
+        finally:
+            dpg.pop_container_stack()
+
+    def _choice(self, icon: str, title: str, words: str, server: Server | None, tag: str) -> None:
+        ui, c = self.ui, self.ui.colours
+        chosen = self._model.choice == server
+        usable = server is None or server.usable
+        border = c.accent_line if chosen else c.line
+        with card(ui, pad=(14, 12), background=c.accent_soft if chosen else c.inset, border=border):
+            with row(ui, 12):
+                badge(ui, icon, c.accent if usable else c.faint)
+                with column(ui, 3):
+                    text(ui, title, "medium", c.text if usable else c.muted)
+                    text(ui, words, "small", c.muted, wrap=ui.px(WIDTH - 230))
+            choose = partial(self.ui.later, partial(self._model.choose, server))
+            if chosen:
+                mark = text(ui, icons.CIRCLE_CHECK, "icon_large", c.accent_high)
+                dpg.set_item_pos(mark, [ui.px(WIDTH - 92), ui.px(20)])
+            elif usable:
+                item = button(ui, _("Choose"), choose, "soft", tag=tag)
+                dpg.set_item_pos(item, [ui.px(WIDTH - 142), ui.px(13)])
+
+    def close(self) -> None:
+        """Take it away."""
+        self._overlay.close()

@@ -21,6 +21,7 @@ Measure = float | tuple[float, float]
 _UNSCALED = frozenset(
     {"ChildBorderSize", "FrameBorderSize", "WindowBorderSize", "PopupBorderSize", "ButtonTextAlign"}
 )
+"""Measures that are no lengths, or stay one pixel at every scale."""
 
 
 class Themes:
