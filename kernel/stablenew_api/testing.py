@@ -805,6 +805,11 @@ def _check_config(who: str, config: type[BaseModel], *, described: bool = True) 
             high = schema.keys() & {"maximum", "exclusiveMaximum"}
             bounded = bool(low and high)
             assert bounded, f"{who}: field {name} is a number without a range; give it ge= and le="
+        choices = schema.get("choices", "")
+        told = not choices or choices in Capabilities.lists()
+        assert told, (
+            f"{who}: field {name}: choices {choices!r} is no list of Capabilities; use marks(choices=...)"
+        )
 
 
 def _settings(

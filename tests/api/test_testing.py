@@ -240,6 +240,11 @@ BAD_STAGES: list[tuple[str, type[Stage], str]] = [
     ("no title", config_of(amount=(str, Field("", description="D."))), "field amount has no title"),
     ("no help", config_of(amount=(str, Field("", title="T"))), "field amount has no description"),
     ("no range", config_of(amount=(int, Field(1, ge=0, **TOLD))), "number without a range"),
+    (
+        "no such list",
+        config_of(look=(str, Field("", **TOLD, json_schema_extra={"choices": "sampler"}))),
+        "choices 'sampler' is no list of Capabilities",
+    ),
     ("needs", variant(needs=classmethod(lambda cls, config: None)), "needs() returned NoneType"),
     (
         "needs vary",

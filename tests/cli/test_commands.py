@@ -101,6 +101,9 @@ class TestQueue:
             (["retry", "--all"], "retry", [], "", True),
             (["move", "a", "--top"], "move_top", ["a"], "", False),
             (["move", "--run", "0197", "--bottom"], "move_bottom", [], RUN, False),
+            (["move", "a", "b", "--before", "c"], "move_before", ["a", "b"], "", False),
+            (["priority", "a", "--to", "-2"], "set_priority", ["a"], "", False),
+            (["priority", "--all", "--to", "5"], "set_priority", [], "", True),
             (["clear", "--yes"], "clear", [], "", True),
             (["clear", "--yes", "a"], "clear", ["a"], "", False),
         ],
@@ -118,6 +121,16 @@ class TestQueue:
         )
         assert "1 job was done already" in result.out
 
+    def test_where_jobs_go_and_their_priority_are_told(self, kernel, call):
+        kernel.add_run()
+        call("queue", "move", "a", "--before", "0193/4")
+        call("queue", "priority", "--run", "demo", "--to", "-7")
+        move, priority = kernel.requests("ChangeJobs")
+        assert (move.before_job_id, move.priority) == ("0193/4", 0)
+        assert (priority.before_job_id, priority.priority) == ("", -7)
+        assert "with priority 7" in call("queue", "priority", "--all", "--to", "7").out
+        assert call("queue", "priority", "--all", "--to", str(2**31)).code == 2
+
     @pytest.mark.parametrize(
         "arguments",
         [
@@ -125,6 +138,8 @@ class TestQueue:
             ["cancel", "a", "--all"],
             ["retry", "a", "--run", "x"],
             ["move", "a"],
+            ["move", "a", "--top", "--before", "b"],
+            ["priority", "--to", "1"],
             ["clear", "a", "--all"],
         ],
     )

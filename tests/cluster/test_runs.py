@@ -14,6 +14,7 @@ from PIL import Image
 
 from stablenew_api.errors import StableNewError, UserError
 from stablenew_api.images import pixel_sha256
+from stablenew_proto.v1 import gallery_pb2
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(90)]
 
@@ -55,6 +56,18 @@ def test_an_image_carries_its_story_and_can_be_replayed(house: House) -> None:
     assert client.job(f"{again.run_id}/0").spec_json == client.job(f"{run.run_id}/0").spec_json
     assert client.rate(pixels, 4, ["too noisy"], first.name)
     assert not client.rate("0" * 64, 4)
+    rated = client.gallery.images(gallery_pb2.ImageFilter(min_stars=4, words="steps=4 frame.seed>=0"))
+    assert {(image.image_sha256, image.stars, tuple(image.tags)) for image in rated.images} == {
+        (pixels, 4, ("too noisy",))
+    }
+    assert {image.run_id for image in rated.images} == {run.run_id, again.run_id}, "it was made twice"
+    told = client.gallery.read(first.name, first.read_bytes())
+    assert (told.program[:9], told.image_sha256) == ("StableNew", pixels)
+    detail = client.gallery.image(pixels[:16])
+    assert detail.image.path == str(copy), "the newest one"
+    with Image.open(copy) as image:
+        assert detail.infotext == image.text["parameters"]  # type: ignore[attr-defined]
+    assert [time.stage for time in detail.times] == ["txt2img", "frame"]
     assert len(learning_records(house.data, run.run_id)) == 3
 
 

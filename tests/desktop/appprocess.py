@@ -12,18 +12,25 @@ from pathlib import Path
 from typing import Any
 
 from tests.desktop.driver import Driver, Rect, Tag
-from tests.desktop.xdisplay import XDisplay
+from tests.desktop.xdisplay import XDisplay, dying_with_us
 
 from stablenew_plugins.desktop.probe import VARIABLE
 
 START = 30.0
 """Seconds that a process has for its first frame; a busy machine is slow with imports."""
 END = 15.0
+STOP = 45.0
 
 
 def stablenew(data: Path) -> list[str]:
     """The command that opens the desktop of a data folder."""
     return [sys.executable, "-m", "stablenew_kernel.cli", "--data", str(data)]
+
+
+def stop_kernel(data: Path) -> None:
+    """End the kernel that a desktop has started for a data folder, if it has, and with it its agent."""
+    command = [*stablenew(data), "kernel", "stop"]
+    subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=STOP)
 
 
 class AppProcess:
@@ -43,7 +50,11 @@ class AppProcess:
         variables = {**screen.environment(), VARIABLE: str(self._file), **(environment or {})}
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*command], env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+                dying_with_us(command),
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
         self._stream: Any = None
         try:
@@ -122,6 +133,11 @@ class AppProcess:
         """Whether the pointer is over an item."""
         over: bool | None = self.ask("hovered", tag)
         return over
+
+    def entries(self, tag: Tag) -> list[str]:
+        """What can be chosen in an item."""
+        entries: list[str] = self.ask("item", tag)["entries"]
+        return entries
 
     def mouse(self) -> tuple[float, float, frozenset[int]]:
         """The pointer as the window saw it last, in px of the screen."""

@@ -102,21 +102,27 @@ def app_process(screen: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Starts a desktop in a process of its own: ``app_process(command)``, or without a command that of a data
     folder, ``app_process(data=folder)``. Gives an :class:`~tests.desktop.appprocess.AppProcess`, which ends
     with the test."""
-    from tests.desktop.appprocess import AppProcess, stablenew
+    from tests.desktop.appprocess import AppProcess, stablenew, stop_kernel
 
     started: list[AppProcess] = []
+    folders: list[Path] = []
 
     def start(
         command: Sequence[str] = (), *, data: Path | None = None, environment: dict[str, str] | None = None
     ) -> AppProcess:
         folder = tmp_path / f"app{len(started)}"
-        process = AppProcess(command or stablenew(data or folder / "data"), screen, folder, environment)
+        if not command:
+            folders.append(data or folder / "data")
+            command = stablenew(folders[-1])
+        process = AppProcess(command, screen, folder, environment)
         started.append(process)
         return process
 
     yield start
     for process in started:
         process.kill()
+    for data_folder in folders:
+        stop_kernel(data_folder)
 
 
 @pytest.fixture
@@ -129,3 +135,18 @@ def golden(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None
         pictures.compare(name, image, tmp_path, tolerance, update=update, agreed=pictures.FOLDER)
 
     return check
+
+
+@pytest.fixture
+def lone_app(gui: Any, tmp_path: Path) -> Iterator[Any]:
+    """The desktop in ``gui``, with no kernel and nothing to welcome anybody for."""
+    from stablenew_api.datafolder import DataFolder
+    from stablenew_plugins.desktop.app import App
+
+    app = App(DataFolder(tmp_path / "data"), connect=False)
+    app.desk.remembered.set("welcomed", True)
+    gui.target.pump = app
+    gui.frames(3)
+    yield app
+    gui.target.pump = gui.target.draw
+    app.close()

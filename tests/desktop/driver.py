@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from PIL import Image
+from PIL import Image, ImageChops
 from tests.desktop.xdisplay import MODIFIERS, XDisplay
 
 PATIENCE = 10.0
@@ -56,6 +56,9 @@ class Target(Protocol):
 
     def hovered(self, tag: Tag) -> bool | None:
         """Whether the pointer is over an item and nothing lies between; ``None`` where nobody can tell."""
+
+    def entries(self, tag: Tag) -> list[str]:
+        """What can be chosen in an item, such as a combo."""
 
     def mouse(self) -> tuple[float, float, frozenset[int]]:
         """Where on the screen the window last saw the pointer, and which buttons it saw pressed (1, 2, 3)."""
@@ -101,22 +104,28 @@ class Driver:
             drawn += 1
 
     def visible(self, tag: Tag) -> bool:
-        """Whether an item is drawn now, inside the window. The edge of a list may hide a part of it."""
-        rect = self.target.rect(tag)
-        return rect is not None and rect.inside(self.target.bounds())
+        """Whether an item is drawn now, in the window and on the screen. The edge of a list may hide a part."""
+        return self._seen(self._where(tag))
 
     def rect(self, tag: Tag) -> Rect:
         """Where an item is on the screen; waits until it is drawn there and has stopped moving."""
-        last: list[Rect | None] = [None]
+        last: list[Rect | str] = [""]
 
         def resting() -> Rect | None:
-            now = self.target.rect(tag)
-            same = now is not None and now == last[0] and now.inside(self.target.bounds())
+            now = self._where(tag)
+            same = now == last[0] and self._seen(now)
             last[0] = now
-            return now if same else None
+            return now if isinstance(now, Rect) and same else None
 
         found: Rect = self.until(resting, lambda: f"{tag} is to be seen (it is at {last[0]})")
         return found
+
+    def _where(self, tag: Tag) -> Rect | str:
+        """Where an item is; or why that can't be told: it may not have been made yet."""
+        try:
+            return self.target.rect(tag) or "not drawn"
+        except AssertionError as error:
+            return str(error)
 
     def value(self, tag: Tag) -> Any:
         """The value of an item."""
@@ -142,9 +151,10 @@ class Driver:
         self.frames(1)  # what is under it can be another item only now
 
     def park(self) -> None:
-        """Move the pointer to where it changes nothing: the top left corner."""
+        """Move the pointer to where it changes nothing: the top left corner. Not its first pixel: GLFW takes
+        that for its own doing, and does not tell the window."""
         bounds = self.target.bounds()
-        self.move(bounds.x, bounds.y)
+        self.move(bounds.x + 1, bounds.y + 1)
 
     def hover(self, tag: Tag, across: float = 0.5, down: float = 0.5) -> None:
         """Move the pointer over an item; ``across`` and ``down``: to where in it, as fractions."""
@@ -192,6 +202,27 @@ class Driver:
             self.input.down()
             self.input.up()
         self.frames(6)  # the window takes one change of a button a frame
+
+    def choose(self, tag: Tag, entry: str) -> None:
+        """Choose an entry of a combo, as far as its list shows all of them at once. Entries have no tags: where
+        the list is, is seen by what changes when it opens, and it is divided among them."""
+        entries = self.target.entries(tag)
+        if entry not in entries:
+            raise AssertionError(f"{tag} has no entry {entry!r}; it has {', '.join(entries)}")
+        self.aim(tag)
+        closed, combo, bounds = self.shot(), self.target.rect(tag), self.target.bounds()
+        assert combo is not None
+        self.click_here()
+        changed = ImageChops.difference(closed, self.shot())
+        left, top = round(combo.x - bounds.x), round(combo.y - bounds.y)
+        changed.paste(0, (left, top, left + round(combo.width), top + round(combo.height)))
+        box = changed.getbbox()
+        if box is None:
+            raise AssertionError(f"{tag} opened no list when it was clicked")
+        step = (box[3] - box[1]) / len(entries)
+        self.move(bounds.x + left + 12, bounds.y + box[1] + (entries.index(entry) + 0.5) * step)
+        self.click_here()
+        self.until_value(tag, entry)
 
     def drag(self, tag: Tag, to: Tag, *, steps: int = 8) -> None:
         """Drag an item onto another one, from middle to middle."""
@@ -263,6 +294,10 @@ class Driver:
         self.frames(2)
 
     # --- parts of these ---
+
+    def _seen(self, rect: Rect | str) -> bool:
+        screen = Rect(0, 0, self.screen.width, self.screen.height)
+        return isinstance(rect, Rect) and rect.inside(self.target.bounds()) and rect.inside(screen)
 
     def _tap(self, key: str) -> None:
         self.input.key_down(key)

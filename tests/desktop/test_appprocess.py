@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import stat
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from stablenew_plugins.desktop.probe import LONGEST_REQUEST, Probe
@@ -39,7 +41,7 @@ def test_it_is_clicked_and_typed_into_and_closed(tiny):
 def test_the_probe_tells_what_there_is(tiny):
     assert tiny.ask("bounds") == {"x": 40, "y": 30, "width": 500, "height": 300}
     assert {"main", "add", "field"} <= set(tiny.ask("tags"))
-    assert tiny.ask("item", "off") == {"label": "Off", "shown": True, "enabled": False}
+    assert tiny.ask("item", "off") == {"label": "Off", "shown": True, "enabled": False, "entries": []}
     assert tiny.ask("item", "hidden")["shown"] is False
     assert tiny.ask("rect", "hidden") is None
     assert tiny.ask("rect", "main") == {"x": 0, "y": 0, "width": 500, "height": 300}
@@ -79,6 +81,24 @@ def test_what_a_process_said_before_it_died_is_in_the_message(tiny):
 def test_a_process_that_does_not_start_says_why(app_process):
     with pytest.raises(AssertionError, match="has ended with exit code 1; it has said:\nno such thing"):
         app_process([sys.executable, "-c", "import sys; sys.exit('no such thing')"])
+
+
+KILLED = """
+import os, signal
+from tests.desktop.xdisplay import XDisplay
+print(XDisplay(320, 200).pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_display_ends_with_a_process_that_is_killed(screen):
+    script = [sys.executable, "-c", KILLED]
+    killed = subprocess.run(script, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=30)
+    server = int(killed.stdout)
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(server):
+        assert time.monotonic() < deadline, f"Xvfb is still there: process {server}"
+        time.sleep(0.02)
 
 
 def test_there_is_no_probe_unless_it_is_asked_for(tmp_path):

@@ -7,6 +7,7 @@ from typing import Any
 
 import dearpygui.dearpygui as dpg
 import pytest
+from tests.desktop import driver
 
 
 @pytest.fixture
@@ -143,7 +144,8 @@ def test_a_condition_that_is_never_met_says_so(gui):
         gui.until(lambda: False, "the moon is blue", patience=0.1)
 
 
-def test_items_that_are_not_there_or_have_no_place_are_named(bench):
+def test_items_that_are_not_there_or_have_no_place_are_named(bench, monkeypatch):
+    monkeypatch.setattr(driver, "PATIENCE", 0.1)
     with pytest.raises(AssertionError, match="there is no item 'nothing'"):
         bench.click("nothing")
     with pytest.raises(AssertionError, match=r"'list' .* is: aim at an item in it"):
@@ -157,6 +159,21 @@ def test_an_item_under_another_window_is_not_clicked(bench, seen, monkeypatch):
     with pytest.raises(AssertionError, match="add is under the pointer, uncovered and enabled"):
         bench.click("add")
     assert seen == []
+
+
+@pytest.mark.parametrize("y", [30, 740])  # where the list opens below, and above
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_an_entry_of_a_combo_is_chosen(gui, count, y):
+    entries = [f"entry {n}" for n in range(count)]
+    with dpg.window(tag="main"):
+        dpg.add_combo(entries, tag="combo", pos=(40, y), width=200)
+        dpg.add_text("something else", pos=(400, 300))
+    dpg.set_primary_window("main", True)
+    for entry in {entries[0], entries[count // 2], entries[-1]}:
+        gui.choose("combo", entry)
+        assert gui.value("combo") == entry
+    with pytest.raises(AssertionError, match="combo has no entry 'none'; it has entry 0"):
+        gui.choose("combo", "none")
 
 
 def test_a_window_of_its_own_is_found(gui):

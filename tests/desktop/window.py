@@ -19,6 +19,8 @@ from stablenew_plugins.desktop import probe
 WIDTH, HEIGHT = 1280, 800
 
 
+FONTS = {f"mvAppItemType::{kind}" for kind in ("mvFontRegistry", "mvFont", "mvFontRange", "mvCharRemap")}
+"""Never deleted: Dear PyGui 2.3 looks into a font that has gone, and sometimes crashes of it (``~mvFont``)."""
 T = TypeVar("T")
 
 
@@ -60,11 +62,19 @@ class Window:
     def __init__(self, screen: XDisplay, width: int = WIDTH, height: int = HEIGHT) -> None:
         self.screen = screen
         self.width, self.height = width, height
-        os.environ.update({name: screen.environment()[name] for name in ("DISPLAY", "LIBGL_ALWAYS_SOFTWARE")})
+        os.environ.pop("WAYLAND_DISPLAY", None)
+        os.environ.update(screen.environment())
         dpg.create_context()
         dpg.configure_app(manual_callback_management=True)
         dpg.create_viewport(
-            title="test", width=width, height=height, x_pos=0, y_pos=0, decorated=False, vsync=False
+            title="test",
+            width=width,
+            height=height,
+            x_pos=0,
+            y_pos=0,
+            decorated=False,
+            vsync=False,
+            disable_close=True,  # as in the real one: the exit callback decides
         )
         dpg.setup_dearpygui()
         dpg.show_viewport()
@@ -96,6 +106,11 @@ class Window:
     def hovered(self, tag: Tag) -> bool | None:
         """Whether the pointer is over an item."""
         return _known(probe.hovered, tag)
+
+    def entries(self, tag: Tag) -> list[str]:
+        """What can be chosen in an item."""
+        entries: list[str] = _known(probe.item, tag)["entries"]
+        return entries
 
     def mouse(self) -> tuple[float, float, frozenset[int]]:
         """The pointer as the window saw it last."""
@@ -146,20 +161,23 @@ class Window:
 
     def _empty(self) -> None:
         self.screen.input.release_everything()
-        self.screen.input.move(0, 0)
+        self.screen.input.move(1, 1)
         dpg.bind_theme(0)
         dpg.bind_font(0)
         dpg.set_viewport_resize_callback(None)
         dpg.set_exit_callback(None)
-        for root in (True, False):  # roots take their children with them; what is left has no parent
-            for item in dpg.get_all_items():
-                if item not in self._base and dpg.does_item_exist(item):
-                    if root and dpg.get_item_parent(item) not in (None, 0):
-                        continue
+        items = [item for item in dpg.get_all_items() if item not in self._base]
+        kept = {item for item in items if dpg.get_item_info(item)["type"] in FONTS}
+        for roots in (True, False):  # a root takes its children with it; what is left then has no parent
+            for item in items:
+                if item in kept or not dpg.does_item_exist(item):
+                    continue
+                if not roots or dpg.get_item_parent(item) in (None, 0):
                     dpg.delete_item(item)
         for alias in dpg.get_aliases():
             if dpg.get_alias_id(alias) not in self._base:
                 dpg.remove_alias(alias)
+        self._base |= kept
         if (dpg.get_viewport_width(), dpg.get_viewport_height()) != (self.width, self.height):
             dpg.set_viewport_width(self.width)
             dpg.set_viewport_height(self.height)

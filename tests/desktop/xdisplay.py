@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
-import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -16,11 +15,9 @@ from Xlib import XK, X
 from Xlib import display as xlib_display
 from Xlib.ext import xtest
 
-PR_SET_PDEATHSIG = 1
 MODIFIERS = {"ctrl": "Control_L", "shift": "Shift_L", "alt": "Alt_L", "super": "Super_L"}
 CHARACTERS = {"\n": "Return", "\t": "Tab", "\b": "BackSpace"}
 WHEEL = {"up": 4, "down": 5, "left": 6, "right": 7}
-LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
 
 def why_not() -> str:
@@ -32,26 +29,24 @@ def why_not() -> str:
     return ""
 
 
-def _die_with_parent(parent: int) -> None:
-    """End with the process that started us, also when that one is killed or crashes."""
-    assert LIBC is not None
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it died before
-        os.kill(os.getpid(), signal.SIGTERM)
+def dying_with_us(command: Sequence[str]) -> list[str]:
+    """``command`` so that it ends when this process does, also when this one is killed or crashes; as it is
+    where util-linux is not installed. Not by a function between fork and exec: we have threads."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", *command] if setpriv else [*command]
 
 
 class XDisplay:
     """An Xvfb with a free number, for as long as this process lives or until :meth:`close`."""
 
-    def __init__(self, width: int = 1600, height: int = 1000) -> None:
+    def __init__(self, width: int = 1920, height: int = 1200) -> None:
         self.width, self.height = width, height
         reading, writing = os.pipe()
-        parent = os.getpid()
         command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{width}x{height}x24"]
+        # It ends with its last client, which is us: the signal alone is lost where it arrives at a bad moment.
         self._process = subprocess.Popen(
-            [*command, "-nolisten", "tcp", "-noreset"],
+            dying_with_us([*command, "-nolisten", "tcp", "-terminate"]),
             pass_fds=(writing,),
-            preexec_fn=lambda: _die_with_parent(parent),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -63,6 +58,7 @@ class XDisplay:
             raise RuntimeError(f"Xvfb did not start: exit code {self._process.wait(10)}")
         self.name = f":{number}"
         """What ``DISPLAY`` has to be."""
+        self.pid = self._process.pid
         self.input = XInput(self.name)
 
     def environment(self) -> dict[str, str]:

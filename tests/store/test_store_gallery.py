@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import sqlite3
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from store_kit import AT, Store, image
+from hypothesis import given
+from hypothesis import strategies as st
+from store_kit import AT, FixedClock, Store, done_outcome, image, new_jobs, step
 
 from stablenew_api.errors import UserError
+from stablenew_api.jobs import JobSpec, JobState, StageSpec
 from stablenew_api.learning import Rating
-from stablenew_kernel.domain.gallery import Facts, parse_query
-from stablenew_kernel.store import gallery, meta, outputs, ratings
+from stablenew_kernel.domain.gallery import Facts, facts_of, parse_query
+from stablenew_kernel.store import database, gallery, jobs, meta, outputs, ratings, runs
 from stablenew_kernel.store.errors import NotFound
 from stablenew_kernel.store.gallery import GalleryImage, Where
 from stablenew_kernel.store.learning import LearningJournal, Mark
@@ -99,6 +105,39 @@ def rate(store: Store, pixels: str, stars: int, *tags: str) -> None:
 def test_words_and_comparisons(store: Store, words: str, expected: int) -> None:
     save(store, [FACTS])
     assert found(store, words) == expected
+
+
+def matches(facts: Facts, match: str) -> bool:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE VIRTUAL TABLE t USING fts5 (words, content='', tokenize='unicode61')")
+        connection.execute("INSERT INTO t (rowid, words) VALUES (1, ?)", (facts.words,))
+        return bool(connection.execute("SELECT rowid FROM t WHERE t MATCH ?", (match,)).fetchall())
+
+
+def facts_with(prompt: str) -> Facts:
+    return facts_of(JobSpec((StageSpec("txt2img", "1", prompt, "", 1, {}),)), [], "x.png")
+
+
+# Letters that Python and SQLite both know as such: their tables of Unicode are of different years.
+known = st.text(st.characters(min_codepoint=32, max_codepoint=0x17F) | st.sampled_from("猫の森Жя"), min_size=1)
+
+
+@given(known, known)
+def test_a_word_of_a_prompt_finds_it(prompt: str, more: str) -> None:
+    facts = facts_with(f"{more} {prompt} {more}")
+    for word in re.findall(r"[^\W_]+", prompt):
+        assert matches(facts, parse_query(word).match), word
+        assert matches(facts, parse_query(f'"{word}"').match), word
+
+
+@given(st.text(), st.text())
+def test_whatever_is_searched_breaks_nothing(words: str, prompt: str) -> None:
+    try:
+        match = parse_query(words).match
+    except UserError:
+        return
+    if match:
+        matches(facts_with(prompt), match)
 
 
 def test_every_other_condition(store: Store) -> None:
@@ -293,6 +332,33 @@ def forget(store: Store) -> None:
         meta.put(connection, gallery.LEFT, str(last))
 
     store.write(write)
+
+
+def test_an_upgrade_leaves_all_saved_images_to_be_taken_in(database_path: Path) -> None:
+    with closing(sqlite3.connect(database_path, isolation_level=None)) as old:
+        database.migrate(old, database_path, FixedClock(), database.migrations()[:3])
+        runs.insert_run(old, runs.NewRun("ab", "old", "/o", 0, b"{}"), AT)
+        jobs.insert_jobs(old, "ab", new_jobs(3), at=AT)
+        for number, job in enumerate(jobs.queued(old, 2)):
+            jobs.apply(old, [step(job, JobState.QUEUED, JobState.LEASED, 1)], AT)
+            done = step(job, JobState.LEASED, JobState.DONE, 1, done_outcome(job.job_id))
+            jobs.apply(old, [done], AT)
+            if number == 0:
+                outputs.mark_saved(old, [outputs.SavedOutput(job.job_id, 0, "/o/1.png", b"{}")], AT)
+    with database.Database.open(database_path, FixedClock()) as opened:
+        store = Store(opened)
+        (first,), _ = store.read(lambda c: gallery.before(c, 10))
+        assert (first.index, first.path) == (0, "/o/1.png")
+        # The other one is saved by this version, before the older one is taken in.
+        (pending,) = store.read(outputs.pending)
+        saved = outputs.SavedOutput(pending.job_id, 0, "/o/2.png", b"{}")
+        store.write(lambda c: outputs.mark_saved(c, [saved], AT))
+        store.write(lambda c: gallery.add(c, [(pending.job_id, 0, FACTS)]))
+        earlier, at = store.read(lambda c: gallery.before(c, 10))
+        store.write(lambda c: gallery.add(c, [(one.job_id, one.index, FACTS) for one in earlier]))
+        store.write(lambda c: gallery.looked_at(c, at))
+        assert found(store) == 2
+        assert store.read(lambda c: gallery.before(c, 10)) == ([], 0)
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 100])

@@ -194,9 +194,9 @@ def test_what_was_never_complete_is_put_away(store: Store, monkeypatch: pytest.M
     first = begin_hidden(store, 9)
     new = list(new_jobs(7, tag=9))
     add_piece(store, first, new)
-    start, steps = 0, 0
+    start, steps, died = 0, 0, "the kernel died"
     while True:
-        start = store.write(lambda c, s=start: changes.put_away(c, "ab", s, at=AT, why="died"))  # type: ignore[misc]
+        start = store.write(lambda c, s=start: changes.put_away(c, "ab", s, at=AT, why=died))  # type: ignore[misc]
         steps += 1
         assert seen(store) == before
         if not start:

@@ -27,6 +27,8 @@ class LiveRun:
             failed=row.failed,
             cancelled=row.cancelled,
         )
+        self.seconds = 0.0
+        """About how long until its last image; 0: not known."""
 
     @property
     def settled(self) -> bool:
@@ -38,6 +40,7 @@ class LiveRun:
         counts = self.counts
         return run_message(
             self.row,
+            self.seconds if counts["queued"] or counts["active"] else 0.0,
             queued=counts["queued"],
             active=counts["active"] + counts["saving"],
             done=counts["done"] - counts["saving"],
@@ -52,6 +55,8 @@ class RunBoard:
     def __init__(self) -> None:
         self._runs: dict[str, LiveRun] = {}
         self.totals: Counter[str] = Counter()
+        self.seconds = 0.0
+        """About how long until the last image of all; 0: not known."""
 
     def get(self, run_id: str) -> LiveRun | None:
         """The run, if it is not over."""
@@ -62,7 +67,10 @@ class RunBoard:
 
     def put(self, row: RunRow) -> LiveRun:
         """A run as the store has it now: new, found at start, changed by hand, or opened again."""
-        run = self._runs[row.run_id] = LiveRun(row)
+        before, run = self._runs.get(row.run_id), LiveRun(row)
+        if before is not None:
+            run.seconds = before.seconds
+        self._runs[row.run_id] = run
         return run
 
     def remove(self, run_id: str) -> None:
@@ -112,11 +120,12 @@ class RunBoard:
             done=totals["done"],
             failed=totals["failed"],
             cancelled=totals["cancelled"],
+            seconds=self.seconds if totals["queued"] or totals["active"] else 0.0,
         )
 
 
-def run_message(row: RunRow, **counts: int) -> pb.Run:
-    """A run as clients see it; ``counts`` default to those of the row."""
+def run_message(row: RunRow, seconds: float = 0.0, **counts: int) -> pb.Run:
+    """A run as clients see it, with about how long it still takes; ``counts`` default to those of the row."""
     return pb.Run(
         run_id=row.run_id,
         name=row.name,
@@ -126,6 +135,7 @@ def run_message(row: RunRow, **counts: int) -> pb.Run:
         total=row.total,
         ended_at=row.ended_at,
         files=row.files,
+        seconds=seconds,
         **(
             counts
             or {

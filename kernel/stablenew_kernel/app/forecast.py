@@ -10,9 +10,21 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from stablenew_api.jobs import JobSpec
+from stablenew_api.jobs import JobSpec, Needs
+from stablenew_kernel.app.board import LiveRun
 from stablenew_kernel.app.core import Core
-from stablenew_kernel.domain.estimate import Estimate, History, Made, Work, Worker, estimate, made, work_of
+from stablenew_kernel.domain.estimate import (
+    Estimate,
+    History,
+    Made,
+    Standing,
+    Work,
+    Worker,
+    estimate,
+    in_line,
+    made,
+    work_of,
+)
 from stablenew_kernel.domain.matching import why_not
 from stablenew_kernel.domain.plan import Plan
 from stablenew_kernel.store import history
@@ -48,6 +60,15 @@ class _Read:
     """Jobs that were done by then, of any kind."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """A job of a run that stands for all of them."""
+
+    work: Work
+    needs: Needs
+    stages: tuple[str, ...]
+
+
 class Forecaster:
     """Answers how long a plan would take if it were queued now. Lives on the loop."""
 
@@ -55,8 +76,10 @@ class Forecaster:
         self._core = core
         self._read: dict[tuple[str, ...], _Read] = {}
         """By stages."""
-        self._usual: dict[str, Work] = {}
-        """By live run: what one of its jobs has to do."""
+        self._usual: dict[str, _Usual] = {}
+        """By live run."""
+        self._troubled = False
+        """Whether the last look at what is left went wrong: that is logged once, not at each look."""
 
     async def estimate(self, plan: Plan, priority: int, run_id: str = "", *, hurry: bool = False) -> Estimate:
         """About how long ``plan`` takes, behind all that is queued with this or a higher priority.
@@ -79,7 +102,7 @@ class Forecaster:
         ahead = [run for run in core.board if run.row.priority >= priority and run.row.run_id != run_id]
         stages = tuple(stage.name for stage in first.stages)
         if run_id:
-            self._usual[run_id] = works[len(works) // 2]
+            self._usual[run_id] = _Usual(works[len(works) // 2], first.needs, stages)
         strangers = [run.row.run_id for run in ahead[:RUNS_AHEAD] if run.row.run_id not in self._usual]
         if self._stale(stages) or (strangers and not hurry):
             reading = core.database.read_async(partial(_read, stages=stages, run_ids=strangers))
@@ -93,14 +116,63 @@ class Forecaster:
         return estimate(
             works,
             plan.count,
-            self._workers(first),
+            self._workers(first.needs, stages),
             self._read[stages].history,
             ahead=[
-                (run.counts["queued"] + run.counts["active"] / 2, self._usual.get(run.row.run_id))
+                (_left_of(run), usual.work if (usual := self._usual.get(run.row.run_id)) else None)
                 for run in ahead
             ],
             paused=core.dispatcher.coordinator.paused,
         )
+
+    async def left(self) -> tuple[dict[str, float], float]:
+        """About how many seconds until the last image of each live run, by its id, and of all of them, as if
+        the queue were not paused. A run of which it is not known is left out; 0: it is not known of all.
+
+        Costs a moment for each of the first :data:`RUNS_AHEAD` runs, and now and then a look at the history.
+        What goes wrong here costs the estimate.
+        """
+        try:
+            found = await self._left()
+            self._troubled = False
+            return found
+        except Exception:
+            if not self._troubled:
+                log.exception("no estimate of what is left")
+            self._troubled = True
+            return {}, 0.0
+
+    async def _left(self) -> tuple[dict[str, float], float]:
+        core = self._core
+        live = [run for run in core.board if run.counts["queued"] or run.counts["active"]]
+        live.sort(key=lambda run: -run.row.priority)  # stable: those of one priority as they were queued
+        looked_at = live[:RUNS_AHEAD]
+        strangers = [run.row.run_id for run in looked_at if run.row.run_id not in self._usual]
+        if strangers:
+            specs = await core.database.read_async(partial(history.middle_specs, run_ids=strangers))
+            self._usual |= {run_id: _usual(spec) for run_id, spec in specs.items()}
+        known = [(run, self._usual.get(run.row.run_id)) for run in looked_at]
+        for stages in {usual.stages: None for _, usual in known if usual is not None}:
+            if self._stale(stages):
+                at, done = core.clock.monotonic(), core.board.totals["done"]
+                reading = core.database.read_async(partial(_read, stages=stages, run_ids=()))
+                await asyncio.wait([reading])
+                self._take(stages, at, done, reading)
+                reading.result()
+        standing = [
+            Standing(
+                _left_of(run),
+                usual.work if usual else None,
+                self._workers(usual.needs, usual.stages) if usual else (),
+                read.history if usual and (read := self._read.get(usual.stages)) else None,
+                begun=not run.counts["queued"],
+            )
+            for run, usual in known
+        ]
+        ends, all_of_it = in_line(standing, more=sum(map(_left_of, live[RUNS_AHEAD:])))
+        return {
+            run.row.run_id: end for (run, _), end in zip(known, ends, strict=True) if end is not None
+        }, all_of_it or 0.0
 
     def _stale(self, stages: tuple[str, ...]) -> bool:
         read = self._read.get(stages)
@@ -115,7 +187,7 @@ class Forecaster:
         stages: tuple[str, ...],
         at: float,
         done: int,
-        reading: asyncio.Future[tuple[History, dict[str, Work]]],
+        reading: asyncio.Future[tuple[History, dict[str, _Usual]]],
     ) -> None:
         """Keep what was read."""
         if reading.cancelled() or reading.exception() is not None:
@@ -127,9 +199,8 @@ class Forecaster:
         live = {run.row.run_id for run in self._core.board}
         self._usual = {run_id: work for run_id, work in self._usual.items() if run_id in live} | usual
 
-    def _workers(self, job: JobSpec) -> list[Worker]:
+    def _workers(self, needs: Needs, stages: tuple[str, ...]) -> list[Worker]:
         """The nodes that take such a job now."""
-        stages = tuple(stage.name for stage in job.stages)
         return [
             Worker(status.node_id, status.facts.slots, status.gauges.loaded_model)
             for status in self._core.dispatcher.coordinator.nodes(self._core.clock.monotonic())
@@ -137,8 +208,13 @@ class Forecaster:
             and not status.draining
             and status.facts is not None
             and status.gauges.state in ("ready", "starting")
-            and why_not(job.needs, 0, stages, status.facts) is None
+            and why_not(needs, 0, stages, status.facts) is None
         ]
+
+
+def _left_of(run: LiveRun) -> float:
+    """Jobs of a run that are still to be made; those that a node has are taken to be half done."""
+    return run.counts["queued"] + run.counts["active"] / 2
 
 
 def _sampled(plan: Plan) -> tuple[list[Work], JobSpec]:
@@ -152,10 +228,10 @@ def _sampled(plan: Plan) -> tuple[list[Work], JobSpec]:
 
 def _read(
     connection: Connection, stages: Sequence[str], run_ids: Sequence[str]
-) -> tuple[History, dict[str, Work]]:
-    """The history of a kind of job, and what a job of each of the runs has to do."""
+) -> tuple[History, dict[str, _Usual]]:
+    """The history of a kind of job, and a usual job of each of the runs."""
     specs = history.middle_specs(connection, run_ids) if run_ids else {}
-    return _history(connection, stages), {run_id: _work(spec) for run_id, spec in specs.items()}
+    return _history(connection, stages), {run_id: _usual(spec) for run_id, spec in specs.items()}
 
 
 def _history(connection: Connection, stages: Sequence[str]) -> History:
@@ -173,5 +249,6 @@ def _made(row: history.TimedJob) -> Made | None:
     return made(row.node_id, row.ended_at, spec, report, row.run_time) if isinstance(report, dict) else None
 
 
-def _work(spec: bytes) -> Work:
-    return work_of(JobSpec.from_json(json.loads(spec)))
+def _usual(canonical: bytes) -> _Usual:
+    spec = JobSpec.from_json(json.loads(canonical))
+    return _Usual(work_of(spec), spec.needs, tuple(stage.name for stage in spec.stages))

@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,9 @@ class GalleryDesk:
     # --- life -----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to bring the database up to what is on disk, in the background."""
-        self._task = asyncio.create_task(self._catch_up(), name="gallery")
+        """Begin to bring the database up to what is on disk, in the background. Again: go on with it."""
+        if self._task is None or (self._task.done() and not self.complete):
+            self._task = asyncio.create_task(self._catch_up(), name="gallery")
 
     async def stop(self) -> None:
         """Leave what is not done to the next start."""
@@ -79,8 +80,10 @@ class GalleryDesk:
             while await self._take_in_earlier():
                 pass
             self.complete = True
-        except StoreError as error:  # the next start, or the next rating, goes on from here
+        except StoreError as error:  # once the disk takes it again, it goes on from here
             log.error("the gallery could not be brought up to date: %s", error)
+        except Exception:
+            log.exception("the gallery could not be brought up to date")
         finally:
             self._mirrored.set()
 
@@ -100,7 +103,7 @@ class GalleryDesk:
         """Take in some images that were saved before there was a gallery; return whether there were any."""
         core = self._core
         found, first = await core.database.read_async(lambda connection: gallery.before(connection, EARLIER))
-        taken = await core.in_thread(lambda: [(one.job_id, one.index, _facts(one)) for one in found])
+        taken = await core.in_thread(_known, found)
 
         def write(connection: Connection) -> None:
             gallery.add(connection, taken)
@@ -270,6 +273,17 @@ def _report(report: bytes) -> dict[str, JsonValue]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _known(found: Sequence[gallery.Earlier]) -> list[tuple[str, int, Facts]]:
+    """What earlier images are found by. One that cannot be read keeps the others from nothing."""
+    taken = []
+    for one in found:
+        try:
+            taken.append((one.job_id, one.index, _facts(one)))
+        except Exception:
+            log.exception("image %s is left out of the gallery", one.path, extra={"job_id": one.job_id})
+    return taken
 
 
 def _facts(one: gallery.Earlier) -> Facts:

@@ -305,6 +305,7 @@ class Kernel:
         core.dispatcher.start(restored)
         core.dispatcher.watch_previews(core.bulletin.previews_wanted)
         core.delivery.wake()
+        self.gallery.start()
 
     # --- what clients ask besides runs, queue and nodes -----------------------------------------------------
 
@@ -312,6 +313,7 @@ class Kernel:
         """Who the kernel is, and how its queue stands."""
         info = self._info
         assert info is not None
+        await self.runs.outlook.refresh()
         return pb.GetStatusResponse(
             version=info.version,
             pid=info.pid,

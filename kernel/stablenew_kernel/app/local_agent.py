@@ -26,6 +26,9 @@ LOST_AFTER = 120
 RESTART_DELAY = 1.0
 """Seconds before an agent that ended is started again; twice as long each time, unless it ran for a while."""
 
+IN_USE = 3
+"""How an agent ends whose state folder another one uses."""
+
 _NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # exists on Windows only
 
 
@@ -76,21 +79,18 @@ class LocalAgent:
         """Start it, and start it again whenever it ends."""
         self._task = asyncio.create_task(self._supervise(), name="local-agent")
 
-    def anew(self, slots: int, backend: str, options: Sequence[str], then: Callable[[], None]) -> None:
-        """The process that runs now is about to end; the next one gets these. ``then``: once it has ended."""
+    def anew(self, slots: int, backend: str, options: Sequence[str], then: Callable[[], None] | None) -> None:
+        """The process that runs now is about to end; the next one gets these. ``then`` is called once it has
+        ended; one that found its folder in use was not the one. None: there is none that is to end."""
         self._command = _command(self._data, slots, backend, options)
-        self._end(then)
-
-    def retire(self, then: Callable[[], None]) -> None:
-        """The process that runs now is about to end, and is not started again."""
-        self._wanted = False
-        self._end(then)
-
-    def _end(self, then: Callable[[], None]) -> None:
         self._expected = then
         self._hurry.set()
-        if not self.running:
-            self._ended()
+
+    def retire(self, then: Callable[[], None] | None) -> None:
+        """As :meth:`anew`, and no other one is started."""
+        self._wanted = False
+        self._expected = then
+        self._hurry.set()
 
     def _ended(self) -> bool:
         """Whether its end was expected."""
@@ -125,7 +125,7 @@ class LocalAgent:
                 start_new_session=sys.platform != "win32",
             )
             code = await self._process.wait()
-            if self._ended():
+            if code != IN_USE and self._ended():
                 delay = RESTART_DELAY
                 continue
             delay = RESTART_DELAY if loop.time() - begun > 60 else min(30.0, delay * 2)
@@ -160,6 +160,8 @@ class LocalAgentKeeper:
         self._agent: LocalAgent | None = None
         self._leaving: list[LocalAgent] = []
         """Told to end for good; they may still finish jobs."""
+        self._back: Callable[[], None] | None = None
+        """Takes the node back into service; None: it need not be."""
         self._with: tuple[object, ...] | None = None
         """The settings that it runs with; None: not begun, so that nothing is started."""
 
@@ -183,8 +185,10 @@ class LocalAgentKeeper:
             self._begin(settings)
             return f"the local agent starts with {settings.local_backend}"
         agent, linked = self._agent, self._status()
-        was_draining = linked.draining if linked is not None else False
-        back = self._undrain(linked.node_id, was_draining) if linked is not None else lambda: None
+        back: Callable[[], None] | None = (lambda: None) if agent.running else None
+        if linked is not None:
+            # If it is about to end already, what is to come back is what the person wanted before that.
+            back = self._back = self._back or self._undrain(linked.node_id, linked.draining)
         if settings.local_agent:
             agent.anew(settings.local_slots, settings.local_backend, settings.local_backend_options, then=back)
             note = f"the local agent starts anew with {settings.local_backend}"
@@ -206,6 +210,8 @@ class LocalAgentKeeper:
         await asyncio.gather(*(agent.stop() for agent in agents))
 
     def _begin(self, settings: Settings) -> None:
+        if self._back is not None:  # the one before never ended, as it was not ours
+            self._back()
         self._agent = LocalAgent(
             self._core.data.root,
             settings.local_slots,
@@ -228,6 +234,7 @@ class LocalAgentKeeper:
         """Gives the node back the state that the person gave it."""
 
         def back() -> None:
+            self._back = None
             self._core.dispatcher.feed(DrainSet(node_id, draining, "drained before" if draining else ""))
             self._core.database.write(lambda connection: meta.put(connection, meta.DRAINED_BY_US, ""))
 

@@ -18,6 +18,7 @@ from stablenew_kernel.app.board import run_message
 from stablenew_kernel.app.core import Core
 from stablenew_kernel.app.delivery import VERSION
 from stablenew_kernel.app.forecast import Forecaster
+from stablenew_kernel.app.outlook import Outlook
 from stablenew_kernel.app.places import PlaceDesk
 from stablenew_kernel.app.planning import Planner, is_later
 from stablenew_kernel.domain.estimate import Estimate
@@ -58,14 +59,17 @@ class RunDesk:
         self._places = places
         self._planner = planner
         self._forecaster = Forecaster(core)
+        self.outlook = Outlook(core, self._forecaster)
         self._adder = Adder(core)
 
     async def start(self) -> None:
         """Begin; before the queue is looked at."""
         await self._adder.start()
+        self.outlook.start()
 
     async def stop(self) -> None:
         """Leave what can wait to the next start."""
+        await self.outlook.stop()
         await self._adder.stop()
 
     async def preview(self, request: pb.PreviewRunRequest) -> AsyncIterator[pb.PreviewRunResponse]:
@@ -272,6 +276,7 @@ class RunDesk:
 
     async def list_runs(self, limit: int) -> pb.ListRunsResponse:
         """Runs, newest first; those that go on with the very latest counts."""
+        await self.outlook.refresh()
         rows = await self._core.database.read_async(lambda connection: runs.list_runs(connection, limit or 50))
         return pb.ListRunsResponse(
             runs=[
@@ -297,7 +302,7 @@ def _asked_later(run: pb.RunRequest) -> dict[str, Any]:
     return {
         "from_stage": run.from_stage,
         "stages": list(run.only_stages),
-        "images": len(run.images),
+        "images": len(run.images) or len(promote.image_sha256s),
         **(
             {"min_rating": promote.min_rating, "tags": list(promote.tags), "since": promote.since}
             if run.HasField("promote")

@@ -146,7 +146,8 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
         sys.setswitchinterval(SWITCH_INTERVAL)
         log.info("serving at %s", info.address)
         if announce:
-            _say({"address": info.address, "pid": info.pid})
+            with contextlib.suppress(BrokenPipeError):  # whoever started us was closed meanwhile: we serve others
+                _say({"address": info.address, "pid": info.pid})
             _detach_output()
         else:
             _say(f"StableNew kernel {info.version} serves {data.root} at {info.address}; Ctrl-C stops it")

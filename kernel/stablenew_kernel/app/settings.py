@@ -17,6 +17,7 @@ from stablenew_kernel.domain.settings import (
     OF_THE_LOCAL_AGENT,
     Settings,
     change_settings_toml,
+    options_problem,
     parse_settings_toml,
     schema_of,
 )
@@ -71,9 +72,11 @@ class SettingsDesk:
         old = _read(path)
         data = change_settings_toml(str(path), old, values)
         new = parse_settings_toml(str(path), data)
-        # With a name that nothing answers to, the next kernel would not start.
-        if "local_backend" in values or "local_agent" in values:
-            core.host.backend(new.local_backend)
+        # With a name that nothing answers to, the next kernel would not start, nor the agent with such options.
+        if new.local_agent and set(OF_THE_LOCAL_AGENT) & set(values):
+            kind = core.host.backend(new.local_backend)
+            if problem := options_problem(kind, new.local_backend_options):
+                raise UserError(f"local_backend_options: {problem}")
         if "scheduler" in values:
             core.host.scheduler(new.scheduler)
         if data == old:

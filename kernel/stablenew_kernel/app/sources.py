@@ -1,8 +1,10 @@
-"""The images that later stages start from: those that a client has sent, and those that people rated."""
+"""The images that later stages start from: those that a client has sent, those of ours that people rated, and
+those that are named."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
 PROMOTED = "promoted"
 """Name of a run of rated images."""
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+_SHORT = 12
+"""Digits of a hash that stand for an image without another name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +83,23 @@ class ImageSources:
         return Found(found)
 
     def promoted(self, wanted: pb.Promotion) -> Found:
-        """Images by their latest rating, those rated first first. Raises UserError if there are none."""
-        if not 1 <= wanted.min_rating <= 5:
-            raise UserError(f"--min-rating {wanted.min_rating}: must be 1 to 5")
-        ratings = {
-            pixels: rating for pixels, rating in self._learning.ratings().items() if _is_wanted(rating, wanted)
-        }
+        """Images that are named, in their order; else by their latest rating, those rated first first. Raises
+        UserError if there are none."""
+        names = _named(wanted) if wanted.image_sha256s else self._rated(wanted)
 
         def read(connection: Connection) -> tuple[str, dict[str, outputs.MadeImage]]:
             run_id = jobs.locate_run(connection, wanted.run_id) if wanted.run_id else ""
-            return run_id, outputs.made(connection, ratings, run_id)
+            return run_id, outputs.made(connection, names, run_id)
 
         try:
             run_id, made = self._database.read(read).result()
         except NotFound as error:
             raise UserError(f"--run: {error}") from error
         sources, gone, strange = [], [], []
-        for pixels, rating in ratings.items():
+        for pixels, name in names.items():
             image = made.get(pixels)
             if image is None:
-                strange += [] if run_id else [rating.file_name or pixels[:12]]
+                strange += [] if run_id and not wanted.image_sha256s else [name]
                 continue
             artifact = self._artifact(image, pixels)
             if artifact is None:
@@ -108,14 +111,28 @@ class ImageSources:
         if gone:
             notes.append(f"{count(len(gone), 'image')} neither in the store nor where saved: {_some(gone)}")
         if strange:
+            which = "image" if wanted.image_sha256s else "rated image"
+            where = "in this run" if run_id else "here"
             notes.append(
-                f"{count(len(strange), 'rated image')} not made here: {_some(strange)}; "
+                f"{count(len(strange), which)} not made {where}: {_some(strange)}; "
                 "see: stablenew run --from-stage STAGE --images FILE"
             )
         if not sources:
             more = f" ({'; '.join(notes)})" if notes else ""
+            if wanted.image_sha256s:
+                raise UserError(f"none of these images can be promoted{more}")
             raise UserError(f"no image is rated so{more}; see: stablenew rate")
         return Found(sources, notes)
+
+    def _rated(self, wanted: pb.Promotion) -> dict[str, str]:
+        """Names of images that are rated so, by their pixels. Raises UserError."""
+        if not 1 <= wanted.min_rating <= 5:
+            raise UserError(f"--min-rating {wanted.min_rating}: must be 1 to 5")
+        return {
+            pixels: rating.file_name or pixels[:_SHORT]
+            for pixels, rating in self._learning.ratings().items()
+            if _is_wanted(rating, wanted)
+        }
 
     def done_before(self, plan: Plan) -> Plan:
         """``plan`` without what was done to the very same pictures before."""
@@ -156,6 +173,16 @@ def _parameters(image: outputs.MadeImage, spec: JobSpec) -> str:
     report = json.loads(image.report or b"{}")
     pairs = describe(spec, report, version=VERSION, job_id=image.job_id, node=image.node_name)
     return format_infotext(*prompts(spec), pairs)
+
+
+def _named(wanted: pb.Promotion) -> dict[str, str]:
+    """Names of the images that are named one by one, by their pixels. Raises UserError."""
+    if wanted.tags or wanted.since:
+        raise UserError("images that are named go whatever their rating: leave tags and since out")
+    for pixels in wanted.image_sha256s:
+        if not _SHA256.fullmatch(pixels):
+            raise UserError(f"image {pixels!r}: named by the sha256 of its pixels, 64 hex digits")
+    return {pixels: pixels[:_SHORT] for pixels in wanted.image_sha256s}
 
 
 def _is_wanted(rating: Rating, wanted: pb.Promotion) -> bool:

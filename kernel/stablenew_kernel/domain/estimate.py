@@ -321,6 +321,54 @@ def estimate(
     return Estimate(wait + end, wait, waiting, len(workers), images, alike, paused)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A run in the line of those that are not done."""
+
+    jobs: float
+    """That are left; a half: it is half done."""
+    work: Work | None
+    """What each of them has to do; None: not known."""
+    workers: Sequence[Worker]
+    """The nodes that can take them."""
+    history: History | None
+    """Of jobs like these; None: not known."""
+    begun: bool = False
+    """Whether nodes have all of what is left."""
+
+
+def in_line(runs: Sequence[Standing], more: float = 0.0) -> tuple[list[float | None], float | None]:
+    """About how many seconds until the last image of each of these runs, made one after the other, and until
+    the last of all, ``more`` jobs behind them included, which are taken to be like the others. None: not known.
+
+    Loading of models is left out, and a run of which nothing is known delays nobody.
+    """
+    ends: list[float | None] = []
+    begin = jobs = 0.0
+    for run in runs:
+        times = [
+            seconds
+            for worker in run.workers
+            if run.work is not None and run.history is not None
+            if (seconds := run.history.of(run.work, worker.node)[0]) is not None
+        ]
+        if not times or len(times) < len(run.workers):
+            ends.append(None)
+            continue
+        speed = sum(worker.slots / max(time, 1e-6) for worker, time in zip(run.workers, times, strict=True))
+        if speed <= 0:
+            ends.append(None)
+            continue
+        one = min(times) * (0.5 if run.begun else 1.0)
+        ends.append(begin + max(run.jobs / speed, one))
+        begin += run.jobs / speed
+        jobs += run.jobs
+    known = [end for end in ends if end is not None]
+    if len(known) < len(ends) or (more and not jobs):
+        return ends, None
+    return ends, max(known, default=0.0) + (more * begin / jobs if more else 0.0)
+
+
 def about(seconds: float) -> str:
     """A duration as people say it: ``about 12 min``."""
     whole = max(round(seconds), 1)

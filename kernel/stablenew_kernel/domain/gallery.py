@@ -15,6 +15,8 @@ from stablenew_kernel.domain.later import settings_of, stages_of
 LONGEST = 100
 """Characters of a setting that is text; longer ones (prompts of their own) are found by no comparison."""
 
+LARGEST_SEED = 2**64 - 1
+
 SEED = "seed"
 """Compared with the seed of the image: each has its own."""
 
@@ -46,7 +48,7 @@ class Facts:
 def facts_of(spec: JobSpec, pairs: Iterable[tuple[str, JsonValue]], file_name: str) -> Facts:
     """Facts of an image: ``spec`` of its job, the ``pairs`` of its infotext, its file."""
     used = dict(pairs)
-    model, sampler = str(used.get("Model", "")), str(used.get("Sampler", ""))
+    model, sampler = _storable(str(used.get("Model", ""))), str(used.get("Sampler", ""))
     preset = spec.provenance.get("preset")
     settings = {
         (stage, str(name), found)
@@ -56,13 +58,18 @@ def facts_of(spec: JobSpec, pairs: Iterable[tuple[str, JsonValue]], file_name: s
         if name != SEED and (found := _comparable(value)) is not None
     }
     return Facts(
-        spec.stages[0].seed,
+        min(max(spec.stages[0].seed, 0), LARGEST_SEED),
         model,
         preset if isinstance(preset, str) else "",
         stages_of(spec),
         tuple(sorted(settings, key=lambda one: one[:2])),
-        searchable(" ".join((*prompts(spec), model, sampler, file_name))),
+        searchable(_storable(" ".join((*prompts(spec), model, sampler, file_name)))),
     )
+
+
+def _storable(text: str) -> str:
+    """What a worker told may have half a surrogate pair in it. An image is never lost for its label."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _comparable(value: JsonValue) -> int | float | str | None:
@@ -84,7 +91,7 @@ _NO_SPACES = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\
 def searchable(text: str) -> str:
     """``text`` as it is taken apart into words: at all that is no letter or digit, and at each letter of a
     language without spaces."""
-    return _NO_SPACES.sub(r" \1 ", text)
+    return _NO_SPACES.sub(r" \1 ", text.replace("\0", " "))  # a NUL would end the text for SQLite
 
 
 # --- what people search with ----------------------------------------------------------------------------------

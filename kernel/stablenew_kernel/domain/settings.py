@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from stablenew_api.backend import Backend
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
 from stablenew_kernel.domain.naming import DEFAULT_PATTERN, parse_pattern
@@ -98,7 +98,7 @@ class Settings(BaseModel):
     @classmethod
     def _whole_path(cls, text: str) -> str:
         if text and not Path(text).is_absolute():
-            raise ValueError(f"{text!r} must be an absolute path, or empty")
+            raise ValueError("must be an absolute path, or empty")
         return text
 
 
@@ -131,6 +131,25 @@ def parse_settings_toml(name: str, data: bytes) -> Settings:
         raise UserError(f"{name}: {key}: {explain(first, Settings.model_fields.get(key))}") from error
 
 
+def options_problem(kind: type[Backend], pairs: Sequence[str]) -> str:
+    """What is wrong in ``KEY=VALUE`` options of a backend; empty: nothing."""
+    fields = kind.Config.model_fields
+    options = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            return f"{pair!r}: write KEY=VALUE"
+        if key not in fields:
+            return f"{key}: backend {kind.name} has no such option; it has: {', '.join(fields) or 'none'}"
+        options[key] = value
+    try:
+        kind.Config.model_validate(options)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return ""
+
+
 def schema_of(name: str) -> dict[str, Any]:
     """JSON Schema of one setting, with its default and description."""
     schema = Settings.model_json_schema()["properties"][name]
@@ -145,6 +164,8 @@ def change_settings_toml(name: str, data: bytes, values: Mapping[str, JsonValue]
     Raises UserError, as :func:`parse_settings_toml` does, for a file that cannot be read and for values that it
     would refuse.
     """
+    import tomlkit  # few ever change anything, and everybody reads
+
     before = parse_settings_toml(name, data)
     for key in values:
         if key not in Settings.model_fields:
@@ -152,16 +173,20 @@ def change_settings_toml(name: str, data: bytes, values: Mapping[str, JsonValue]
     # Read from bytes: a text would have lost its line ends.
     text = data.removeprefix(_BOM).decode("utf-8")
     document = tomlkit.parse(text)
+    plain = document.unwrap()
     for key, value in values.items():
         if value is None:
             document.pop(key, None)
-        elif key not in document or json.dumps(document[key].unwrap()) != json.dumps(value):
+        elif key not in plain or json.dumps(plain[key]) != json.dumps(value):
             document[key] = value
     changed = tomlkit.dumps(document)
     if "\r\n" in text and not re.search(r"(?<!\r)\n", text):
         changed = re.sub(r"(?<!\r)\n", "\r\n", changed)
     made = (_BOM if data.startswith(_BOM) else b"") + changed.encode("utf-8")
-    after = parse_settings_toml(name, made)
+    try:
+        after = parse_settings_toml(name, made)
+    except UserError as error:  # the file is fine
+        raise UserError(str(error).removeprefix(f"{name}: ")) from error
     expected = before.model_dump(mode="json", exclude_unset=True) | dict(values)
     kept = {key: value for key, value in expected.items() if value is not None}
     assert after == Settings.model_validate(kept), "what was written is what was asked for"

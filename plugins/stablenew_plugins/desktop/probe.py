@@ -14,7 +14,7 @@ frame       how many frames have been drawn
 rect        where item ``tag`` is in the window's content, in px; ``null`` if it is not drawn now
 value       the value of item ``tag``
 hovered     whether the pointer is over item ``tag`` and nothing between; ``null`` if it cannot tell
-item        label, shown and enabled of item ``tag``
+item        label, shown, enabled and (of a list to choose from) entries of item ``tag``
 tags        all tags that are text
 mouse       where in the content the window last saw the pointer, and which buttons (1, 2, 3) are pressed
 bounds      where on the screen the window is, and how large its content
@@ -208,13 +208,15 @@ def hovered(tag: Tag) -> bool | None:
 
 
 def item(tag: Tag) -> dict[str, Any]:
-    """Label of an item, and whether it is shown and enabled. Raises :class:`ProbeError` if there is none."""
+    """Label of an item, whether it is shown and enabled, and what can be chosen in it.
+    Raises :class:`ProbeError` if there is none."""
     _state(tag)
     configuration = dpg.get_item_configuration(tag)
     return {
         "label": configuration.get("label"),
         "shown": configuration.get("show", True),
         "enabled": configuration.get("enabled", True),
+        "entries": list(configuration.get("items", ())),
     }
 
 

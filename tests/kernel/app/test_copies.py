@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,8 @@ from test_later_runs import Later, image, on
 
 from stablenew_api.clock import SystemClock
 from stablenew_api.datafolder import DataFolder
+from stablenew_kernel.app import copies
+from stablenew_kernel.app.copies import CopyKeeping
 from stablenew_kernel.domain.settings import Settings
 from stablenew_proto.v1 import kernel_pb2 as pb
 
@@ -114,10 +117,27 @@ def test_who_is_told_that_a_file_is_here_can_rely_on_it(data: DataFolder) -> Non
 
 
 @pytest.mark.parametrize("days", [0, 30])
-def test_the_look_at_the_start_is_taken_unless_they_are_kept_for_ever(data: DataFolder, days: int) -> None:
+def test_the_look_at_the_start_is_taken_unless_they_are_kept_for_ever(
+    data: DataFolder, days: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = asyncio.Event()
+
+    async def look(self: CopyKeeping) -> tuple[int, int]:
+        looked.set()
+        return 0, 0
+
+    monkeypatch.setattr(CopyKeeping, "sweep", look)
+    monkeypatch.setattr(copies, "EVERY", 0.001)
+
     async def main() -> None:
         settings = Settings(scheduler="queue_order", keep_copies_days=days)
         async with kernel_on(data, settings=settings) as house:
-            assert (house.kernel._copies._task is not None) == bool(days)
+            if not days:
+                await asyncio.sleep(0.02)
+                assert not looked.is_set()
+                values = {"keep_copies_days": b"7"}
+                await house.client.ChangeSettings(pb.ChangeSettingsRequest(values_json=values))
+            async with asyncio.timeout(20):
+                await looked.wait()
 
     run(main)

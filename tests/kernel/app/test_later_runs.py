@@ -197,6 +197,40 @@ def test_the_best_are_promoted_once(tmp_path: Path) -> None:
     run(main)
 
 
+def chosen(*numbers: int, **more: Any) -> pb.RunRequest:
+    pixels = [png(number)[1] for number in numbers]
+    return pb.RunRequest(only_stages=["upscale"], promote=pb.Promotion(image_sha256s=pixels, **more))
+
+
+def test_images_that_are_named_go_in_their_order_whatever_their_rating(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with house_of(tmp_path) as house:
+            made = await made_images(house, 4)
+            await rate(house, 1, 1)
+
+            async def found(*numbers: int, **more: Any) -> list[int]:
+                specs, _ = await previewed(house, chosen(*numbers, **more))
+                pixels = [png(number)[1] for number in range(4)]
+                return [pixels.index(spec.provenance["source"]["image_sha256"]) for spec in specs]
+
+            assert await found(3, 1, 0) == [3, 1, 0]
+            assert await found(2, 2, min_rating=5) == [2]
+            assert await found(2, 0, run_id=made.run_id[:20]) == [2, 0]
+            _, summary = await previewed(house, chosen(2, 9))
+            assert f"1 image not made here: {png(9)[1][:12]}" in summary.warnings[-1]
+            said = await refused(house, chosen(9))
+            assert said.startswith("none of these images can be promoted (1 image not made here")
+            assert "leave tags and since out" in await refused(house, chosen(1, tags=["sharp"]))
+            short = pb.RunRequest(only_stages=["upscale"], promote=pb.Promotion(image_sha256s=["ab"]))
+            assert "image 'ab': named by the sha256" in await refused(house, short)
+
+            await house.client.SubmitRun(pb.SubmitRunRequest(run=chosen(3, 1)))
+            assert await found(3, 2, 1) == [2], "what was done before is left out"
+            assert await found(3, 2, 1, again=True) == [3, 2, 1]
+
+    run(main)
+
+
 def test_a_file_that_moved_is_found_in_the_store_and_a_lost_artifact_in_the_file(tmp_path: Path) -> None:
     async def main() -> None:
         async with house_of(tmp_path) as house:

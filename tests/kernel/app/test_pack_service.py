@@ -284,6 +284,35 @@ def test_a_prompt_is_read_with_places_inside_it(bench: Bench) -> None:
     assert not read(bench, "").problems
 
 
+TYPED = st.lists(
+    st.sampled_from(
+        [*"{}[]()|$%~!@:,<>#\\_=.* a1\n", "__", "[[time of day]]", "${x", "=!", "$$", "__people/hair__", "é"]
+    )
+).map("".join)
+
+
+@given(prompt=st.text() | TYPED)
+def test_any_prompt_is_read_and_any_pack_described(
+    tmp_path_factory: pytest.TempPathFactory, prompt: str
+) -> None:
+    root = tmp_path_factory.getbasetemp() / "any"
+    (root / "wildcards" / "people").mkdir(parents=True, exist_ok=True)
+    (root / "wildcards" / "people" / "hair.txt").write_text("blond\n__people/hair__ {a|b}\n", encoding="utf-8")
+    bench = Bench(root)
+    answer = read(bench, prompt, a_run("", MATRIX))
+    assert "".join(prompt[span.start : span.end] for span in answer.spans) == prompt
+    lines = prompt.split("\n")
+    for problem in answer.problems:
+        assert 1 <= problem.line <= len(lines)
+        assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
+    described = bench.describe(a_run(prompt, MATRIX), check=True)
+    for slot in described.slots:
+        assert len(slot.options) == min(slot.option_count, 200)
+        assert slot.rows
+    if any(problem.severity == "error" for problem in described.problems):
+        assert described.images == ""
+
+
 def test_tokens_are_those_of_the_longest_variant(bench: Bench) -> None:
     assert read(bench, "{a|b c d e}").tokens == 4
     assert read(bench, "a {b|").tokens > 0

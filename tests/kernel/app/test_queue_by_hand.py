@@ -80,6 +80,49 @@ def test_retry_move_and_clear(data: DataFolder) -> None:
     run(main)
 
 
+def test_jobs_go_before_another_one_and_tell_their_place(data: DataFolder) -> None:
+    async def main() -> None:
+        async with kernel_on(data) as house:
+            await house.client.SetQueuePaused(pb.SetQueuePausedRequest(paused=True))
+            low = await house.submit(3, name="low.txt")
+            high = await house.submit(2, name="high.txt", priority=4)
+
+            async def queue(**more: Any) -> list[tuple[str, int, int, int]]:
+                answer = await house.client.ListJobs(pb.ListJobsRequest(**more))
+                return [(job.run_name, job.index, job.place, job.priority) for job in answer.jobs]
+
+            assert await queue(states=["queued"]) == [
+                ("high", 0, 1, 4),
+                ("high", 1, 2, 4),
+                ("low", 0, 3, 0),
+                ("low", 1, 4, 0),
+                ("low", 2, 5, 0),
+            ]
+            assert await queue(states=["queued"], limit=1, offset=3) == [("low", 1, 4, 0)]
+            answer = await house.change("move_before", job_ids=[f"{low}/2"], before_job_id=f"{high}/1")
+            assert answer.changed == 1
+            assert await queue(run_id=low) == [("low", 0, 4, 0), ("low", 1, 5, 0), ("low", 2, 2, 4)]
+            assert (await house.change("set_priority", low, priority=9)).changed == 3
+            found = await queue(states=["queued"])
+            assert {(name, priority) for name, _, _, priority in found[:3]} == {("low", 9)}
+            one = await house.client.GetJob(pb.GetJobRequest(job_id=f"{high}/0"))
+            assert (one.job.run_name, one.job.place) == ("high", 4)
+
+            # Agents get them in that order, and what is not queued has no place.
+            agent = await house.agent(works=True)
+            await house.client.SetQueuePaused(pb.SetQueuePausedRequest(paused=False))
+            await house.ended(low)
+            await house.ended(high)
+            runs = [offer.lease.job_id for offer in agent.offers]
+            done = {job.job_id: job.run_id for job in (await house.client.ListJobs(pb.ListJobsRequest())).jobs}
+            assert [done[job_id] for job_id in runs] == [low] * 3 + [high] * 2
+            assert {place for _, _, place, _ in await queue()} == {0}
+            with pytest.raises(grpc.aio.AioRpcError, match="is done: jobs can be moved only before one"):
+                await house.change("move_before", job_ids=[f"{low}/2"], before_job_id=f"{high}/1")
+
+    run(main)
+
+
 def _offers(agents: Sequence[FakeAgent], wanted: int) -> bool:
     return sum(len(agent.offers) for agent in agents) >= wanted
 
@@ -202,6 +245,8 @@ async def _hung_up(house: House) -> None:
     [
         (pb.ChangeJobsRequest(action="burn", all=True), "action 'burn': must be cancel, retry"),
         (pb.ChangeJobsRequest(action="cancel"), "name jobs, a run, or all"),
+        (pb.ChangeJobsRequest(action="move_before", all=True), "name the job that they go before"),
+        (pb.ChangeJobsRequest(action="set_priority", all=True, priority=-(2**31)), "must be -2,147,483,647 to"),
     ],
 )
 def test_changes_that_make_no_sense_are_refused(

@@ -8,7 +8,10 @@ import json
 import logging
 import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from kernel_kit import eventually, kernel_on, key_of, run, show_token
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import UserError
 from stablenew_api.leases import LeaseState, Outcome
+from stablenew_client import KernelClient
 from stablenew_kernel.app import serve as serve_module
 from stablenew_kernel.app.serve import EXIT_CANNOT_START, read_settings, serve
 from stablenew_kernel.domain.settings import Settings
@@ -167,6 +171,25 @@ def test_start_and_stop_leave_nothing_behind(data: DataFolder, capsys: pytest.Ca
         live()
     assert left() == before
     assert "serves" in capsys.readouterr().out
+
+
+def test_a_kernel_serves_though_whoever_started_it_has_gone(data: DataFolder) -> None:
+    command = [sys.executable, "-m", "stablenew_kernel", "--data", str(data.root), "--announce"]
+    kernel = subprocess.Popen([*command, "--setting", "local_agent=false"], stdout=subprocess.PIPE)
+    assert kernel.stdout is not None
+    kernel.stdout.close()  # a window that was closed as soon as it was open
+    try:
+        deadline = time.monotonic() + 30
+        while data.read_kernel() is None:
+            assert time.monotonic() < deadline
+            assert kernel.poll() is None
+            time.sleep(0.02)
+        with KernelClient.connect(data, timeout=10) as client:
+            client.stop()
+        assert kernel.wait(10) == 0
+    finally:
+        kernel.kill()
+        kernel.wait()
 
 
 def test_uploads_that_nobody_went_on_with_go_at_the_start(data: DataFolder) -> None:

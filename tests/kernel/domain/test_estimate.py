@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -20,10 +21,12 @@ from stablenew_kernel.domain.estimate import (
     History,
     Made,
     StageWork,
+    Standing,
     Work,
     Worker,
     about,
     estimate,
+    in_line,
     made,
     work_of,
 )
@@ -286,3 +289,42 @@ def test_a_report_that_does_not_tell_is_left_out(report: dict[str, Any]) -> None
 )  # fmt: skip
 def test_durations_as_people_say_them(seconds: float, words: str) -> None:
     assert about(seconds) == words
+
+
+def standing(jobs: float, seconds: float | None = 3.0, slots: int = 1, **more: Any) -> Standing:
+    history = None if seconds is None else History(image("n", at, seconds - 0.1) for at in range(3))
+    return Standing(jobs, work(), [Worker("n", slots)], history, **more)
+
+
+def test_runs_in_line_end_one_after_the_other() -> None:
+    assert in_line([standing(4), standing(2, 1.0)]) == (
+        [pytest.approx(12.0), pytest.approx(14.0)],
+        pytest.approx(14.0),
+    )
+    assert in_line([standing(4, slots=2)])[0] == [pytest.approx(6.0)]
+    assert in_line([standing(1, slots=2)])[0] == [pytest.approx(3.0)], "one image is not made by two"
+    assert in_line([standing(0.5, slots=2, begun=True)])[0] == [pytest.approx(1.5)]
+    assert in_line([]) == ([], 0.0)
+
+
+def test_a_run_of_which_nothing_is_known_delays_nobody_and_the_whole_is_not_known() -> None:
+    for unknown in (standing(5, None), replace(standing(5), work=None), replace(standing(5), workers=())):
+        assert in_line([unknown, standing(2)]) == ([None, pytest.approx(6.0)], None)
+    without_slots = replace(standing(5), workers=[Worker("n", 0)])
+    assert in_line([without_slots]) == ([None], None)
+
+
+def test_runs_behind_those_that_are_looked_at_are_like_them() -> None:
+    assert in_line([standing(4), standing(4, 1.0)], more=8)[1] == pytest.approx(32.0)
+    assert in_line([], more=8) == ([], None)
+
+
+@given(st.lists(st.tuples(st.floats(0.5, 1e6), st.floats(0.2, 100.0), st.integers(1, 8)), max_size=6))
+def test_nothing_ends_before_what_stands_before_it_could(runs: list[tuple[float, float, int]]) -> None:
+    ends, total = in_line([standing(jobs, seconds, slots) for jobs, seconds, slots in runs])
+    begin = 0.0
+    for end, (jobs, seconds, slots) in zip(ends, runs, strict=True):
+        assert end is not None
+        begin += jobs * seconds / slots
+        assert end >= begin * (1 - 1e-6)
+    assert total == max(ends, default=0.0)

@@ -110,6 +110,15 @@ def test_facts_are_what_was_used() -> None:
     assert facts.words.split() == ["a", "castle", "fog", "sdxl", "Euler", "demo_1.png"]
 
 
+def test_what_cannot_be_stored_costs_no_image() -> None:
+    strange = JobSpec((StageSpec("txt2img", "1", "a", "", 2**70, {"x": float(2**70), "y": 2**70, "z": None}),))
+    facts = facts_of(strange, [("Model", "half \ud800 pair")], "x.png")
+    assert facts.seed == 2**64 - 1
+    assert facts.model == "half ? pair"
+    assert facts.settings == (("txt2img", "x", float(2**70)), ("txt2img", "y", float(2**70)))
+    facts.words.encode("utf-8")
+
+
 def test_images_that_differ_in_seed_and_prompt_alone_share_their_setup() -> None:
     def setup(made: JobSpec) -> str:
         return facts_of(made, [], "x.png").setup_sha256

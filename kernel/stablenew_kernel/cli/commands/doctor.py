@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -26,7 +26,6 @@ from stablenew_kernel.cli.host import load_host, read_settings
 from stablenew_kernel.cli.output import gigabytes, one_line_cell, plural, say, say_json
 
 if TYPE_CHECKING:
-    from stablenew_api.backend import Backend
     from stablenew_api.host import PluginHost
 
 WAL_RESET_FIXED = (3, 51, 3)
@@ -242,6 +241,8 @@ def _plugins(data: DataFolder) -> Iterator[Finding]:
 
 def _from_plugins(data: DataFolder, host: PluginHost) -> Iterator[Finding]:
     """What only plugins know, such as servers that answer."""
+    from stablenew_kernel.domain.settings import options_problem
+
     try:
         settings = read_settings(data)
     except UserError:
@@ -253,7 +254,7 @@ def _from_plugins(data: DataFolder, host: PluginHost) -> Iterator[Finding]:
         yield from host.doctor("", {})
         return
     try:
-        problem = _options_problem(host.backend(name), options)
+        problem = options_problem(host.backend(name), settings.local_backend_options)
     except PluginError as error:
         yield Finding(FIX, "backend", f"local_backend: {error}", f"mend it in {data.settings}")
         return
@@ -262,22 +263,6 @@ def _from_plugins(data: DataFolder, host: PluginHost) -> Iterator[Finding]:
         return
     yield Finding(OK, "backend", f"the local agent uses {name}")
     yield from host.doctor(name, options)
-
-
-def _options_problem(kind: type[Backend], options: Mapping[str, str]) -> str:
-    """What is wrong in the options of a backend; empty: nothing."""
-    from pydantic import ValidationError
-
-    fields = kind.Config.model_fields
-    for key in options:
-        if key not in fields:
-            return f"{key}: backend {kind.name} has no such option; it has: {', '.join(fields) or 'none'}"
-    try:
-        kind.Config.model_validate(options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return ""
 
 
 def _gpus(host: PluginHost) -> Iterator[Finding]:

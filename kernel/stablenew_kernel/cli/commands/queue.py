@@ -74,9 +74,10 @@ def show(app: App, job: str, as_json: bool) -> None:
     say_fields(
         {
             "job": found.job_id,
-            "run": found.run_id,
+            "run": f"{found.run_id} ({found.run_name})" if found.run_name else found.run_id,
             "image": f"{found.index + 1} of its run",
             "state": found.state,
+            "place": found.place or "",
             "waits": found.waiting_reason if found.state == "queued" else "",
             "node": found.node,
             "leases": found.attempt,
@@ -119,15 +120,36 @@ def retry(app: App, jobs: tuple[str, ...], run: str, all_jobs: bool, as_json: bo
 @command.command("move")
 @click.argument("jobs", metavar="[JOB]...", nargs=-1)
 @click.option("--run", default="", help="Every queued job of this run.")
-@click.option("--top", "where", flag_value="top", help="Before all others of its priority.")
-@click.option("--bottom", "where", flag_value="bottom", help="Behind all others of its priority.")
+@click.option("--top", "where", flag_value="top", help="Before all others.")
+@click.option("--bottom", "where", flag_value="bottom", help="Behind all others.")
+@click.option("--before", default="", metavar="OTHER", help="Right before this job, with its priority.")
 @json_option
 @pass_app
-def move(app: App, jobs: tuple[str, ...], run: str, where: str | None, as_json: bool) -> None:
-    """Move queued jobs to the top or to the bottom."""
-    if where is None:
-        raise click.UsageError("say where to: --top or --bottom")
-    _change(app, f"move_{where}", "moved", jobs, run, False, as_json)
+def move(app: App, jobs: tuple[str, ...], run: str, where: str | None, before: str, as_json: bool) -> None:
+    """Move queued jobs to the top, to the bottom, or before another one. Their own order is kept."""
+    if bool(where) + bool(before) != 1:
+        raise click.UsageError("say where to: --top, --bottom or --before OTHER")
+    _change(app, f"move_{where or 'before'}", "moved", jobs, run, False, as_json, before=before)
+
+
+@command.command("priority")
+@targets
+@click.option(
+    "--to",
+    "priority",
+    type=click.IntRange(-(2**31) + 1, 2**31 - 1),
+    required=True,
+    metavar="N",
+    help="The priority: higher runs first, 0 is usual.",
+)
+@json_option
+@pass_app
+def set_priority(
+    app: App, jobs: tuple[str, ...], run: str, all_jobs: bool, priority: int, as_json: bool
+) -> None:
+    """Set the priority of queued jobs."""
+    done = f"with priority {priority}"
+    _change(app, "set_priority", done, jobs, run, all_jobs, as_json, priority=priority)
 
 
 @command.command("clear")
@@ -218,13 +240,28 @@ def _check_targets(jobs: tuple[str, ...], run: str, all_jobs: bool) -> None:
 
 
 def _change(
-    app: App, action: str, done: str, jobs: tuple[str, ...], run: str, all_jobs: bool, as_json: bool
+    app: App,
+    action: str,
+    done: str,
+    jobs: tuple[str, ...],
+    run: str,
+    all_jobs: bool,
+    as_json: bool,
+    *,
+    before: str = "",
+    priority: int = 0,
 ) -> None:
     _check_targets(jobs, run, all_jobs)
     with app.connect_or_start() as kernel:
         run_id = find_run(kernel, run) if run else ""
         answer = kernel.change_jobs(
-            action, jobs, run_id=run_id, all_jobs=all_jobs, reason=f"stablenew queue {action}"
+            action,
+            jobs,
+            run_id=run_id,
+            all_jobs=all_jobs,
+            reason=f"stablenew queue {action}",
+            before=before,
+            priority=priority,
         )
     if as_json:
         say_json(plain(answer), indent=1)

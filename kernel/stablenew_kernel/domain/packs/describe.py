@@ -213,10 +213,11 @@ def _wildcards(text: str) -> Iterator[Wildcard]:
 
 
 def _named(text: str, *, alone: bool) -> Iterator[SlotRef | Wildcard | Choice | Use]:
-    """What ``text`` names by name; ``alone``: the choices and variables in it, too, but not those inside."""
+    """What ``text`` names, in order; ``alone``: choices and variables in it, too, but not those inside."""
     if not has_grammar(text):
         return
     nodes: Sequence[Node] = parse(text).nodes
-    yield from references(tuple(nodes))
+    found: list[SlotRef | Wildcard | Choice | Use] = list(references(tuple(nodes)))
     if alone:
-        yield from (node for node in nodes if isinstance(node, Choice | Use))
+        found += [node for node in nodes if isinstance(node, Choice | Use)]
+    yield from sorted(found, key=lambda node: node.at)

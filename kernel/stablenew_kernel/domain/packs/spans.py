@@ -130,9 +130,9 @@ def _scan(prompt: str) -> Iterator[Span]:
 
 def _complex(nodes: Sequence[Node]) -> Iterator[Wildcard]:
     """Wildcards with parameters, or with choices in their names."""
-    for node in references(tuple(nodes)):
-        if isinstance(node, Wildcard) and node.parameters:
-            yield node
+    for named in references(tuple(nodes)):
+        if isinstance(named, Wildcard) and named.parameters:
+            yield named
     for node in nodes:
         if isinstance(node, Wildcard) and not node.path:
             yield node

@@ -32,7 +32,7 @@ CREATE TABLE image (
 ) STRICT;
 CREATE INDEX image_newest ON image (saved_at, job_seq);
 CREATE INDEX image_best ON image (stars, saved_at, job_seq);
-CREATE INDEX image_run ON image (run_seq);
+CREATE INDEX image_run ON image (run_seq, model, preset, stars);  -- all that facets count
 CREATE INDEX image_pixels ON image (pixel_sha256);
 
 -- Words of prompts, model, sampler and file name of each image, by its id. The text itself is not kept here.

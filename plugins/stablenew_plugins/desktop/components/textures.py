@@ -5,6 +5,7 @@ Only static textures: others are uploaded again in each frame, and leak when the
 from __future__ import annotations
 
 import io
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -16,7 +17,13 @@ import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.models.background import Background
 
+log = logging.getLogger(__name__)
+
 UPLOADS_A_FRAME = 3
+AT_ONCE = 4
+"""Images that are being decoded, or wait for their upload, at most: what is scrolled past is never decoded."""
+PATIENCE = 3
+"""Frames behind which nobody waits any more for an image that was not asked for again."""
 KEPT_PIXELS = 24 << 20
 """Pixels of all textures together, 4 bytes each: about 100 MB, or 370 thumbnails and some large images."""
 FAILED_KEPT = 2_000
@@ -42,6 +49,16 @@ class Decoded:
     """A numpy array of float32, red, green, blue, alpha, 0 to 1, flat."""
 
 
+@dataclass(slots=True)
+class _Live:
+    """A picture that is replaced again and again."""
+
+    asked: tuple[int, int, int] = (-1, 0, 0)
+    decoding: bool = False
+    ready: Decoded | None = None
+    picture: Picture | None = None
+
+
 class Textures:
     """A cache. All calls on the thread that draws."""
 
@@ -50,13 +67,18 @@ class Textures:
         with dpg.texture_registry() as self.registry:
             self._empty = dpg.add_static_texture(1, 1, [0.0, 0.0, 0.0, 0.0])
         self._shown: OrderedDict[Hashable, Picture] = OrderedDict()
+        self._wanted: OrderedDict[Hashable, Callable[[], Decoded]] = OrderedDict()
+        """Not begun; the latest asked for at the end."""
         self._loading: set[Hashable] = set()
+        self._live: dict[Hashable, _Live] = {}
         self._failed: OrderedDict[Hashable, str] = OrderedDict()
         self._ready: OrderedDict[Hashable, Decoded] = OrderedDict()
         self._pixels = 0
         self._frame = 0
         self._used: dict[Hashable, int] = {}
         self._trims: list[tuple[int, int | str]] = []
+        self._old: list[tuple[int, int | str]] = []
+        """Pictures of live ones that are shown no more, and the frame in which they go."""
         self.revision = 0
         """Grows when a picture has come or gone: who shows some looks again."""
 
@@ -75,11 +97,41 @@ class Textures:
         key = ("fitted", path, width, height, radius)
         return self._get(key, partial(decode_file, path, width, height, radius, False))
 
-    def preview(self, key: Hashable, data: bytes, width: int, height: int, radius: int = 0) -> Picture | None:
-        """The image file ``data``, as large as fits, under ``key``: a new one for each new content."""
-        return self._get(
-            ("preview", key, width, height), partial(decode_bytes, data, width, height, radius, False)
-        )
+    def region(
+        self, path: Path, box: tuple[float, float, float, float], width: int, height: int
+    ) -> Picture | None:
+        """The part ``box`` (left, top, right, bottom, 0 to 1) of the image at ``path``, as large as fits; None:
+        not yet, it comes."""
+        key = ("region", path, box, width, height)
+        return self._get(key, partial(decode_region, path, box, width, height))
+
+    def live(
+        self, slot: Hashable, number: int, data: bytes, width: int, height: int, radius: int = 0
+    ) -> Picture | None:
+        """The image file ``data``, enlarged or reduced to fit ``width`` x ``height``, with a new ``number`` for
+        each new content: the latest of ``slot`` that is ready, while the newest one comes. Those before are
+        let go. None: none yet."""
+        live = self._live.setdefault(slot, _Live())
+        wanted = (number, width, height)
+        if wanted != live.asked and not live.decoding:
+            live.asked, live.decoding = wanted, True
+
+            def done(decoded: Decoded) -> None:
+                live.decoding = False
+                live.ready = decoded
+
+            def failed(error: Exception) -> None:
+                live.decoding = False
+                log.warning("a preview can't be shown, the next one comes soon: %s", error)
+
+            self._background.run(partial(decode_bytes, data, width, height, radius), done, failed)
+        return live.picture
+
+    def end_live(self, slot: Hashable) -> None:
+        """Let the picture of ``slot`` go. Nothing may show it any more."""
+        live = self._live.pop(slot, None)
+        if live is not None and live.picture is not None:
+            self._old.append((self._frame + 2, live.picture.texture))
 
     def failure(self, path: Path) -> str:
         """Why the image at ``path`` can't be shown; empty: it can, as far as known."""
@@ -87,7 +139,8 @@ class Textures:
 
     def forget(self, path: Path) -> None:
         """The file at ``path`` has changed or came: try again."""
-        self._failed.pop(path, None)
+        if self._failed.pop(path, None) is not None:
+            self.revision += 1
 
     def _get(self, key: Hashable, decode: Callable[[], Decoded]) -> Picture | None:
         self._used[key] = self._frame
@@ -98,40 +151,60 @@ class Textures:
         path = key[1] if isinstance(key, tuple) else None
         if key in self._loading or key in self._ready or path in self._failed:
             return None
-        self._loading.add(key)
-
-        def done(decoded: Decoded) -> None:
-            self._loading.discard(key)
-            self._ready[key] = decoded
-
-        def failed(error: Exception) -> None:
-            self._loading.discard(key)
-            self._failed[path] = str(error)
-            while len(self._failed) > FAILED_KEPT:
-                self._failed.popitem(last=False)
-            self.revision += 1
-
-        self._background.run(decode, done, failed)
+        self._wanted[key] = decode
+        self._wanted.move_to_end(key)
         return None
+
+    def _begin(self) -> None:
+        """Decode what was asked for last; forget what nobody asks for any more."""
+        for key in [key for key in self._wanted if self._frame - self._used.get(key, 0) > PATIENCE]:
+            del self._wanted[key]
+            self._used.pop(key, None)
+            self.revision += 1  # who only looks when something changed, and still waits, asks again
+        while self._wanted and len(self._loading) + len(self._ready) < AT_ONCE:
+            key, decode = self._wanted.popitem()
+            self._loading.add(key)
+            self._background.run(decode, partial(self._decoded, key), partial(self._undecoded, key))
+
+    def _decoded(self, key: Hashable, decoded: Decoded) -> None:
+        self._loading.discard(key)
+        self._ready[key] = decoded
+
+    def _undecoded(self, key: Hashable, error: Exception) -> None:
+        self._loading.discard(key)
+        self._used.pop(key, None)
+        self._failed[key[1] if isinstance(key, tuple) else None] = str(error)
+        while len(self._failed) > FAILED_KEPT:
+            self._failed.popitem(last=False)
+        self.revision += 1
 
     def tick(self) -> None:
         """Upload a few of what is decoded, and let go what is too much. Called each frame."""
         self._frame += 1
         for _number in range(min(UPLOADS_A_FRAME, len(self._ready))):
             key, decoded = self._ready.popitem()  # the newest first: that is what is looked at
-            texture = dpg.add_static_texture(
-                decoded.width, decoded.height, decoded.pixels, parent=self.registry
-            )
-            self._shown[key] = Picture(texture, decoded.width, decoded.height)
+            self._shown[key] = self._upload(decoded)
             self._pixels += decoded.width * decoded.height
-            self.revision += 1
-            # The copy that Dear PyGui keeps in memory is of no use once the frame has uploaded it.
-            self._trims.append((self._frame + 2, texture))
+        for live in self._live.values():
+            if live.ready is not None:
+                if live.picture is not None:
+                    self._old.append((self._frame + 2, live.picture.texture))
+                live.picture, live.ready = self._upload(live.ready), None
         while self._trims and self._trims[0][0] <= self._frame:
             _when, texture = self._trims.pop(0)
             if dpg.does_item_exist(texture):
                 dpg.set_value(texture, [])
+        while self._old and self._old[0][0] <= self._frame:
+            dpg.delete_item(self._old.pop(0)[1])
         self._let_go()
+        self._begin()
+
+    def _upload(self, decoded: Decoded) -> Picture:
+        texture = dpg.add_static_texture(decoded.width, decoded.height, decoded.pixels, parent=self.registry)
+        self.revision += 1
+        # The copy that Dear PyGui keeps in memory is of no use once the frame has uploaded it.
+        self._trims.append((self._frame + 2, texture))
+        return Picture(texture, decoded.width, decoded.height)
 
     def _let_go(self) -> None:
         for key in list(self._shown):
@@ -148,38 +221,73 @@ class Textures:
     def close(self) -> None:
         """Let go of all. Nothing may show them any more."""
         dpg.delete_item(self.registry)
-        self._shown.clear()
-        self._ready.clear()
+        for kept in (self._shown, self._ready, self._wanted, self._live, self._trims, self._old):
+            kept.clear()
 
 
 def decode_file(path: Path, width: int, height: int, radius: int, cut: bool) -> Decoded:
-    """Read the image at ``path``; see :func:`decode_bytes`. A JPEG is read no larger than needed."""
-    with path.open("rb") as file:
-        return _decode(file, width, height, radius, cut)
-
-
-def decode_bytes(data: bytes, width: int, height: int, radius: int, cut: bool) -> Decoded:
-    """The image file ``data`` for a texture: within ``width`` x ``height`` pixels, corners rounded by
-    ``radius``; ``cut``: exactly so large, what is too much at the sides is cut off.
+    """Read the image at ``path`` for a texture: within ``width`` x ``height`` pixels, never enlarged, corners
+    rounded by ``radius``; ``cut``: exactly so large, what is too much at the sides is cut off. A JPEG is read
+    no larger than needed.
 
     Raises OSError, ValueError."""
-    return _decode(io.BytesIO(data), width, height, radius, cut)
+    from PIL import Image
 
-
-def _decode(file: Any, width: int, height: int, radius: int, cut: bool) -> Decoded:
-    import numpy as np
-    from PIL import Image, ImageChops, ImageDraw, ImageOps
-
-    with Image.open(file) as opened:
+    with path.open("rb") as file, Image.open(file) as opened:
         opened.draft("RGB", (width * 2, height * 2))
-        image = opened.convert("RGBA")
+        return _for_texture(_shaped(_plain(opened), width, height, cut=cut), radius)
+
+
+def decode_bytes(data: bytes, width: int, height: int, radius: int) -> Decoded:
+    """The image file ``data`` for a texture, enlarged or reduced to fit ``width`` x ``height`` pixels. Raises
+    as :func:`decode_file`."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as opened:
+        image = _plain(opened)
+    factor = min(width / image.width, height / image.height)
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+    return _for_texture(image.resize(size, Image.Resampling.BILINEAR), radius)
+
+
+def decode_region(path: Path, box: tuple[float, float, float, float], width: int, height: int) -> Decoded:
+    """The part ``box`` (0 to 1) of the image at ``path``, not enlarged. Raises as :func:`decode_file`."""
+    from PIL import Image
+
+    with path.open("rb") as file, Image.open(file) as opened:
+        w, h = opened.size
+        left, top = int(box[0] * w), int(box[1] * h)
+        right, bottom = max(left + 1, round(box[2] * w)), max(top + 1, round(box[3] * h))
+        part = _plain(opened.crop((left, top, min(right, w), min(bottom, h))))
+    return _for_texture(_shaped(part, width, height, cut=False), 0)
+
+
+def _plain(image: Any) -> Any:
+    """Without palettes and the like; transparent only where it was."""
+    see_through = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+    return image.convert("RGBA" if see_through else "RGB")
+
+
+def _shaped(image: Any, width: int, height: int, *, cut: bool) -> Any:
+    from PIL import Image
+
     if cut:
-        image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
-    else:
-        factor = min(width / image.width, height / image.height)
-        if factor < 1:
-            size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
-            image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+        factor = max(width / image.width, height / image.height)
+        x, y = max(0.0, (image.width - width / factor) / 2), max(0.0, (image.height - height / factor) / 2)
+        box = (x, y, image.width - x, image.height - y)
+        return image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=2.0)
+    factor = min(width / image.width, height / image.height)
+    if factor >= 1:
+        return image
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def _for_texture(image: Any, radius: int) -> Decoded:
+    import numpy as np
+    from PIL import Image, ImageChops, ImageDraw
+
+    image = image.convert("RGBA")
     if radius:
         mask = Image.new("L", (image.width * 2, image.height * 2), 0)
         ImageDraw.Draw(mask).rounded_rectangle((0, 0, mask.width - 1, mask.height - 1), radius * 2, fill=255)

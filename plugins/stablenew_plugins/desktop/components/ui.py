@@ -9,7 +9,7 @@ import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.textures import Textures
 from stablenew_plugins.desktop.models.background import Background
-from stablenew_plugins.desktop.theme.fonts import Fonts
+from stablenew_plugins.desktop.theme.fonts import fonts_at
 from stablenew_plugins.desktop.theme.look import Themes
 from stablenew_plugins.desktop.theme.tokens import PALETTES, Palette
 
@@ -24,7 +24,7 @@ class Ui:
         """Make fonts and the base theme. There must be a Dear PyGui context."""
         self.scale = scale
         self.colours: Palette = PALETTES[theme]
-        self.fonts = Fonts(self.px)
+        self.fonts = fonts_at(scale)
         self.themes = Themes(self.colours, self.px)
         self.textures = Textures(background)
         self._next: list[Callable[[], None]] = []
@@ -46,7 +46,9 @@ class Ui:
         dpg.bind_item_handler_registry(item, self._handlers)
 
     def _clicked(self, _sender: Any, data: Any, _user: Any) -> None:
-        if (call := self._clicks.get(data[1])) is not None:
+        # An item with a tag is told by its tag.
+        item = dpg.get_alias_id(data[1]) if isinstance(data[1], str) else data[1]
+        if (call := self._clicks.get(item)) is not None:
             call()
 
     def later(self, call: Callable[[], None]) -> None:
@@ -61,11 +63,10 @@ class Ui:
             call()
 
     def close(self) -> None:
-        """Take away what this made: fonts, textures. Call it when nothing is drawn with it any more."""
+        """Take away what this made, but the fonts. Call it when nothing is drawn with it any more."""
         self.textures.close()
         self.themes.close()
         dpg.delete_item(self._handlers)
-        dpg.delete_item(self.fonts.registry)
 
 
 def on(call: Callable[[], None]) -> Callable[[Any, Any, Any], None]:

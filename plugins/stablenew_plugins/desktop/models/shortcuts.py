@@ -20,6 +20,7 @@ class Shortcut:
     keys: str
     """``Ctrl+Enter``, ``Escape``, ``1``, ``?``. Ctrl is Cmd on a Mac."""
     what: str
+    """Empty: the help does not list it."""
     act: Callable[[], None]
     tab: str = ""
     """Only while this tab is in front; empty: everywhere."""
@@ -27,6 +28,8 @@ class Shortcut:
     """Also while a text is being typed."""
     group: str = ""
     """Heading in the help."""
+    overlay: str = ""
+    """Only while this overlay is open; empty: as the others say."""
 
 
 def shortcuts(bench: Workbench) -> Sequence[Shortcut]:
@@ -58,22 +61,32 @@ def shortcuts(bench: Workbench) -> Sequence[Shortcut]:
     for model in (
         bench.packs,
         bench.pipeline,
+        bench.presets,
         bench.variants,
         bench.editor,
         bench.queue,
         bench.preview,
         bench.review,
+        bench.viewer,
+        bench.compare,
     ):
         made += model.shortcuts()
     return made
 
 
 def find(table: Sequence[Shortcut], keys: str, *, tab: str, typing: bool, overlay: str) -> Shortcut | None:
-    """What ``keys`` do now. Under an overlay only those that work everywhere and while typing."""
+    """What ``keys`` do now: what the overlay or the tab has them for, else what they do everywhere. Under an
+    overlay only its own ones, and those that work everywhere and while typing."""
+    found = None
     for shortcut in table:
-        if shortcut.keys != keys or (shortcut.tab and (shortcut.tab != tab or overlay)):
+        if shortcut.keys != keys or (typing and not shortcut.while_typing):
             continue
-        if (typing or overlay) and not shortcut.while_typing:
+        if shortcut.overlay:
+            if shortcut.overlay == overlay:
+                return shortcut
             continue
-        return shortcut
-    return None
+        if (shortcut.tab and (shortcut.tab != tab or overlay)) or (overlay and not shortcut.while_typing):
+            continue
+        if found is None or (shortcut.tab and not found.tab):
+            found = shortcut
+    return found

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from stablenew_api.errors import StableNewError
 from stablenew_plugins.desktop.models.axisdraft import AxisDraft
+from stablenew_plugins.desktop.models.choices import Choice, Span, choices_of, spans
 from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.highlight import Choice, Span, choices_of, spans
 from stablenew_plugins.desktop.models.model import Model
 from stablenew_plugins.desktop.models.randomizer import Hint, RandomizerModel
 from stablenew_plugins.desktop.models.run import Plan, RunModel

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from stablenew_plugins.desktop.models.desk import Desk
 from stablenew_plugins.desktop.models.model import Model
 from stablenew_plugins.desktop.models.remembered import Remembered
@@ -49,6 +51,8 @@ class ViewModel(Model):
         self.preview_shown: bool = get("preview_shown", True)
         self.overlay = ""
         """Name of the overlay that lies over the window (see ``panels/shell.py``); empty: none."""
+        self.may_close: dict[str, Callable[[], bool]] = {}
+        """By overlay, what is asked before it closes."""
         self.quits = False
         """Whether the window is to close."""
         self.stops_kernel = False
@@ -69,6 +73,11 @@ class ViewModel(Model):
         self.touch()
 
     def close(self) -> None:
+        """Take the overlay away, unless it has to ask something first."""
+        if self.may_close.get(self.overlay, lambda: True)():
+            self.close_anyway()
+
+    def close_anyway(self) -> None:
         """Take the overlay away."""
         self.overlay = ""
         self.touch()

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from stablenew_plugins.desktop.models.cluster import ClusterModel
+from stablenew_plugins.desktop.models.compare import CompareModel
 from stablenew_plugins.desktop.models.desk import Desk
 from stablenew_plugins.desktop.models.editor import EditorModel
+from stablenew_plugins.desktop.models.learning import LearningModel
 from stablenew_plugins.desktop.models.packs import PacksModel
 from stablenew_plugins.desktop.models.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.presets import PresetsModel
 from stablenew_plugins.desktop.models.preview import PreviewModel
+from stablenew_plugins.desktop.models.promote import PromoteModel
 from stablenew_plugins.desktop.models.queue import QueueModel
 from stablenew_plugins.desktop.models.randomizer import RandomizerModel
+from stablenew_plugins.desktop.models.ratings import Ratings
 from stablenew_plugins.desktop.models.review import ReviewModel
 from stablenew_plugins.desktop.models.run import RunModel
 from stablenew_plugins.desktop.models.settings import SettingsModel
@@ -18,6 +23,7 @@ from stablenew_plugins.desktop.models.start import StartModel
 from stablenew_plugins.desktop.models.status import StatusModel
 from stablenew_plugins.desktop.models.variants import VariantsModel
 from stablenew_plugins.desktop.models.view import ViewModel
+from stablenew_plugins.desktop.models.viewer import ViewerModel
 
 
 class Workbench:
@@ -29,17 +35,31 @@ class Workbench:
         self.view = ViewModel(desk)
         self.packs = PacksModel(desk)
         self.pipeline = PipelineModel(desk)
+        self.presets = PresetsModel(desk, self.pipeline)
+        self.pipeline.on_taken = lambda: self.view.open("apply_image")
+        self.presets.open_overlay = self.view.open
         self.randomizer = RandomizerModel(desk, self.packs, self.pipeline)
         self.run = RunModel(desk, self.packs, self.pipeline, self.randomizer)
+        self.editor = EditorModel(desk, self.packs, self.pipeline, self.randomizer)
         self.variants = VariantsModel(desk, self.run, self.randomizer)
-        self.editor = EditorModel(desk, self.packs, self.pipeline)
         self.queue = QueueModel(desk)
         self.cluster = ClusterModel(desk)
-        self.preview = PreviewModel(desk)
-        self.review = ReviewModel(desk, self.preview)
+        self.ratings = Ratings(desk)
+        self.promotion = PromoteModel(desk, self.view, self.pipeline)
+        self.preview = PreviewModel(desk, self.view, self.pipeline, self.ratings, self.promotion)
+        self.viewer = ViewerModel(self.view, self.ratings, self.preview)
+        self.compare = CompareModel(desk, self.view, self.ratings, self.promotion)
+        self.review = ReviewModel(
+            desk, self.view, self.preview, self.ratings, self.promotion, self.viewer, self.compare
+        )
+        self.learning = LearningModel(desk, self.view, self.ratings)
         self.status = StatusModel(desk)
         self.settings = SettingsModel(desk)
         self.start = StartModel(desk, self.view, self.packs, self.pipeline, self.run, self.settings)
+        self.packs.open = self.view.open
+        self.editor.close_view = self.view.close_anyway
+        self.editor.is_open = lambda: self.view.overlay == "editor"
+        self.view.may_close["editor"] = self.editor.may_close
         self.status.is_stopping = lambda: bool(self.run.stopping)
         self.shortcuts = shortcuts(self)
 
@@ -49,14 +69,20 @@ class Workbench:
         for model in (
             self.packs,
             self.pipeline,
+            self.presets,
             self.randomizer,
             self.run,
             self.variants,
             self.editor,
             self.queue,
             self.cluster,
+            self.ratings,
+            self.promotion,
             self.preview,
+            self.viewer,
+            self.compare,
             self.review,
+            self.learning,
             self.status,
             self.settings,
             self.start,

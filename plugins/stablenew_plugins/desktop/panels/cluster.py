@@ -2,24 +2,181 @@
 
 from __future__ import annotations
 
-from stablenew_plugins.desktop.components.basic import column, heading
-from stablenew_plugins.desktop.components.ui import Ui
+from functools import partial
+
+import dearpygui.dearpygui as dpg
+
+from stablenew_plugins.desktop.components.basic import (
+    area,
+    card,
+    column,
+    icon_button,
+    row,
+    set_text,
+    space,
+    text,
+)
+from stablenew_plugins.desktop.components.ui import Item, Ui
+from stablenew_plugins.desktop.models.cluster import NodeCard
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
+from stablenew_plugins.desktop.panels.nodecard import NodeCardView
 from stablenew_plugins.desktop.text import _
+from stablenew_plugins.desktop.theme import icons
+from stablenew_plugins.desktop.theme.tokens import NONE
+
+PAD = 20
+TOP = 78
+LEAST_CARD = 380
+"""Width of a card, at least; there are as many beside each other as fit."""
+GAP_CARDS = 14
+SCROLL_BAR = 14
 
 
 class ClusterPanel(Panel):
     """See above."""
 
     def __init__(self, ui: Ui, bench: Workbench) -> None:
-        super().__init__(ui, bench.cluster)
-        self._bench = bench
+        super().__init__(ui, bench.cluster, bench.state)
+        self._bench, self._cluster = bench, bench.cluster
+        self._views: dict[str, NodeCardView] = {}
+        self._arranged: tuple[object, ...] = ()
+        self._room = (0, 0)
 
     def build(self) -> None:
         """Make the items."""
-        with column(self.ui, 10, pos=(self.ui.px(20), self.ui.px(18))):
-            heading(self.ui, _("Cluster"))
+        ui = self.ui
+        text(ui, _("Cluster"), "h1", pos=(ui.px(PAD), ui.px(18)))
+        self._summary = text(ui, "", "small", ui.colours.muted, pos=(ui.px(PAD), ui.px(46)))
+        with area(ui, pos=(ui.px(PAD), ui.px(TOP)), tag="cluster.area") as self._area:
+            pass
+        self.resized()
 
     def apply(self) -> None:
         """Bring them up to date."""
+        cluster = self._cluster
+        set_text(
+            self._summary, cluster.summary if self._bench.state.is_connected else _("No kernel answers yet.")
+        )
+        shapes = tuple((card.node_id, len(card.gpus), cluster.open.get(card.node_id)) for card in cluster.cards)
+        arranged = (
+            self._columns(),
+            self._card_width(),
+            shapes,
+            cluster.command,
+            self._bench.state.is_connected,
+        )
+        if arranged != self._arranged:
+            self._arranged = arranged
+            self._arrange()
+        for shown in cluster.cards:
+            self._views[shown.node_id].apply(shown)
+
+    def frame(self) -> None:
+        """Show previews that have come."""
+        if self._room != self._size():
+            self.resized()
+        for view in self._views.values():
+            view.frame()
+
+    def _size(self) -> tuple[int, int]:
+        return dpg.get_item_width("area.cluster") or 0, dpg.get_item_height("area.cluster") or 0
+
+    def resized(self) -> None:
+        """As many cards beside each other as fit."""
+        width, height = self._room = self._size()
+        ui = self.ui
+        dpg.configure_item(
+            self._area, width=max(1, width - ui.px(PAD)), height=max(1, height - ui.px(TOP) - ui.px(8))
+        )
+        if self._arranged and self._arranged[:2] != (self._columns(), self._card_width()):
+            self.apply()
+
+    def _inner(self) -> int:
+        return self._room[0] - self.ui.px(2 * PAD) - self.ui.px(SCROLL_BAR - PAD // 2)
+
+    def _columns(self) -> int:
+        gap = self.ui.px(GAP_CARDS)
+        return max(1, (self._inner() + gap) // (self.ui.px(LEAST_CARD) + gap))
+
+    def _card_width(self) -> int:
+        columns = self._columns()
+        return max(self.ui.px(200), (self._inner() - self.ui.px(GAP_CARDS) * (columns - 1)) // columns)
+
+    def _arrange(self) -> None:
+        """Make the cards anew: nodes, lists or the room for them changed."""
+        ui = self.ui
+        scroll = dpg.get_y_scroll(self._area)
+        focused = next((i for i, view in self._views.items() if view.is_typing()), None)
+        dpg.delete_item(self._area, children_only=True)
+        self._views = {}
+        columns, width = self._columns(), self._card_width()
+        cards = self._cluster.cards
+        dpg.push_container_stack(self._area)
+        try:
+            if not cards:
+                self._nobody()
+            with row(ui, GAP_CARDS):
+                for number in range(columns):
+                    with column(ui, GAP_CARDS):
+                        dpg.add_spacer(width=width, height=0)
+                        for shown in cards[number::columns]:
+                            self._add_card(shown, width)
+                        if number == len(cards) % columns:
+                            self._how_to_add(width)
+            space(ui, 8)
+        finally:
+            dpg.pop_container_stack()
+        dpg.set_y_scroll(self._area, scroll)
+        if focused is not None and focused in self._views:
+            self._views[focused].focus()
+
+    def _add_card(self, shown: NodeCard, width: int) -> None:
+        view = NodeCardView(self.ui, self._cluster, shown, width)
+        view.build()
+        self._views[shown.node_id] = view
+
+    def _nobody(self) -> None:
+        ui = self.ui
+        connected = self._bench.state.is_connected
+        with column(ui, 8):
+            text(ui, _("No node is there") if connected else _("No kernel answers yet"), "h2")
+            words = (
+                _("The kernel starts one on its own machine unless local_agent is off in the settings.")
+                if connected
+                else _("The nodes are shown as soon as one does.")
+            )
+            text(ui, words, "small", ui.colours.muted)
+            space(ui, 4)
+
+    def _how_to_add(self, width: int) -> None:
+        ui, c, cluster = self.ui, self.ui.colours, self._cluster
+        wrap = width - ui.px(36)
+        with card(ui, background=NONE, width=width, tag="cluster.add"), column(ui, 10):
+            with row(ui, 8):
+                text(ui, icons.PLUS, "body", c.accent_high)
+                text(ui, _("Add a node"), "h2")
+            text(
+                ui,
+                _("For another GPU or server of this machine, type in a terminal:"),
+                "small",
+                c.muted,
+                wrap=wrap,
+            )
+            self._command(cluster.command, width, "cluster.command")
+            words = _(
+                "Other machines: pairing is not built yet, and the link is not encrypted, so the kernel "
+                "listens to its own machine only. An SSH tunnel works; type there, in two terminals:"
+            )
+            text(ui, words, "small", c.muted, wrap=wrap)
+            for number, line in enumerate(cluster.tunnel, 1):
+                self._command(line, width, f"cluster.tunnel.{number}")
+
+    def _command(self, line: str, width: int, tag: str) -> Item:
+        """A command to copy."""
+        ui = self.ui
+        with row(ui, 6):
+            item = dpg.add_input_text(default_value=line, readonly=True, width=width - ui.px(36 + 42), tag=tag)
+            dpg.bind_item_font(item, ui.fonts["mono"])
+            icon_button(ui, icons.COPY, partial(dpg.set_clipboard_text, line), _("Copy"), size=32)
+        return item

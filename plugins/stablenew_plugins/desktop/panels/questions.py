@@ -73,7 +73,8 @@ def shortcut_help(ui: Ui, bench: Workbench) -> Opened:
     overlay = Overlay(ui, _("Keys"), bench.view.close, width=820, height=620, tag="shortcuts")
     with overlay, row(ui, 40):
         columns: tuple[list[tuple[str, list[tuple[str, str]]]], ...] = ([], [])
-        for group, found in groupby(bench.shortcuts, key=lambda shortcut: shortcut.group):
+        listed = [shortcut for shortcut in bench.shortcuts if shortcut.what]
+        for group, found in groupby(listed, key=lambda shortcut: shortcut.group):
             lines = [(shortcut.keys, shortcut.what) for shortcut in found]
             shorter = min(columns, key=lambda column: sum(len(lines) + 2 for _group, lines in column))
             shorter.append((group, lines))

@@ -14,10 +14,14 @@ from stablenew_plugins.desktop.panels import questions
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.panels.cluster import ClusterPanel
 from stablenew_plugins.desktop.panels.commandbar import CommandBar
-from stablenew_plugins.desktop.panels.editor import open_editor
+from stablenew_plugins.desktop.panels.compare import ComparePanel
+from stablenew_plugins.desktop.panels.editor import EditorPanel
 from stablenew_plugins.desktop.panels.learning import LearningPanel
+from stablenew_plugins.desktop.panels.liked import LikedPanel
+from stablenew_plugins.desktop.panels.packdialogs import PackListsOverlay, import_packs, new_pack
 from stablenew_plugins.desktop.panels.pipeline import PipelinePanel
 from stablenew_plugins.desktop.panels.preview import PreviewPanel
+from stablenew_plugins.desktop.panels.promote import PromotePanel
 from stablenew_plugins.desktop.panels.prompt import PromptPanel
 from stablenew_plugins.desktop.panels.queue import QueuePanel
 from stablenew_plugins.desktop.panels.settings import open_settings
@@ -25,6 +29,7 @@ from stablenew_plugins.desktop.panels.sidebar import SidebarPanel
 from stablenew_plugins.desktop.panels.start import open_start
 from stablenew_plugins.desktop.panels.statusbar import StatusBar
 from stablenew_plugins.desktop.panels.toasts import ToastsPanel
+from stablenew_plugins.desktop.panels.viewer import ViewerPanel
 from stablenew_plugins.desktop.theme.tokens import BAR_HEIGHT, FOOT_HEIGHT, NONE
 
 SPLITTER = 6
@@ -40,12 +45,19 @@ TAB_PANELS: Mapping[str, Callable[[Ui, Workbench], Panel]] = {
     "learning": LearningPanel,
 }
 OVERLAYS: Mapping[str, Callable[[Ui, Workbench], Callable[[], None] | Panel]] = {
-    "editor": open_editor,
+    "editor": EditorPanel,
+    "newpack": new_pack,
+    "import": import_packs,
+    "packlists": PackListsOverlay,
     "settings": open_settings,
     "start": open_start,
     "close": questions.close_question,
     "question": questions.run_question,
     "shortcuts": questions.shortcut_help,
+    "viewer": ViewerPanel,
+    "compare": ComparePanel,
+    "liked": LikedPanel,
+    "promote": PromotePanel,
 }
 """By name; what is called returns what closes it, or a panel with ``close`` that is kept up to date."""
 
@@ -63,7 +75,7 @@ class Shell:
         self._overlay: Callable[[], None] | Panel | None = None
         self._overlay_name = ""
         self._seen = -1
-        self._drag_from: tuple[str, float] | None = None
+        self._drag_from: tuple[float, float] | None = None
 
     def build(self) -> None:
         """Make the window. Tabs are made when they are first looked at."""
@@ -109,14 +121,17 @@ class Shell:
             left = 0
         self._place("area.bar", 0, 0, width, top)
         self._place("area.sidebar", 0, top, left, middle)
-        self._place("area.centre", left, top, width - left - right, middle)
+        # A line lies beside the panels, not over them: those would take the pointer from it.
+        line = ui.px(SPLITTER)
+        before, behind = (line if left else 0), (line if right else 0)
+        centre = width - left - right - before - behind
+        self._place("area.centre", left + before, top, centre, middle)
         self._place("area.preview", width - right, top, right, middle)
-        half = ui.px(SPLITTER) // 2
-        self._place("splitter.sidebar", left - half, top, 2 * half if left else 0, middle)
-        self._place("splitter.preview", width - right - half, top, 2 * half if right else 0, middle)
+        self._place("splitter.sidebar", left, top, before, middle)
+        self._place("splitter.preview", width - right - behind, top, behind, middle)
         self._place("area.foot", 0, height - foot, width, foot)
         for item in self._areas.values():
-            dpg.configure_item(item, width=width - left - right, height=middle)
+            dpg.configure_item(item, width=centre, height=middle)
         self._bar.lay_out(width, left + ui.px(20))
         self._foot.lay_out(width)
         for panel in (self._sidebar, self._preview, *self._tabs.values()):
@@ -131,9 +146,10 @@ class Shell:
         for side in ("sidebar", "preview"):
             if not dpg.is_item_active(f"splitter.{side}"):
                 continue
-            if self._drag_from is None or self._drag_from[0] != side:
-                self._drag_from = (side, view.sidebar if side == "sidebar" else view.preview)
-            moved = dpg.get_mouse_drag_delta()[0] / scale
+            at = dpg.get_mouse_pos(local=False)[0] / scale
+            if self._drag_from is None:
+                self._drag_from = (at, view.sidebar if side == "sidebar" else view.preview)
+            moved = at - self._drag_from[0]
             if side == "sidebar":
                 view.size_sidebar(self._drag_from[1] + moved)
             else:

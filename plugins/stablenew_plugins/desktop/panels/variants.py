@@ -17,7 +17,7 @@ from stablenew_plugins.desktop.components.basic import (
 )
 from stablenew_plugins.desktop.components.strip import put_at, strip
 from stablenew_plugins.desktop.components.ui import Item, Ui
-from stablenew_plugins.desktop.models.highlight import Piece, wrapped
+from stablenew_plugins.desktop.models.choices import Piece, wrapped
 from stablenew_plugins.desktop.models.variants import MOST, PAGE, Variant
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.text import _

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import dearpygui.dearpygui as dpg
@@ -31,17 +30,30 @@ MONO_SIZE = 13
 
 
 class Fonts:
-    """All of them, loaded for one scale. Glyphs are drawn when they are first needed."""
+    """All of them, loaded for one scale; see :func:`fonts_at`. Glyphs are drawn when they are first needed."""
 
-    def __init__(self, px: Callable[[float], int]) -> None:
-        """Load. ``px`` scales."""
+    def __init__(self, scale: float) -> None:
         self._by_name: dict[str, int | str] = {}
         with dpg.font_registry() as self.registry:
             for name, (weight, size) in FACES.items():
                 path = FOLDER / f"StableNewUI-{weight}.ttf"
-                self._by_name[name] = dpg.add_font(str(path), px(size))
-            self._by_name[MONO] = dpg.add_font(str(FOLDER / "JetBrainsMono-Regular.ttf"), px(MONO_SIZE))
+                self._by_name[name] = dpg.add_font(str(path), round(size * scale))
+            self._by_name[MONO] = dpg.add_font(
+                str(FOLDER / "JetBrainsMono-Regular.ttf"), round(MONO_SIZE * scale)
+            )
 
     def __getitem__(self, name: str) -> int | str:
         """The font called ``name``: one of :data:`FACES`, or :data:`MONO`."""
         return self._by_name[name]
+
+
+_loaded: dict[float, Fonts] = {}
+
+
+def fonts_at(scale: float) -> Fonts:
+    """The fonts at ``scale``. They stay loaded: Dear PyGui 2.3.1 crashes in the frame after a font that was in
+    use is deleted, and there are no more scales than a person tries."""
+    fonts = _loaded.get(scale)
+    if fonts is None or not dpg.does_item_exist(fonts.registry):
+        fonts = _loaded[scale] = Fonts(scale)
+    return fonts

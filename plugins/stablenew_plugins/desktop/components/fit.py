@@ -1,0 +1,43 @@
+"""Texts cut to the room that there is."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import dearpygui.dearpygui as dpg
+
+from stablenew_plugins.desktop.components.ui import Ui
+from stablenew_plugins.desktop.theme.fonts import FACES, MONO, MONO_SIZE
+
+
+def width_of(ui: Ui, words: str, font: str) -> float:
+    """How wide ``words`` are, in pixels. Before the first frame, and where nothing is drawn, a guess."""
+    size = dpg.get_text_size(words, font=ui.fonts[font])
+    if size is not None and (size[0] > 0 or not words):
+        return float(size[0])
+    points = MONO_SIZE if font == MONO else FACES[font][1]
+    return len(words) * ui.px(points) * (0.6 if font == MONO else 0.52)
+
+
+def fit(ui: Ui, words: str, font: str, width: float) -> str:
+    """``words`` if they fit into ``width`` pixels, else their beginning with an ellipsis."""
+    if width_of(ui, words, font) <= width:
+        return words
+    least, most = 0, len(words)
+    while least < most:
+        middle = (least + most + 1) // 2
+        if width_of(ui, words[:middle].rstrip() + "…", font) <= width:
+            least = middle
+        else:
+            most = middle - 1
+    return words[:least].rstrip() + "…"
+
+
+@lru_cache(maxsize=4096)
+def shorten(words: str, most: int) -> str:
+    """``words`` in at most ``most`` characters, cut at a blank if there is one near the end."""
+    if len(words) <= most:
+        return words
+    cut = words[: most - 1]
+    blank = cut.rfind(" ")
+    return (cut[:blank] if blank > most * 0.75 else cut).rstrip(" ,") + "…"

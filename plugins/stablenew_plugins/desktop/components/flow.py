@@ -1,0 +1,64 @@
+"""Items in lines, as many in a line as fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import dearpygui.dearpygui as dpg
+
+from stablenew_plugins.desktop.components.basic import column, row
+from stablenew_plugins.desktop.components.ui import Item, Ui
+
+T = TypeVar("T")
+
+
+def text_width(ui: Ui, words: str, font: str = "body") -> int:
+    """How wide ``words`` are, in pixels; about, where nothing is drawn yet."""
+    size = dpg.get_text_size(words, font=ui.fonts[font])
+    return round(size[0]) if size else round(len(words) * ui.px(7.2))
+
+
+def shortened(ui: Ui, words: str, width: int, font: str = "body") -> str:
+    """``words``, with an ellipsis at the end where they are wider than ``width`` pixels."""
+    words = " ".join(words.split())
+    if text_width(ui, words, font) <= width:
+        return words
+    low, high = 0, len(words)
+    while low < high:
+        half = (low + high + 1) // 2
+        if text_width(ui, words[:half].rstrip() + "…", font) <= width:
+            low = half
+        else:
+            high = half - 1
+    return words[:low].rstrip() + "…"
+
+
+def lines_of(widths: Sequence[int], room: int, gap: int) -> Sequence[Sequence[int]]:
+    """Which of the items with these ``widths`` stand in which line of ``room`` pixels, by their places."""
+    lines: list[list[int]] = []
+    left = 0
+    for place, width in enumerate(widths):
+        if not lines or width > left:
+            lines.append([])
+            left = room
+        lines[-1].append(place)
+        left -= width + gap
+    return lines
+
+
+def flow(
+    ui: Ui,
+    things: Iterable[T],
+    width_of: Callable[[T], int],
+    make: Callable[[T], Item | None],
+    room: int,
+    gap: float = 6,
+) -> None:
+    """Make an item for each of ``things``, in lines of ``room`` pixels."""
+    made = list(things)
+    with column(ui, gap):
+        for line in lines_of([width_of(thing) for thing in made], room, ui.px(gap)):
+            with row(ui, gap):
+                for place in line:
+                    make(made[place])

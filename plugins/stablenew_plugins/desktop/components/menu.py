@@ -1,0 +1,87 @@
+"""A menu at the pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import dearpygui.dearpygui as dpg
+
+from stablenew_plugins.desktop.components.basic import row, text
+from stablenew_plugins.desktop.components.ui import Ui, on
+
+TAG = "menu"
+WIDTH = 236
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line; without a label: a thin line between others."""
+
+    label: str = ""
+    act: Callable[[], None] = lambda: None
+    icon: str = ""
+    keys: str = ""
+    """The keys that do the same, to learn them."""
+    enabled: bool = True
+    name: str = ""
+    """Its tag is ``menu.NAME``."""
+
+
+def open_menu(ui: Ui, entries: Sequence[Entry]) -> None:
+    """Show ``entries`` where the pointer is. A click beside it closes it."""
+    close_menu()
+    with dpg.window(
+        tag=TAG,
+        popup=True,
+        no_title_bar=True,
+        autosize=True,
+        no_saved_settings=True,
+        min_size=(ui.px(WIDTH), ui.px(10)),
+    ) as window:
+        dpg.bind_item_theme(
+            window,
+            ui.themes.theme(
+                {
+                    "PopupBg": ui.colours.raised,
+                    "WindowBg": ui.colours.raised,
+                    "Border": ui.colours.line,
+                    "HeaderHovered": ui.colours.raised_active,
+                    "Header": ui.colours.raised_active,
+                },
+                {"WindowPadding": (8, 8), "ItemSpacing": (8, 6), "WindowRounding": 10},
+            ),
+        )
+        for entry in entries:
+            if not entry.label:
+                dpg.add_separator()
+                continue
+            tag = {"tag": f"{TAG}.{entry.name}"} if entry.name else {}
+            with row(ui, 0):
+                item = dpg.add_selectable(
+                    label=f" {entry.icon}   {entry.label}" if entry.icon else f" {entry.label}",
+                    callback=on(partial(_chosen, ui, entry.act)),
+                    enabled=entry.enabled,
+                    width=ui.px(WIDTH - 90),
+                    height=ui.px(20),
+                    **tag,
+                )
+                dpg.bind_item_font(item, ui.fonts["small"])
+                if not entry.enabled:
+                    dpg.bind_item_theme(item, ui.themes.theme({"Text": ui.colours.faint}))
+                if entry.keys:
+                    text(ui, entry.keys, "small", ui.colours.faint)
+
+
+def _chosen(ui: Ui, act: Callable[[], None]) -> None:
+    if dpg.does_item_exist(TAG):
+        dpg.configure_item(TAG, show=False)
+    ui.later(close_menu)
+    act()
+
+
+def close_menu() -> None:
+    """Take it away, if there is one."""
+    if dpg.does_item_exist(TAG):
+        dpg.delete_item(TAG)

@@ -1,0 +1,151 @@
+"""Stars and tags of an image, to be given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import dearpygui.dearpygui as dpg
+
+from stablenew_plugins.desktop.components.basic import Stars, button, space, text
+from stablenew_plugins.desktop.components.flow import flow, shortened, text_width
+from stablenew_plugins.desktop.components.ui import Item, Ui
+from stablenew_plugins.desktop.text import _
+from stablenew_plugins.desktop.theme import icons
+
+LONGEST = 150
+"""Width of a tag at most, before scaling."""
+
+
+class TagChips:
+    """Tags as chips, those of the image lit, with a field for one of one's own."""
+
+    def __init__(
+        self, ui: Ui, tag: str, toggle: Callable[[str], None], add: Callable[[str], None] | None = None
+    ) -> None:
+        """The chips are tagged ``TAG.NUMBER``, the field ``TAG.new``. ``add``: None: no tag can be added."""
+        self._ui, self._tag, self._toggle, self._add = ui, tag, toggle, add
+        self._seen: tuple[object, ...] = ()
+        self._args: tuple[Sequence[str], Sequence[str], int, Mapping[str, str] | None] = ((), (), 0, None)
+        self._adding = False
+
+    def build(self) -> None:
+        """Make the place for them in the current container."""
+        self._group = dpg.add_group(tag=self._tag)
+
+    def show(
+        self, tags: Sequence[str], lit: Sequence[str], room: int, letters: Mapping[str, str] | None = None
+    ) -> None:
+        """Show ``tags`` in lines of ``room`` pixels, some of them ``lit``. ``letters``: keys that give them."""
+        self._args = (tags, lit, room, letters)
+        known = [*tags, *(tag for tag in lit if tag not in tags)]
+        keys = letters or {}
+        seen = (tuple(known), tuple(lit), room, self._adding, tuple(keys.items()))
+        if seen == self._seen:
+            return
+        self._seen = seen
+        ui = self._ui
+        dpg.delete_item(self._group, children_only=True)
+        names = {tag: shortened(ui, tag, ui.px(LONGEST), "small_medium") for tag in known}
+
+        def label(tag: str) -> str:
+            return f"{names[tag]}  {keys[tag]}" if tag in keys else names[tag]
+
+        def make(tag: str) -> Item:
+            if tag == "":
+                return self._make_add()
+            return button(
+                ui,
+                label(tag),
+                partial(self._toggle, tag),
+                "chip_on" if tag in lit else "chip",
+                font="small_medium",
+                tip=tag if names[tag] != tag else "",
+                tag=f"{self._tag}.{known.index(tag)}",
+            )
+
+        def width_of(tag: str) -> int:
+            if tag == "":
+                return ui.px(140 if self._adding else 34)
+            return text_width(ui, label(tag), "small_medium") + 2 * ui.px(11)
+
+        dpg.push_container_stack(self._group)
+        try:
+            flow(ui, [*known, *([""] if self._add is not None else [])], width_of, make, room)
+        finally:
+            dpg.pop_container_stack()
+
+    def _make_add(self) -> Item:
+        ui = self._ui
+        if not self._adding:
+            return button(
+                ui,
+                "",
+                self._begin,
+                "chip",
+                icon=icons.PLUS,
+                font="small_medium",
+                tip=_("A tag of your own"),
+                tag=f"{self._tag}.add",
+            )
+        field = dpg.add_input_text(
+            hint=_("New tag, then Enter"),
+            width=ui.px(140),
+            on_enter=True,
+            callback=lambda _s, value, _u: self._added(value),
+            tag=f"{self._tag}.new",
+        )
+        dpg.bind_item_font(field, ui.fonts["small"])
+        dpg.bind_item_theme(field, ui.themes.theme({}, {"FramePadding": (9, 4), "FrameRounding": 12}))
+        dpg.focus_item(field)
+        return field
+
+    def _begin(self) -> None:
+        self._adding = True
+        self._again()
+
+    def _added(self, name: str) -> None:
+        self._adding = False
+        self._again()
+        if self._add is not None and name.strip():
+            self._add(name)
+
+    def _again(self) -> None:
+        """Draw them anew, behind the callback that asked for it."""
+        self._ui.later(lambda: self.show(*self._args))
+
+
+class RateCard:
+    """A line with stars, and tags below."""
+
+    def __init__(
+        self,
+        ui: Ui,
+        tag: str,
+        rate: Callable[[int], None],
+        toggle: Callable[[str], None],
+        add: Callable[[str], None],
+    ) -> None:
+        """Tagged ``TAG.star.1`` to ``TAG.star.5`` and ``TAG.tags``, see :class:`TagChips`."""
+        self._ui, self._tag, self._rate = ui, tag, rate
+        self._chips = TagChips(ui, f"{tag}.tags", toggle, add)
+
+    def build(self) -> None:
+        """Make it in the current container."""
+        ui = self._ui
+        with dpg.group(horizontal=True):
+            text(ui, _("Rate this image"), "medium", beside_frame=True)
+            self._spacer = space(ui, 0, 10)
+            self._stars = Stars(ui, self._rate, f"{self._tag}.star")
+        self._chips.build()
+
+    def show(self, stars: int, tags: Sequence[str], lit: Sequence[str], room: int) -> None:
+        """Show a rating in ``room`` pixels."""
+        ui = self._ui
+        words = text_width(ui, _("Rate this image"), "medium")
+        dpg.configure_item(
+            self._spacer, width=max(0, room - words - 5 * ui.px(32) - 4 * ui.px(2) - 2 * ui.px(8))
+        )
+        if stars != self._stars.stars:
+            self._stars.show(stars)
+        self._chips.show(tags, lit, room)

@@ -1,0 +1,122 @@
+"""Which parts of a planned prompt were chosen: to show them in colour, and in lines that fit."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Span = tuple[int, int]
+"""Beginning and end, in characters."""
+
+_AXIS = re.compile(r"\w+\.\w+")
+"""Slots that are settings; no slot of a text has such a name."""
+
+_TAGS = frozenset({"lora", "embedding", "negative_embedding", "hypernetwork"})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a slot took for an image."""
+
+    slot: str
+    value: str
+    mode: str = ""
+
+    @property
+    def is_setting(self) -> bool:
+        """Whether it is no part of the prompt."""
+        return self.slot in _TAGS or _AXIS.fullmatch(self.slot) is not None
+
+
+def choices_of(spec_json: bytes) -> Sequence[Choice]:
+    """What the slots of a planned job took. Nothing for a job that does not tell."""
+    if not spec_json:
+        return ()
+    provenance: dict[str, Any] = json.loads(spec_json).get("provenance", {})
+    return [
+        Choice(str(one["slot"]), str(one["value"]), str(one.get("mode", "")))
+        for one in provenance.get("choices", [])
+    ]
+
+
+def spans(prompt: str, choices: Sequence[Choice]) -> Sequence[Span]:
+    """Where in ``prompt`` the values of ``choices`` stand, in order; none overlaps another.
+
+    Slots are given in the order in which the text names them, so each is looked for behind the one before it
+    first. A value of which nothing is found, because another choice changed it again, is left out.
+    """
+    taken: list[Span] = []
+    behind = 0
+    for choice in choices:
+        value = choice.value.strip()
+        if not value or choice.is_setting or choice.slot.startswith("neg:"):
+            continue
+        span = _find(prompt, value, behind, taken) or _find(prompt, value, 0, taken)
+        if span is not None:
+            taken.append(span)
+            behind = span[1]
+    return sorted(taken)
+
+
+def _find(prompt: str, value: str, start: int, taken: Sequence[Span]) -> Span | None:
+    """``value`` as whole words, at or behind ``start``, where nothing else is taken."""
+    while (at := prompt.find(value, start)) >= 0:
+        end = at + len(value)
+        whole = not (_joined(prompt, at) or _joined(prompt, end))
+        if whole and all(end <= first or at >= last for first, last in taken):
+            return at, end
+        start = at + 1
+    return None
+
+
+def _joined(text: str, at: int) -> bool:
+    """Whether the place ``at`` is inside a word."""
+    return 0 < at < len(text) and text[at - 1].isalnum() and text[at].isalnum()
+
+
+Piece = tuple[str, bool]
+"""Text, and whether it was chosen."""
+
+
+def wrapped(prompt: str, lit: Sequence[Span], columns: int, most: int = 0) -> list[list[Piece]]:
+    """``prompt`` in lines of at most ``columns`` characters (of one width), broken between words where there is
+    one; each line in pieces. ``most`` lines, the last one ending in an ellipsis; 0: all."""
+    columns = max(columns, 8)
+    text = prompt.replace("\n", " ").replace("\r", " ").replace("\t", " ")
+    bounds: list[Span] = []
+    at = 0
+    while at < len(text):
+        end = min(at + columns, len(text))
+        if end < len(text) and text[end] != " ":
+            space = text.rfind(" ", at + 1, end)
+            end = space + 1 if space > at else end
+        bounds.append((at, end))
+        at = end
+        while at < len(text) and text[at] == " ":
+            at += 1
+    cut = bool(most) and len(bounds) > most
+    lines = [_pieces(text, span, lit) for span in (bounds[:most] if cut else bounds)]
+    if cut:
+        words, is_lit = lines[-1][-1]
+        over = sum(len(piece) for piece, _lit in lines[-1]) - columns + 1
+        lines[-1][-1] = ((words[:-over] if over > 0 else words).rstrip() + "…", is_lit)
+    return lines
+
+
+def _pieces(text: str, line: Span, lit: Sequence[Span]) -> list[Piece]:
+    made: list[Piece] = []
+    at, end = line
+    for first, last in lit:
+        first, last = max(first, at), min(last, end)
+        if first >= last:
+            continue
+        if first > at:
+            made.append((text[at:first], False))
+        made.append((text[first:last], True))
+        at = last
+    if at < end:
+        made.append((text[at:end], False))
+    return made

@@ -1,0 +1,319 @@
+"""The card of one node in the tab Cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import dearpygui.dearpygui as dpg
+
+from stablenew_plugins.desktop.components.basic import (
+    Bar,
+    Dot,
+    area,
+    badge,
+    button,
+    card,
+    column,
+    label,
+    row,
+    set_text,
+    style_card,
+    text,
+    tooltip,
+)
+from stablenew_plugins.desktop.components.fields import is_in_use, text_field
+from stablenew_plugins.desktop.components.table import shortened
+from stablenew_plugins.desktop.components.ui import Item, Ui
+from stablenew_plugins.desktop.models.cluster import ClusterModel, GpuLine, NodeCard, Work, kind_titles
+from stablenew_plugins.desktop.panels.queuelines import mood_colour
+from stablenew_plugins.desktop.text import _, many
+from stablenew_plugins.desktop.theme import icons
+
+PREVIEW = 84
+"""Side of a live preview, before scaling."""
+LIST_HEIGHT = 190
+
+
+@dataclass(slots=True)
+class _Gpu:
+    vram: Item
+    bar: Bar
+    load: Item
+
+
+@dataclass(slots=True)
+class _Job:
+    """The place of a job that runs."""
+
+    group: Item
+    image: Item
+    title: Item
+    note: Item
+    bar: Bar
+    work: Work | None = None
+    texture: int | str | None = None
+    count: int = 0
+
+
+class NodeCardView:
+    """Built once for a number of GPUs and an open list; :meth:`apply` brings it up to date."""
+
+    def __init__(self, ui: Ui, cluster: ClusterModel, shown: NodeCard, width: int) -> None:
+        """``width`` in pixels."""
+        self._ui, self._cluster, self._first, self._width = ui, cluster, shown, width
+        self._inner = width - ui.px(36)
+        self._id = shown.node_id
+        self._gpus: list[_Gpu] = []
+        self._jobs: list[_Job] = []
+        self._shown: NodeCard | None = None
+        self._listed: object = None
+        self._search: Item | None = None
+
+    # --- making ---------------------------------------------------------------------------------------------
+
+    def build(self) -> None:
+        """Make the items."""
+        ui, c = self._ui, self._ui.colours
+        with card(ui, width=self._width, tag=f"cluster.{self._id}") as self._card, column(ui, 10):
+            self._build_head()
+            with column(ui, 4, show=False) as self._trouble:
+                self._problem = text(ui, "", "small", c.red, wrap=self._inner)
+                self._hint = text(ui, "", "small", c.muted, wrap=self._inner)
+            for line in self._first.gpus:
+                self._build_gpu(line)
+            with row(ui, 10) as self._cpu_row:
+                label(ui, _("CPU"))
+                self._cpu_bar = Bar(ui, 70, c.cyan, 5)
+                self._cpu = text(ui, "", "small")
+                self._room = text(ui, "", "small", c.muted)
+            with row(ui, 8) as self._model_row:
+                text(ui, icons.BOX, "small", c.faint)
+                self._model = text(ui, "", "small")
+            with column(ui, 8) as self._work_box:
+                pass
+            with row(ui, 6, show=False) as self._refusal_row:
+                text(ui, icons.TRIANGLE_ALERT, "small", c.amber)
+                self._refusal = text(ui, "", "small", c.muted, wrap=self._inner - ui.px(24))
+            self._build_foot()
+            if self._id in self._cluster.open:
+                self._build_lists()
+
+    def _build_head(self) -> None:
+        ui, c = self._ui, self._ui.colours
+        with row(ui, 12):
+            badge(ui, icons.CPU if not self._first.gpus else icons.SERVER, c.accent, 38)
+            with column(ui, 4):
+                with row(ui, 8):
+                    self._name = text(ui, "", "h2")
+                    self._dot = Dot(ui, c.faint)
+                    self._state = text(ui, "", "small_medium")
+                    self._silent = text(ui, "", "small", c.faint)
+                self._machine = text(ui, "", "small", c.muted)
+        with row(ui, 8):
+            text(ui, icons.PLUG, "small", c.faint)
+            self._backend = text(ui, "", "small")
+        self._note = text(ui, "", "small", c.amber, wrap=self._inner, show=False)
+
+    def _build_gpu(self, line: GpuLine) -> None:
+        ui, c = self._ui, self._ui.colours
+        with column(ui, 5):
+            dpg.add_spacer(height=0)
+            with row(ui, 8):
+                name = text(ui, self._fit(line.name, self._inner * 0.55), "small_medium")
+                tooltip(ui, name, line.name)
+                load = text(ui, "", "small", c.muted)
+            with row(ui, 10):
+                label(ui, _("VRAM"))
+                bar = Bar(ui, max(60, self._inner / ui.scale - 190), c.cyan)
+                vram = text(ui, "", "small")
+        self._gpus.append(_Gpu(vram, bar, load))
+
+    def _build_job(self) -> _Job:
+        ui, c = self._ui, self._ui.colours
+        side = ui.px(PREVIEW)
+        with row(ui, 12, parent=self._work_box) as group:
+            image = dpg.add_image(ui.textures.empty, width=side, height=side)
+            with column(ui, 6):
+                title = text(ui, "", "small_medium")
+                bar = Bar(ui, max(60, self._inner / ui.scale - PREVIEW - 14), c.accent)
+                note = text(ui, "", "small", c.muted)
+        return _Job(group, image, title, note, bar)
+
+    def _build_foot(self) -> None:
+        ui, c = self._ui, self._ui.colours
+        self._counts = text(ui, "", "small", c.faint)
+        with row(ui, 8):
+            dpg.add_spacer(width=0)  # a row begins where its first item stands: one that is never hidden
+            self._drain = button(
+                ui,
+                "",
+                self._toggle_drain,
+                "soft",
+                font="small_medium",
+                tag=f"cluster.{self._id}.drain",
+                tip=_("Draining: it finishes what it has and takes nothing new."),
+            )
+            is_open = self._id in self._cluster.open
+            button(
+                ui,
+                _("Hide details") if is_open else _("Details"),
+                partial(self._cluster.toggle, self._id),
+                "ghost",
+                icon=icons.CHEVRON_UP if is_open else icons.CHEVRON_DOWN,
+                font="small_medium",
+                tag=f"cluster.{self._id}.details",
+            )
+
+    def _build_lists(self) -> None:
+        """What the node has, a list a kind."""
+        ui, cluster = self._ui, self._cluster
+        titles = kind_titles()
+        room = self._inner
+        line = dpg.add_group(horizontal=True, horizontal_spacing=ui.px(6))
+        for kind, count in cluster.kinds(self._id):
+            if not count:
+                continue
+            words = f"{titles[kind]} {count:,}"
+            room -= ui.px(len(words) * 6.6 + 30)
+            if room < 0:
+                line = dpg.add_group(horizontal=True, horizontal_spacing=ui.px(6))
+                room = self._inner - ui.px(len(words) * 6.6 + 30)
+            dpg.push_container_stack(line)
+            button(
+                ui,
+                words,
+                partial(cluster.choose, self._id, kind),
+                "chip_on" if kind == cluster.open[self._id] else "chip",
+                font="small_medium",
+                tag=f"cluster.{self._id}.kind.{kind}",
+            )
+            dpg.pop_container_stack()
+        self._search = text_field(
+            ui,
+            cluster.words.get(self._id, ""),
+            partial(cluster.search, self._id),
+            hint=_("Search"),
+            tag=f"cluster.{self._id}.search",
+        )
+        with area(ui, height=ui.px(LIST_HEIGHT), tag=f"cluster.{self._id}.list") as self._list:
+            pass
+
+    # --- up to date -----------------------------------------------------------------------------------------
+
+    def apply(self, shown: NodeCard) -> None:
+        """Bring the items in line with ``shown``."""
+        if self._id in self._cluster.open:
+            self._apply_list()
+        if shown == self._shown:
+            return
+        before, self._shown = self._shown, shown
+        ui, c = self._ui, self._ui.colours
+        colour = mood_colour(c, shown.mood)
+        set_text(self._name, self._fit(shown.name, self._inner - ui.px(230), "h2"))
+        set_text(self._state, shown.state, colour)
+        self._dot.show(colour)
+        set_text(self._silent, shown.silent)
+        set_text(self._machine, self._fit(shown.machine, self._inner - ui.px(52)))
+        set_text(self._backend, shown.backend)
+        self._put(self._note, shown.note)
+        dpg.configure_item(self._trouble, show=bool(shown.problem or shown.hint))
+        self._put(self._problem, shown.problem)
+        self._put(self._hint, shown.hint)
+        for items, line in zip(self._gpus, shown.gpus, strict=False):
+            set_text(items.vram, line.vram or _("not known"))
+            items.bar.show(line.fraction, c.red if line.fraction > 0.95 else c.cyan)
+            set_text(items.load, line.load, c.red if line.hot else c.muted)
+        dpg.configure_item(self._cpu_row, show=bool(shown.cpu))
+        set_text(self._cpu, shown.cpu)
+        self._cpu_bar.show(shown.cpu_fraction)
+        set_text(self._room, self._fit(shown.room, self._inner - ui.px(160)))
+        dpg.configure_item(self._model_row, show=bool(shown.model))
+        set_text(self._model, self._fit(shown.model, self._inner - ui.px(30)))
+        self._apply_works(shown)
+        dpg.configure_item(self._refusal_row, show=bool(shown.refusal))
+        set_text(self._refusal, shown.refusal)
+        set_text(self._counts, shown.counts)
+        words = _("Take work again") if shown.draining else _("Drain")
+        icon = icons.PLAY if shown.draining else icons.PAUSE
+        dpg.configure_item(self._drain, label=f"{icon}  {words}", show=not shown.offline)
+        if before is None or before.mood != shown.mood:
+            style_card(ui, self._card, border=c.red if shown.mood == "bad" else None)
+
+    def _apply_works(self, shown: NodeCard) -> None:
+        while len(self._jobs) < len(shown.works):
+            self._jobs.append(self._build_job())
+        for number, items in enumerate(self._jobs):
+            work = shown.works[number] if number < len(shown.works) else None
+            before, items.work = items.work, work
+            if (before is None) != (work is None) or before is None:
+                dpg.configure_item(items.group, show=work is not None)
+            if work is not None:
+                width = self._inner - self._ui.px(PREVIEW + 14)
+                set_text(items.title, self._fit(work.title, width, "small_medium"))
+                set_text(items.note, self._fit(work.note, width))
+                items.bar.show(work.fraction)
+
+    def _apply_list(self) -> None:
+        ui, c = self._ui, self._ui.colours
+        names, more = self._cluster.names(self._id)
+        listed = (tuple(names), more)
+        if listed == self._listed:
+            return
+        self._listed = listed
+        dpg.delete_item(self._list, children_only=True)
+        dpg.push_container_stack(self._list)
+        try:
+            with column(ui, 5):
+                for name in names:
+                    text(ui, name, "small")
+                if more:
+                    text(ui, many("{n} more: search", "{n} more: search", more), "small", c.faint)
+                if not names:
+                    text(ui, _("Nothing of that name."), "small", c.faint)
+        finally:
+            dpg.pop_container_stack()
+
+    def frame(self) -> None:
+        """Show the live previews that are there."""
+        side = self._ui.px(PREVIEW)
+        for number, items in enumerate(self._jobs):
+            if items.work is None:
+                continue
+            picture = None
+            if data := items.work.preview:
+                slot = ("cluster", self._id, number)
+                picture = self._ui.textures.live(slot, hash(data), data, side, side, self._ui.px(8))
+            # The one before stays until the next is there: no flicker.
+            if picture is not None and picture.texture != items.texture:
+                items.texture = picture.texture
+                dpg.configure_item(
+                    items.image, texture_tag=picture.texture, width=picture.width, height=picture.height
+                )
+
+    def is_typing(self) -> bool:
+        """Whether its search field is in use."""
+        return self._search is not None and is_in_use(self._search)
+
+    def focus(self) -> None:
+        """Go to the search field."""
+        if self._search is not None:
+            dpg.focus_item(self._search)
+
+    def _toggle_drain(self) -> None:
+        if self._shown is not None and self._shown.draining:
+            self._cluster.resume(self._id)
+        else:
+            self._cluster.drain(self._id)
+
+    @staticmethod
+    def _put(item: Item, words: str) -> None:
+        set_text(item, words)
+        dpg.configure_item(item, show=bool(words))
+
+    def _fit(self, words: str, width: float, font: str = "small") -> str:
+        def measure(part: str) -> float | None:
+            size = dpg.get_text_size(part, font=self._ui.fonts[font])
+            return None if size is None else float(size[0])
+
+        return shortened(words, max(width, self._ui.px(60)), measure)

@@ -1,0 +1,129 @@
+"""The window as a whole, without a kernel: tabs, keys, sizes, themes, overlays, messages."""
+
+from __future__ import annotations
+
+import json
+
+import dearpygui.dearpygui as dpg
+import pytest
+
+from stablenew_plugins.desktop.models.view import TABS
+
+
+def front(app):
+    """The tab that is to be seen."""
+    return [tab for tab in TABS if dpg.is_item_shown(f"area.{tab}")]
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_a_click_on_a_tab_brings_it_to_the_front(gui, lone_app, tab):
+    gui.click(f"tab.{tab}")
+    gui.until(lambda: front(lone_app) == [tab])
+    assert lone_app.desk.remembered.get("tab", "") == tab
+
+
+def test_keys_choose_tabs_and_hide_the_sides(gui, lone_app):
+    gui.key("ctrl+3")
+    gui.until(lambda: front(lone_app) == ["queue"])
+    gui.key("ctrl+b")
+    gui.until(lambda: not dpg.is_item_shown("area.sidebar"))
+    gui.key("ctrl+i")
+    gui.until(lambda: not dpg.is_item_shown("area.preview"))
+    assert dpg.get_item_width("area.queue") == dpg.get_viewport_client_width()
+
+
+def test_a_side_is_dragged_wider_and_stays_so(gui, lone_app):
+    before = lone_app.bench.view.sidebar
+    gui.drag_by("splitter.sidebar", 60, 0)
+    gui.until(lambda: lone_app.bench.view.sidebar > before + 40)
+    assert dpg.get_item_width("area.sidebar") == pytest.approx(lone_app.bench.view.sidebar, abs=1)
+    lone_app.desk.remembered.save()
+    kept = json.loads((lone_app.desk.data.root / "desktop.json").read_text(encoding="utf-8"))
+    assert kept["sidebar"] == lone_app.bench.view.sidebar
+
+
+def test_a_narrow_window_keeps_the_centre(gui, lone_app):
+    dpg.set_viewport_width(900)
+    gui.until(lambda: not dpg.is_item_shown("area.preview"))
+    assert dpg.is_item_shown("area.sidebar")
+    dpg.set_viewport_width(700)
+    gui.until(lambda: not dpg.is_item_shown("area.sidebar"))
+    assert dpg.get_item_width("area.pipeline") == dpg.get_viewport_client_width()
+
+
+def test_an_overlay_opens_by_key_and_closes_by_escape_and_by_its_cross(gui, lone_app):
+    gui.key("F1")
+    gui.until(lambda: dpg.does_item_exist("shortcuts.card"))
+    gui.key("Escape")
+    gui.until(lambda: not dpg.does_item_exist("shortcuts.card"))
+    gui.key("ctrl+comma")
+    gui.click("settings.close")
+    gui.until(lambda: not dpg.does_item_exist("settings.card"))
+    assert lone_app.bench.view.overlay == ""
+
+
+def test_one_overlay_follows_another(gui, lone_app):
+    for name in ("settings", "shortcuts", "start", "settings"):
+        lone_app.bench.view.open(name)
+        gui.until(lambda name=name: gui.visible(f"{name}.close"))
+
+
+def test_the_theme_and_the_scale_change_everything_and_leave_nothing_behind(gui, lone_app):
+    def look(theme, scale):
+        lone_app.bench.view.choose_theme(theme)
+        lone_app.bench.view.choose_scale(scale)
+        gui.frames(4)
+        return len(dpg.get_all_items())
+
+    first = look("light", 1.5)
+    look("dark", 1.0)
+    counts = [look("light", 1.5) for _ in range(3) if look("dark", 1.0)]
+    assert counts[-1] <= counts[0] <= first + 2
+
+
+def test_a_message_stays_or_goes_and_is_closed(gui, lone_app):
+    lone_app.desk.toasts.say("The GPU ran out of memory.", "error", hint="Try 1.5x.", detail="CUDA: 2 GiB")
+    gui.until(lambda: gui.visible("toast.1.close"))
+    gui.click("toast.1.close")
+    gui.until(lambda: not dpg.does_item_exist("toast.1"))
+    assert lone_app.desk.toasts.shown == []
+
+
+def test_a_message_acts(gui, lone_app):
+    done = []
+    lone_app.desk.toasts.say("Cancelled.", action="Undo", act=lambda: done.append(1))
+    gui.click("toast.1.act")
+    gui.until(lambda: done == [1])
+    gui.until(lambda: not dpg.does_item_exist("toast.1"))
+
+
+def test_a_callback_that_fails_is_shown_and_stops_nothing(gui, lone_app):
+    def fail() -> None:
+        raise ZeroDivisionError("a bug")
+
+    lone_app.mailbox.post(fail)
+    gui.until(lambda: len(lone_app.desk.toasts.shown) == 1)
+    shown = lone_app.desk.toasts.shown[0]
+    assert "ZeroDivisionError: a bug" in shown.detail
+    gui.target.forget_errors()
+    gui.click("tab.queue")
+    gui.until(lambda: front(lone_app) == ["queue"])
+
+
+def test_closing_asks_only_while_something_runs(gui, lone_app):
+    from stablenew_proto.v1 import kernel_pb2 as pb
+
+    lone_app.desk.state.queue = pb.QueueSummary(active=1)
+    lone_app.ask_to_close()
+    gui.click("close.stay")
+    gui.until(lambda: lone_app.bench.view.overlay == "")
+    assert not lone_app.bench.view.quits
+    lone_app.ask_to_close()
+    gui.click("close.leave")
+    gui.until(lambda: lone_app.bench.view.quits)
+    assert not lone_app.bench.view.stops_kernel
+
+
+def test_closing_an_idle_window_asks_nothing(gui, lone_app):
+    lone_app.ask_to_close()
+    assert lone_app.bench.view.quits
