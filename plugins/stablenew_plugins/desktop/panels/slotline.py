@@ -71,8 +71,9 @@ class SlotLine:
 
     def _build(self) -> None:
         ui, c, line = self._ui, self._ui.colours, self.line
-        with strip(ui, self._width, ui.px(HEIGHT)) as item:
-            dpg.draw_line((0, 0), (self._width, 0), color=c.line_soft, thickness=1, parent=item)
+        with strip(ui, self._width, ui.px(HEIGHT)):
+            with dpg.drawlist(self._width, 1, pos=(0, 0)):
+                dpg.draw_line((0, 0), (self._width, 0), color=c.line_soft)
             token = self._randomizer.title(line)
             room = int(TOKEN / 7.4)
             font = "medium" if line.kind == "axis" else "mono"
