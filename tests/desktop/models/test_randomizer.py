@@ -20,11 +20,12 @@ from stablenew_kernel.app.planning import Planner
 from stablenew_kernel.cli.host import load_host
 from stablenew_kernel.domain.rows import parse_rows as kernel_rows
 from stablenew_kernel.domain.settings import Settings
+from stablenew_kernel.hub import views
 from stablenew_plugins.desktop.models import axes, rows, slots
 from stablenew_plugins.desktop.models.axisdraft import AxisDraft
+from stablenew_plugins.desktop.models.choices import Choice, choices_of, spans, wrapped
 from stablenew_plugins.desktop.models.chosen import Chosen, from_json
 from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.choices import Choice, choices_of, spans, wrapped
 from stablenew_plugins.desktop.models.packs import PacksModel
 from stablenew_plugins.desktop.models.pipeline import PipelineModel
 from stablenew_plugins.desktop.models.randomizer import AS_WRITTEN, MIXED, RandomizerModel
@@ -89,7 +90,9 @@ class FakeKernel:
 
     def submit(self, run: pb.RunRequest) -> pb.SubmitRunResponse:
         self.submitted.append(copy(run))
-        return pb.SubmitRunResponse(run_id=f"run {len(self.submitted)}", summary=pb.PlanSummary(jobs=self.images))
+        return pb.SubmitRunResponse(
+            run_id=f"run {len(self.submitted)}", summary=pb.PlanSummary(jobs=self.images)
+        )
 
     def stages(self) -> Sequence[pb.Stage]:
         return self.stage_list
@@ -300,7 +303,7 @@ nonsense = st.recursive(
 )
 
 
-@given(st.fixed_dictionaries({}, optional={name: nonsense for name in Chosen().to_json()}))
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(Chosen().to_json(), nonsense)))
 def test_a_damaged_memory_still_makes_a_run(plain: dict[str, Any]) -> None:
     request = pb.RunRequest()
     from_json(plain).apply(request, {})
@@ -649,15 +652,7 @@ class RealPlanning(FakeKernel):
 
     def _jobs(self, run: pb.RunRequest) -> tuple[list[pb.PlannedJob], str]:
         plan = self._planner.plan(run, dry=True)
-        made = [
-            pb.PlannedJob(
-                index=job.index,
-                prompt=job.spec.stages[0].config["prompt"],
-                seed=job.spec.stages[0].config["seed"],
-                spec_json=json.dumps({"provenance": job.spec.provenance}).encode(),
-            )
-            for job in plan.jobs
-        ]
+        made = [views.planned_job(job, "local", "") for job in plan.jobs]
         return made, plan.line
 
     def preview(self, run: pb.RunRequest, show: int = 0) -> Iterator[pb.PreviewRunResponse]:

@@ -194,7 +194,7 @@ class RunModel(Model):
         self.touch()
 
     def _unplanned(self, error: Exception) -> None:
-        self.is_planning = False
+        self.plan, self.is_planning = Plan(), False  # the one before is of something else
         self._desk.complain(error)
         self.touch()
 
