@@ -402,7 +402,9 @@ def test_an_axis_is_taken_back_by_its_line(bench: Bench, kernel: FakeKernel, tmp
     model.write_values("")
     assert model.chosen.axes[0].values == ("512x512", "640x512"), "an axis without values is none"
     model.restore(line.key)
-    assert not model.lines and not model.is_changed and not model.edited
+    assert not model.lines
+    assert not model.is_changed
+    assert not model.edited
 
 
 def test_values_written_wrong_can_be_mended(bench: Bench, kernel: FakeKernel, tmp_path: Path) -> None:
@@ -429,7 +431,8 @@ def test_hints(bench: Bench, kernel: FakeKernel, tmp_path: Path) -> None:
     bench.randomizer._change(modes={"randomization.modes.gone": "off"})
     bench.settle()
     told = {hint.text.partition(" ")[0]: hint for hint in bench.randomizer.hints}
-    assert told["__hiar__"].level == "error" and "hiar.txt" in told["__hiar__"].text
+    assert told["__hiar__"].level == "error"
+    assert "hiar.txt" in told["__hiar__"].text
     assert "one option only" in told["[[style]]"].text
     assert "do not run" in told["[[time]]"].text
     forget = told["Nothing"].forget
@@ -597,7 +600,8 @@ def test_pages_go_through_all_packs_and_show_what_is_planned(
     assert seen == [f"{name} {n}" for name in ("a.txt", "b.txt") for n in range(100)]
     first = next(run for run, show in kernel.previewed if show == 60)
     later = kernel.previewed[-1][0]
-    assert later.pack_name == "b.txt" and first.pack_name == "a.txt"
+    assert later.pack_name == "b.txt"
+    assert first.pack_name == "a.txt"
 
 
 def test_a_new_plan_keeps_the_page_as_far_as_there_is_one(
