@@ -10,7 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from desk_kit import Clock, make_desk
+from bench_kit import Bench, FakeKernel, slot, write
+from desk_kit import make_desk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,127 +26,12 @@ from stablenew_plugins.desktop.models import axes, rows, slots
 from stablenew_plugins.desktop.models.axisdraft import AxisDraft
 from stablenew_plugins.desktop.models.choices import Choice, choices_of, spans, wrapped
 from stablenew_plugins.desktop.models.chosen import Chosen, from_json
-from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.packs import PacksModel
-from stablenew_plugins.desktop.models.pipeline import PipelineModel
-from stablenew_plugins.desktop.models.randomizer import AS_WRITTEN, MIXED, RandomizerModel
-from stablenew_plugins.desktop.models.run import RunModel
-from stablenew_plugins.desktop.models.variants import PAGE, VariantsModel
+from stablenew_plugins.desktop.models.randomizer import AS_WRITTEN, MIXED
+from stablenew_plugins.desktop.models.variants import PAGE
 from stablenew_proto.v1 import kernel_pb2 as pb
-from stablenew_proto.v1 import packs_pb2
 
 STYLE = "randomization.modes.style"
 STYLES = "randomization.values.style"
-
-
-def slot(name: str, options: Sequence[str], kind: str = "slot", **more: Any) -> packs_pb2.PackSlot:
-    values: dict[str, Any] = {
-        "mode": "rotate",
-        "rows": [1],
-        "setting": f"randomization.modes.{name}",
-        "options_setting": "" if kind == "choice" else f"randomization.values.{name}",
-        "option_count": len(options),
-    }
-    return packs_pb2.PackSlot(name=name, kind=kind, options=options, **{**values, **more})
-
-
-class FakeKernel:
-    """Answers at once, and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.slots: dict[str, list[packs_pb2.PackSlot]] = {}
-        self.rows = 3
-        self.images = 20
-        self.question = ""
-        self.problem = ""
-        self.described: list[pb.RunRequest] = []
-        self.previewed: list[tuple[pb.RunRequest, int]] = []
-        self.submitted: list[pb.RunRequest] = []
-        self.reset: list[tuple[str, str]] = []
-        self.kept: list[pb.Place] = []
-        self.stage_list: list[pb.Stage] = []
-        self.packs = SimpleNamespace(describe=self._describe)
-
-    def _describe(
-        self, run: pb.RunRequest, *, check: bool = True, rows: int = 0
-    ) -> packs_pb2.DescribePackResponse:
-        self.described.append(copy(run))
-        if self.problem:
-            raise UserError(self.problem)
-        return packs_pb2.DescribePackResponse(
-            slots=self.slots.get(run.pack_name, []),
-            row_count=self.rows,
-            rows=[packs_pb2.PackRow(number=n + 1, positive=f"row {n + 1}") for n in range(self.rows)],
-        )
-
-    def preview(self, run: pb.RunRequest, show: int = 0) -> Iterator[pb.PreviewRunResponse]:
-        self.previewed.append((copy(run), show))
-        images = range(min(show, self.images))
-        yield pb.PreviewRunResponse(
-            jobs=[pb.PlannedJob(index=n, row=1, prompt=f"{run.pack_name} {n}", seed=n) for n in images]
-        )
-        yield pb.PreviewRunResponse(
-            summary=pb.PlanSummary(jobs=self.images, line=f"{self.images} images", question=self.question)
-        )
-
-    def submit(self, run: pb.RunRequest) -> pb.SubmitRunResponse:
-        self.submitted.append(copy(run))
-        return pb.SubmitRunResponse(
-            run_id=f"run {len(self.submitted)}", summary=pb.PlanSummary(jobs=self.images)
-        )
-
-    def stages(self) -> Sequence[pb.Stage]:
-        return self.stage_list
-
-    def places(self, pack: str = "", slot: str = "") -> Sequence[pb.Place]:
-        return self.kept
-
-    def reset_places(self, pack: str = "", slot: str = "") -> int:
-        self.reset.append((pack, slot))
-        return 1
-
-    def close(self) -> None:
-        pass
-
-
-def copy(run: pb.RunRequest) -> pb.RunRequest:
-    made = pb.RunRequest()
-    made.CopyFrom(run)
-    return made
-
-
-class Bench:
-    """The models of the tab, on a desk."""
-
-    def __init__(self, desk: Desk, kernel: Any) -> None:
-        self.desk, self.kernel = desk, kernel
-        self.packs, self.pipeline = PacksModel(desk), PipelineModel(desk)
-        self.randomizer = RandomizerModel(desk, self.packs, self.pipeline)
-        self.run = RunModel(desk, self.packs, self.pipeline, self.randomizer)
-        self.variants = VariantsModel(desk, self.run, self.randomizer)
-        if desk.state.kernel is not None:
-            self.randomizer._connected()
-        self.settle()
-
-    def select(self, *paths: Path) -> None:
-        self.packs.selected = list(paths)
-        self.packs.plan_revision += 1
-        self.settle()
-
-    def settle(self) -> None:
-        """Let a few quiet moments pass."""
-        clock = self.desk.clock
-        assert isinstance(clock, Clock)
-        for _moment in range(12):
-            clock.move(0.3)
-            for model in (self.randomizer, self.run, self.variants):
-                model.tick()
-
-
-def write(folder: Path, name: str, text: str = "a [[style]] house") -> Path:
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 @pytest.fixture
@@ -158,7 +44,7 @@ def bench(tmp_path: Path, kernel: FakeKernel) -> Bench:
     return Bench(make_desk(tmp_path, kernel), kernel)
 
 
-# --- what was chosen goes into the request ----------------------------------------------------------------------
+# --- what was chosen goes into the request --------------------------------------------------------------------
 
 
 def test_mode_values_and_axes_go_into_plan_and_run_alike(
@@ -319,7 +205,7 @@ def test_changes_are_there_the_next_time(bench: Bench, kernel: FakeKernel, tmp_p
     assert again.randomizer.quick.positive == "a red house"
 
 
-# --- a prompt without a pack -------------------------------------------------------------------------------------
+# --- a prompt without a pack ----------------------------------------------------------------------------------
 
 
 def test_a_newcomer_types_a_prompt_and_presses_run(bench: Bench, kernel: FakeKernel) -> None:
@@ -364,7 +250,7 @@ def test_a_written_prompt_is_one_row_or_nothing(positive: str, negative: str) ->
         assert len(parse_pack("prompt.txt", quick.pack).rows) == 1
 
 
-# --- lines ---------------------------------------------------------------------------------------------------
+# --- lines ----------------------------------------------------------------------------------------------------
 
 
 def test_what_two_packs_name_is_one_line(bench: Bench, kernel: FakeKernel, tmp_path: Path) -> None:
@@ -451,7 +337,7 @@ def test_a_large_plan_is_told_before_it_is_queued(bench: Bench, kernel: FakeKern
     assert any("too many" in hint.text and hint.level == "error" for hint in bench.variants.hints)
 
 
-# --- rotation ------------------------------------------------------------------------------------------------
+# --- rotation -------------------------------------------------------------------------------------------------
 
 
 def test_rotation_is_shown_for_the_packs_that_run_and_begins_anew(
@@ -473,7 +359,7 @@ def test_rotation_is_shown_for_the_packs_that_run_and_begins_anew(
     assert kernel.reset[1:] == [("a", "")]
 
 
-# --- rows ----------------------------------------------------------------------------------------------------
+# --- rows -----------------------------------------------------------------------------------------------------
 
 
 def test_rows_by_field_and_by_box(bench: Bench, kernel: FakeKernel, tmp_path: Path) -> None:
@@ -515,7 +401,7 @@ def test_rows_mean_here_what_they_mean_to_the_kernel(text: str, count: int) -> N
     assert ours == theirs
 
 
-# --- values and settings ---------------------------------------------------------------------------------------
+# --- values and settings --------------------------------------------------------------------------------------
 
 
 def test_weights_become_one_choice() -> None:
@@ -581,7 +467,7 @@ def test_values_that_the_nodes_have_are_offered(draft: AxisDraft) -> None:
     assert (draft.values, draft.has("DPM++ 2M")) == ("DPM++ 2M", True)
 
 
-# --- what will be made ------------------------------------------------------------------------------------------
+# --- what will be made ----------------------------------------------------------------------------------------
 
 
 def test_pages_go_through_all_packs_and_show_what_is_planned(
@@ -643,7 +529,7 @@ def test_lines_fit_and_lose_no_letter(prompt: str, columns: int, most: int, data
         assert len(lines) <= most
 
 
-# --- through the kernel's own planning ---------------------------------------------------------------------------
+# --- through the kernel's own planning ------------------------------------------------------------------------
 
 
 class RealPlanning(FakeKernel):

@@ -63,7 +63,8 @@ def test_the_current_run_is_the_newest_that_is_not_over() -> None:
     ]
     state.news(pb.WatchResponse(runs=runs))
     assert list(state.runs) == ["a", "b", "c"]
-    assert state.current is not None and state.current.run_id == "b"
+    assert state.current is not None
+    assert state.current.run_id == "b"
 
 
 def test_a_job_that_ended_runs_no_more() -> None:
@@ -145,7 +146,9 @@ def test_many_messages_read_as_one_say_what_they_say_one_by_one(sent: list[pb.Wa
 def test_what_nobody_reads_does_not_pile_up() -> None:
     pending = Pending()
     for number in range(3 * KEPT):
-        pending.add(pb.WatchResponse(jobs=[pb.Job(job_id=str(number))], images=[pb.SavedImage(path=str(number))]))
+        pending.add(
+            pb.WatchResponse(jobs=[pb.Job(job_id=str(number))], images=[pb.SavedImage(path=str(number))])
+        )
     taken = pending.take()
     assert (len(taken.jobs), len(taken.images)) == (KEPT, KEPT)
     assert taken.jobs[-1].job_id == taken.images[-1].path == str(3 * KEPT - 1)

@@ -301,7 +301,8 @@ class RunModel(Model):
             self._submitted,
             self._refused,
         )
-        self.submitting = asked
+        if not asked:
+            self.submitting = False
 
     # --- stopping -------------------------------------------------------------------------------------------
 

@@ -207,8 +207,10 @@ class VariantsModel(Model):
         """Keys of the tab Prompt."""
         group = _("Prompt")
         return (
-            Shortcut("Right", _("Next page of what will be made"), lambda: self.turn(1), "prompt", group=group),
-            Shortcut("Left", _("The page before"), lambda: self.turn(-1), "prompt", group=group),
+            Shortcut(
+                "PageDown", _("Next page of what will be made"), lambda: self.turn(1), "prompt", group=group
+            ),
+            Shortcut("PageUp", _("The page before"), lambda: self.turn(-1), "prompt", group=group),
             Shortcut(
                 "Ctrl+R",
                 _("Let things vary, or not"),

@@ -57,7 +57,7 @@ class VariantsCard:
                     ui,
                     icons.CHEVRON_LEFT,
                     partial(variants.turn, -1),
-                    _("The page before (Left)"),
+                    _("The page before (Page Up)"),
                     "soft",
                     tag="variants.back",
                 )
@@ -65,7 +65,7 @@ class VariantsCard:
                     ui,
                     icons.CHEVRON_RIGHT,
                     partial(variants.turn, 1),
-                    _("Next page (Right)"),
+                    _("Next page (Page Down)"),
                     "soft",
                     tag="variants.next",
                 )
