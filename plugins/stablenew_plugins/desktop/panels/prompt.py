@@ -82,12 +82,10 @@ class PromptPanel(Panel):
         ui, bench = self.ui, self._bench
         variants, run = bench.variants, bench.run
         words = "  ·  ".join(part for part in (variants.line, variants.time) if part)
-        if not words:
-            words = (
-                _("Counting …")
-                if run.is_planning and run.sources
-                else _("Choose packs on the left, or write a prompt")
-            )
+        if not words and not run.sources:
+            words = _("Choose packs on the left, or write a prompt")
+        elif not words:
+            words = _("Counting …") if run.is_planning else _("This cannot run yet")
         dpg.set_value(self._line_tip, words)
         room = int(max(self._width - ui.px(130), ui.px(200)) / ui.px(6.3))
         if len(words) > room:

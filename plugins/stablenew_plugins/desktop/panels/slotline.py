@@ -149,7 +149,8 @@ class SlotLine:
         for option in line.options:
             words = option.strip() or _("(nothing)")
             words = words if len(words) <= LONGEST_CHIP else words[: LONGEST_CHIP - 1] + "…"
-            width = ui.px(len(words) * LETTER + 24)
+            size = dpg.get_text_size(words, font=ui.fonts["small_medium"])  # None before anything was drawn
+            width = round(size[0] if size is not None else ui.px(len(words) * LETTER)) + ui.px(23)
             last = shown + 1 == line.count
             if left < width + (0 if last else more_width):
                 break
