@@ -43,7 +43,7 @@ def test_a_prompt_is_typed_and_run(gui, bench, kernel):
     gui.type("a red house")
     gui.until(lambda: bench.run.plan.images == 20)
     gui.until(lambda: "20 images" in dpg.get_value("prompt.line"))
-    gui.until(lambda: gui.visible("variants.0"))
+    assert [shown.job.prompt for shown in bench.variants.shown][:2] == ["prompt.txt 0", "prompt.txt 1"]
     gui.click("bar.run")
     gui.until(lambda: kernel.submitted)
     assert kernel.submitted[0].pack == b"a red house\n"
