@@ -1,4 +1,4 @@
-"""The connection: it comes back by itself, starts a kernel only where one is wanted, and outlives every error."""
+"""The connection: it comes back by itself, starts a kernel only where one is wanted, outlives every error."""
 
 from __future__ import annotations
 

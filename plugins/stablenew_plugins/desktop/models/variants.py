@@ -193,7 +193,10 @@ class VariantsModel(Model):
     def hints(self) -> Sequence[Hint]:
         """What is worth a word about the plan: what can't run, what is very large, what the kernel warns of."""
         plan = self._run.plan
-        found = [Hint(f"{path.name}: {problem}", "error") for path, problem in plan.problems]
+        found = [
+            Hint(problem if path.name in problem else f"{path.name}: {problem}", "error")
+            for path, problem in plan.problems
+        ]
         for pack in plan.packs:
             if pack.images > LARGEST_RUN:
                 text = _("{n} images are too many for one run. Draw some of them, or take the first ones.")
