@@ -350,6 +350,10 @@ def test_rotation_is_shown_for_the_packs_that_run_and_begins_anew(
     ]
     bench.select(write(tmp_path, "a.txt"))
     assert [place.pack for place in bench.randomizer.places] == ["a"]
+    bench.desk.state.news(pb.WatchResponse(runs=[pb.Run(run_id="new", state="running")]))
+    kernel.kept[0] = pb.Place(pack="a", slot="style", mode="rotate", state="next is 2 of 2 again")
+    bench.settle()
+    assert bench.randomizer.places[0].state == "next is 2 of 2 again"
     before = len(kernel.previewed)
     bench.randomizer.reset_places("a", "style")
     assert kernel.reset == [("a", "style")]
