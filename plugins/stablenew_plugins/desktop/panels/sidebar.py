@@ -104,8 +104,7 @@ class SidebarPanel(Panel):
                 tag="sidebar.list.leave",
             )
         self._list = PackList(ui, model)
-        with column(ui, 10, pos=(left, ui.px(LIST_TOP + 20)), show=False) as self._nothing:
-            pass
+        self._nothing = dpg.add_group(pos=(left, ui.px(LIST_TOP + 20)), show=False)
         self._preview = PackPreview(ui, model)
 
     def _select_list(self) -> None:
@@ -197,10 +196,10 @@ class SidebarPanel(Panel):
             "search": _("No pack has all of these words in its name, prompts or wildcards."),
             "filter": _("Packs that you select or look at are listed here."),
         }
-        badge(ui, titles[kind][0], ui.colours.accent, 44)
-        text(ui, titles[kind][1], "h2")
-        text(ui, words[kind], "small", ui.colours.muted, wrap=wrap)
-        with column(ui, 8):
+        with column(ui, 10):
+            badge(ui, titles[kind][0], ui.colours.accent, 44)
+            text(ui, titles[kind][1], "h2")
+            text(ui, words[kind], "small", ui.colours.muted, wrap=wrap)
             if kind == "empty":
                 button(
                     ui, _("Add the examples"), model.add_examples, icon=icons.SPARKLES, tag="sidebar.examples"
