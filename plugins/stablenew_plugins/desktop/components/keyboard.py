@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import dearpygui.dearpygui as dpg
 
 _NAMES: dict[int, str] = {
@@ -32,8 +30,8 @@ _NAMES: dict[int, str] = {
     **{getattr(dpg, f"mvKey_F{number}"): f"F{number}" for number in range(1, 13)},
 }
 
-_COMMAND = (dpg.mvKey_LWin, dpg.mvKey_RWin) if sys.platform == "darwin" else ()
-_CONTROL = (dpg.mvKey_LControl, dpg.mvKey_RControl, *_COMMAND)
+# Dear ImGui takes Cmd for Ctrl on a Mac by itself. mvKey_LWin is a number of an older version: always "down".
+_CONTROL = (dpg.mvKey_LControl, dpg.mvKey_RControl)
 
 _TYPED_INTO = frozenset({"mvInputText", "mvInputInt", "mvInputFloat", "mvInputDouble", "mvInputIntMulti"})
 
