@@ -412,3 +412,18 @@ def test_a_problem_in_words() -> None:
     assert in_words(problem) == "Row 3: bracket is never closed. Add a )."
     of_file = packs_pb2.PackProblem(file="demo.json", line=4, reason="no such stage")
     assert in_words(of_file) == "Demo.json, line 4: no such stage."
+
+
+def test_the_first_pack_that_ever_comes_is_selected_unless_somebody_chose_none(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    model = PacksModel(desk)
+    settle(model, desk)
+    revision = model.plan_revision
+    settle(model, desk)
+    assert model.plan_revision == revision
+    paths = three(tmp_path)
+    settle(model, desk)
+    assert names(model.selected) == ["city"]
+    model.toggle(paths["city"])
+    settle(model, desk)
+    assert list(model.selected) == []

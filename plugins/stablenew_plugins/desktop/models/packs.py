@@ -173,7 +173,7 @@ class PacksModel(Model):
         self.entries = entries
         self._alike = Counter(entry.name.lower() for entry in entries.values())
         self._all_asked = False
-        if first:
+        if not self.selected and (first or (entries and not self._chosen_before)):
             self._restore()
         lists_changed = (self.lists, self.problems) != (found.lists, found.problems)
         self.lists, self.problems = found.lists, found.problems
@@ -368,7 +368,7 @@ class PacksModel(Model):
         )
 
     def _select(self, paths: Sequence[Path]) -> None:
-        self.selected, self._missing = paths, ()
+        self.selected, self._missing, self._chosen_before = paths, (), True
         self.plan_revision += 1
         self._desk.remembered.set("packs_selected", [str(path) for path in paths])
         self._touch_list()
