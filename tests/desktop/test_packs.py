@@ -141,7 +141,7 @@ def test_copied_and_pasted(gui, editor):
     gui.key("ctrl+c")
     gui.key("End")
     gui.key("ctrl+v")
-    gui.until(lambda: text.text == "alpha onealpha one")
+    gui.until(lambda: text.text == "alpha onealpha one", lambda: repr((text.text, text.caret, text.anchor)))
     gui.key("ctrl+a")
     gui.key("ctrl+x")
     gui.until(lambda: text.text == "")
