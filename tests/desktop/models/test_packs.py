@@ -427,3 +427,18 @@ def test_the_first_pack_that_ever_comes_is_selected_unless_somebody_chose_none(t
     model.toggle(paths["city"])
     settle(model, desk)
     assert list(model.selected) == []
+
+
+def test_all_that_are_shown_are_selected_and_let_go_again(tmp_path: Path) -> None:
+    three(tmp_path)
+    desk = make_desk(tmp_path, Kernel())
+    model = PacksModel(desk)
+    settle(model, desk)
+    model.look_for("tree")
+    model.toggle_shown()
+    assert names(model.selected) == ["city", "forest"]
+    model.toggle_shown()
+    assert names(model.selected) == ["city"]
+    model.look_for("")
+    model.toggle_shown()
+    assert sorted(names(model.selected)) == ["city", "forest", "sea"]

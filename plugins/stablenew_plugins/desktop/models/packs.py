@@ -367,6 +367,10 @@ class PacksModel(Model):
             [*self.selected, *(one for one in shown if not self.is_selected(one))] if selected else others
         )
 
+    def toggle_shown(self) -> None:
+        """Select all that are shown; if all are, none of them."""
+        self.select_shown(selected=not all(self.is_selected(path) for path in self.shown))
+
     def _select(self, paths: Sequence[Path]) -> None:
         self.selected, self._missing, self._chosen_before = paths, (), True
         self.plan_revision += 1
@@ -525,6 +529,7 @@ class PacksModel(Model):
             Shortcut("Alt+Left", _("Row before"), lambda: self.turn(-1), group=group),
             Shortcut("Alt+Right", _("Row behind"), lambda: self.turn(1), group=group),
             Shortcut("Alt+Enter", _("Select the pack, or not"), toggle, group=group),
+            Shortcut("Ctrl+Shift+A", _("Select all that are shown, or none"), self.toggle_shown, group=group),
         ]
 
 

@@ -12,6 +12,7 @@ from stablenew_plugins.desktop.components.basic import (
     column,
     row,
     set_text,
+    space,
     style_button,
     text,
 )
@@ -88,8 +89,19 @@ class SidebarPanel(Panel):
                 tip=_("Lists of packs"),
                 tag="sidebar.lists",
             )
+            button(
+                ui,
+                icons.CHECK,
+                model.toggle_shown,
+                "chip",
+                font="small_medium",
+                tip=_("Select all that are shown, or none of them (Ctrl+Shift+A)"),
+                tag="sidebar.selectall",
+            )
         with row(ui, 6, pos=(left, ui.px(132)), show=False) as self._list_row:
-            self._list_name = text(ui, "", "small_medium", ui.colours.accent_high, beside_frame=True)
+            with column(ui, 0):
+                space(ui, 5)
+                self._list_name = text(ui, "", "small_medium", ui.colours.accent_high)
             self._list_select = button(
                 ui, _("Select these"), self._select_list, "chip", font="small", tag="sidebar.list.select"
             )
