@@ -48,18 +48,29 @@ class SidebarPanel(Panel):
         ui, model = self.ui, self._model
         left = ui.px(MARGIN)
         text(ui, _("Prompt packs"), "h2", pos=(left, ui.px(24)))
-        self._new = button(
-            ui,
-            _("New"),
-            lambda: model.open("newpack"),
-            "ghost",
-            icon=icons.PLUS,
-            font="small_medium",
-            height=28,
-            tag="sidebar.new",
-            tip=_("Make a pack (Ctrl+N)"),
-            pos=(left, ui.px(18)),
-        )
+        with row(ui, 2, pos=(left, ui.px(18))) as self._head:
+            button(
+                ui,
+                icons.CHECK,
+                model.toggle_shown,
+                "ghost",
+                font="small_medium",
+                height=28,
+                width=32,
+                tag="sidebar.selectall",
+                tip=_("Select all that are shown, or none of them (Ctrl+Shift+A)"),
+            )
+            button(
+                ui,
+                _("New"),
+                partial(model.open, "newpack"),
+                "ghost",
+                icon=icons.PLUS,
+                font="small_medium",
+                height=28,
+                tag="sidebar.new",
+                tip=_("Make a pack (Ctrl+N)"),
+            )
         self._search = text_field(
             ui,
             model.search,
@@ -88,15 +99,6 @@ class SidebarPanel(Panel):
                 font="small_medium",
                 tip=_("Lists of packs"),
                 tag="sidebar.lists",
-            )
-            button(
-                ui,
-                icons.CHECK,
-                model.toggle_shown,
-                "chip",
-                font="small_medium",
-                tip=_("Select all that are shown, or none of them (Ctrl+Shift+A)"),
-                tag="sidebar.selectall",
             )
         with row(ui, 6, pos=(left, ui.px(132)), show=False) as self._list_row:
             with column(ui, 0):
@@ -139,12 +141,12 @@ class SidebarPanel(Panel):
         self._list.resize(room + ui.px(12), height - top - foot - ui.px(6))
         dpg.set_item_pos(self._preview.item, [left, height - foot])
         self._preview.resize(room, foot - ui.px(4))
-        ui.later(self._place_new)
+        ui.later(self._place_head)
 
-    def _place_new(self) -> None:
-        if dpg.does_item_exist(self._new):
+    def _place_head(self) -> None:
+        if dpg.does_item_exist(self._head):
             end = dpg.get_item_width("area.sidebar") - self.ui.px(MARGIN)
-            dpg.set_item_pos(self._new, [end - dpg.get_item_rect_size(self._new)[0], self.ui.px(18)])
+            dpg.set_item_pos(self._head, [end - dpg.get_item_rect_size(self._head)[0], self.ui.px(18)])
 
     def apply(self) -> None:
         """Bring them up to date."""
