@@ -232,3 +232,18 @@ def test_another_theme_meanwhile_loses_nothing(gui, editor, lone_app):
     gui.click("editor.positive.text", 0.5, 0.5)
     gui.type("!")
     gui.until(lambda: editor.texts["positive"].text == "alpha one, kept!")
+
+
+def test_the_window_does_not_close_over_what_is_not_saved(gui, editor, lone_app):
+    view = lone_app.bench.view
+    gui.type("x")
+    gui.until(lambda: editor.is_dirty)
+    view.open("settings")
+    gui.frames(3)
+    lone_app.ask_to_close()
+    assert not view.quits
+    gui.click("editor.saveclose")
+    gui.until(lambda: view.overlay == "")
+    assert editor.path.read_text(encoding="utf-8").startswith("alpha onex\n")
+    lone_app.ask_to_close()
+    assert view.quits

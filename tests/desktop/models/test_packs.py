@@ -336,6 +336,8 @@ def test_a_spoilt_file_of_lists_is_told_and_the_packs_are_there(tmp_path: Path) 
     settle(model, desk)
     assert len(model.shown) == 3
     assert "pack-lists.json" in model.problems[0]
+    settle(model, desk)
+    assert [toast.times for toast in desk.toasts.shown] == [1]  # said once, not every few seconds
 
 
 def test_rows_are_turned_through(tmp_path: Path) -> None:

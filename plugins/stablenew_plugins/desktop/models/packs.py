@@ -176,6 +176,9 @@ class PacksModel(Model):
         if not self.selected and (first or (entries and not self._chosen_before)):
             self._restore()
         lists_changed = (self.lists, self.problems) != (found.lists, found.problems)
+        for problem in found.problems:
+            if problem not in self.problems:
+                self._desk.complain(UserError(problem))
         self.lists, self.problems = found.lists, found.problems
         if self.filter.startswith(LIST) and self.filter.removeprefix(LIST) not in self.lists:
             self.filter = "all"
