@@ -187,6 +187,8 @@ class App:
 
     def ask_to_close(self) -> None:
         """Close the window; while a run goes on, ask first whether it should go on without a window."""
+        if self.bench.editor.holds_back():
+            return
         queue = self.desk.state.queue
         if queue is not None and (queue.active or (queue.queued and not queue.paused)):
             self.bench.view.open("close")
