@@ -37,7 +37,7 @@ TOOLS, BODY = 70, 118
 DETAILS = 232
 """Height of what is told of one job."""
 PICTURE_ROW = 42
-LEAST_LIST = 150
+LEAST_LIST = 100
 """Height that the list keeps; in a lower window there are no details."""
 
 
@@ -56,6 +56,7 @@ class QueuePanel(Panel):
         self._empties: dict[str, Item] = {}
         self._tools: dict[str, Item] = {}
         self._in_front = ""
+        self._listed: object = None
         self._reveals = 0
         self._room = (0, 0)
 
@@ -74,6 +75,7 @@ class QueuePanel(Panel):
                 queue.search,
                 hint=_("Search: lake steps>=30 seed=42"),
                 width=240,
+                show=False,
                 tag="queue.search",
             )
             self._pause = button(ui, "", queue.toggle_pause, "soft", height=34, tag="queue.pause")
@@ -83,6 +85,7 @@ class QueuePanel(Panel):
                 queue.clear_ended,
                 _("Clear the history: forget jobs that are over. Images and files stay."),
                 "soft",
+                show=False,
                 tag="queue.clear",
             )
         self._build_tools()
@@ -158,7 +161,12 @@ class QueuePanel(Panel):
         self._apply_head()
         name = self._name()
         table = self._tables[name]
-        table.update(queue.rows.total)
+        # Progress changes many times a second, and what is over does not show any.
+        moves = self._bench.state.revision if name in ("queue", "runs") else 0
+        listed = (name, queue.rows.revision, moves)
+        if listed != self._listed:
+            self._listed = listed
+            table.update(queue.rows.total)
         if name != self._in_front:
             self._in_front = name
             for other, item in self._tables.items():
