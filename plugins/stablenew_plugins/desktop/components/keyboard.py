@@ -18,8 +18,8 @@ _NAMES: dict[int, str] = {
     dpg.mvKey_Down: "Down",
     dpg.mvKey_Home: "Home",
     dpg.mvKey_End: "End",
-    dpg.mvKey_Prior: "PageUp",
-    dpg.mvKey_Next: "PageDown",
+    dpg.mvKey_Home - 2: "PageUp",  # mvKey_Prior and mvKey_Next are numbers of an older Dear ImGui
+    dpg.mvKey_Home - 1: "PageDown",
     dpg.mvKey_Comma: ",",
     dpg.mvKey_Period: ".",
     dpg.mvKey_Slash: "/",

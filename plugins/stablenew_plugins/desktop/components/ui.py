@@ -46,7 +46,8 @@ class Ui:
         dpg.bind_item_handler_registry(item, self._handlers)
 
     def _clicked(self, _sender: Any, data: Any, _user: Any) -> None:
-        item = dpg.get_alias_id(data[1]) if isinstance(data[1], str) else data[1]  # one with a tag comes by it
+        # An item with a tag is told by its tag.
+        item = dpg.get_alias_id(data[1]) if isinstance(data[1], str) else data[1]
         if (call := self._clicks.get(item)) is not None:
             call()
 
