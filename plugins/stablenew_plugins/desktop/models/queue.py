@@ -119,6 +119,13 @@ class QueueModel(Model):
             self.show("queue" if run is not None and run.state == "running" else "history")
         self.touch()
 
+    def show_failed(self, run_id: str) -> None:
+        """List what failed of this run."""
+        self.search("")
+        self.filter_ended("failed")
+        self.show_run(run_id)
+        self.show("history")
+
     def run_name(self, run_id: str) -> str:
         """What a run is called."""
         run = self._desk.state.runs.get(run_id)
