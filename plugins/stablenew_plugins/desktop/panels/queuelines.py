@@ -88,8 +88,8 @@ def run_columns() -> Sequence[Column]:
     return [
         Column(_("State"), 130),
         Column(_("Run")),
-        Column(_("Made"), 100),
-        Column(_("Progress"), 300, kind="bar"),
+        Column(_("Made"), 76),
+        Column(_("Progress"), 250, kind="bar"),
         Column(_("Time left"), 84, needs=640),
         Column(_("Folder"), 260, needs=1050),
     ]
