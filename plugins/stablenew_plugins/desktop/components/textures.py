@@ -24,8 +24,8 @@ AT_ONCE = 4
 """Images that are being decoded, or wait for their upload, at most: what is scrolled past is never decoded."""
 PATIENCE = 3
 """Frames behind which nobody waits any more for an image that was not asked for again."""
-KEPT_PIXELS = 24 << 20
-"""Pixels of all textures together, 4 bytes each: about 100 MB, or 370 thumbnails and some large images."""
+KEPT_PIXELS = 8 << 20
+"""Pixels of all textures together, 4 bytes each: about 34 MB, or 200 thumbnails, ten screens of them."""
 FAILED_KEPT = 2_000
 
 
@@ -182,7 +182,7 @@ class Textures:
         """Upload a few of what is decoded, and let go what is too much. Called each frame."""
         self._frame += 1
         for _number in range(min(UPLOADS_A_FRAME, len(self._ready))):
-            key, decoded = self._ready.popitem()  # the newest first: that is what is looked at
+            key, decoded = self._ready.popitem(last=False)
             self._shown[key] = self._upload(decoded)
             self._pixels += decoded.width * decoded.height
         for live in self._live.values():
