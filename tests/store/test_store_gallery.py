@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from store_kit import AT, FixedClock, Store, done_outcome, image, new_jobs, step
 
 from stablenew_api.errors import UserError
-from stablenew_api.jobs import JobState
+from stablenew_api.jobs import JobSpec, JobState, StageSpec
 from stablenew_api.learning import Rating
-from stablenew_kernel.domain.gallery import Facts, parse_query
+from stablenew_kernel.domain.gallery import Facts, facts_of, parse_query
 from stablenew_kernel.store import database, gallery, jobs, meta, outputs, ratings, runs
 from stablenew_kernel.store.errors import NotFound
 from stablenew_kernel.store.gallery import GalleryImage, Where
@@ -102,6 +105,39 @@ def rate(store: Store, pixels: str, stars: int, *tags: str) -> None:
 def test_words_and_comparisons(store: Store, words: str, expected: int) -> None:
     save(store, [FACTS])
     assert found(store, words) == expected
+
+
+def matches(facts: Facts, match: str) -> bool:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE VIRTUAL TABLE t USING fts5 (words, content='', tokenize='unicode61')")
+        connection.execute("INSERT INTO t (rowid, words) VALUES (1, ?)", (facts.words,))
+        return bool(connection.execute("SELECT rowid FROM t WHERE t MATCH ?", (match,)).fetchall())
+
+
+def facts_with(prompt: str) -> Facts:
+    return facts_of(JobSpec((StageSpec("txt2img", "1", prompt, "", 1, {}),)), [], "x.png")
+
+
+# Letters that Python and SQLite both know as such: their tables of Unicode are of different years.
+known = st.text(st.characters(min_codepoint=32, max_codepoint=0x17F) | st.sampled_from("猫の森Жя"), min_size=1)
+
+
+@given(known, known)
+def test_a_word_of_a_prompt_finds_it(prompt: str, more: str) -> None:
+    facts = facts_with(f"{more} {prompt} {more}")
+    for word in re.findall(r"[^\W_]+", prompt):
+        assert matches(facts, parse_query(word).match), word
+        assert matches(facts, parse_query(f'"{word}"').match), word
+
+
+@given(st.text(), st.text())
+def test_whatever_is_searched_breaks_nothing(words: str, prompt: str) -> None:
+    try:
+        match = parse_query(words).match
+    except UserError:
+        return
+    if match:
+        matches(facts_with(prompt), match)
 
 
 def test_every_other_condition(store: Store) -> None:

@@ -91,7 +91,7 @@ _NO_SPACES = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\
 def searchable(text: str) -> str:
     """``text`` as it is taken apart into words: at all that is no letter or digit, and at each letter of a
     language without spaces."""
-    return _NO_SPACES.sub(r" \1 ", text)
+    return _NO_SPACES.sub(r" \1 ", text.replace("\0", " "))  # a NUL would end the text for SQLite
 
 
 # --- what people search with ----------------------------------------------------------------------------------

@@ -39,6 +39,8 @@ class Overlay:
         margin = 2 * ui.px(MARGIN)
         self.width = min(self._wanted[0], room[0] - margin)
         """In pixels."""
+        self.height = min(self._wanted[1], room[1] - margin) if height else 0
+        """In pixels; 0: as high as what is in it."""
         self._room = room
         self._window: Item = dpg.add_window(
             no_title_bar=True,
@@ -58,7 +60,7 @@ class Overlay:
         self.item: Item = dpg.add_child_window(
             parent=self._window,
             width=self.width,
-            height=min(self._wanted[1], room[1] - margin) if height else 0,
+            height=self.height,
             auto_resize_y=not height,
             border=True,
             always_use_window_padding=True,

@@ -134,7 +134,6 @@ class LearningModel(Model):
 
 def _liked(kernel: KernelClient) -> Sequence[Liked]:
     """How models, presets and packs were rated. Some calls of the kernel."""
-    from stablenew_proto.v1 import gallery_pb2 as pb
 
     everything = kernel.gallery.facets()
     found: list[Liked] = []
@@ -146,8 +145,17 @@ def _liked(kernel: KernelClient) -> Sequence[Liked]:
     for kind, field, facets in kinds:
         rows = []
         for facet in facets[:MOST]:
-            stars, rated = average(kernel.gallery.facets(pb.ImageFilter(**{field: [facet.value]})))
+            stars, rated = average(kernel.gallery.facets(_only(field, facet.value)))
             name = facet.value.removesuffix(".json") if field == "presets" else facet.value
             rows.append(Liked(kind, name, stars, rated, facet.images))
         found += sorted(rows, key=lambda row: (-row.stars, -row.rated, row.name))
     return found
+
+
+def _only(field: str, value: str) -> gallery_pb2.ImageFilter:
+    """A filter for the images whose ``field`` is ``value``."""
+    from stablenew_proto.v1 import gallery_pb2 as pb
+
+    where = pb.ImageFilter()
+    getattr(where, field).append(value)
+    return where

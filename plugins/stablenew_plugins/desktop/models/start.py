@@ -64,7 +64,7 @@ class StartModel(Model):
             self._settings.use(self.choice)
         self._view.close()
         if demo:
-            self._packs.add_examples(select="demo.txt")
+            self._packs.add_examples()
             self._demo_waits = True
 
     def later(self) -> None:

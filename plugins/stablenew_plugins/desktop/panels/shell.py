@@ -14,11 +14,11 @@ from stablenew_plugins.desktop.panels import questions
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.panels.cluster import ClusterPanel
 from stablenew_plugins.desktop.panels.commandbar import CommandBar
+from stablenew_plugins.desktop.panels.compare import ComparePanel
 from stablenew_plugins.desktop.panels.editor import EditorPanel
 from stablenew_plugins.desktop.panels.learning import LearningPanel
-from stablenew_plugins.desktop.panels.packdialogs import PackListsOverlay, import_packs, new_pack
-from stablenew_plugins.desktop.panels.compare import ComparePanel
 from stablenew_plugins.desktop.panels.liked import LikedPanel
+from stablenew_plugins.desktop.panels.packdialogs import PackListsOverlay, import_packs, new_pack
 from stablenew_plugins.desktop.panels.pipeline import PipelinePanel
 from stablenew_plugins.desktop.panels.preview import PreviewPanel
 from stablenew_plugins.desktop.panels.promote import PromotePanel
