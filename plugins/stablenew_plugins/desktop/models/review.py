@@ -532,18 +532,30 @@ class ReviewModel(Model):
             ("Ctrl+Z", _("Take the last rating back"), self.ratings.undo),
             ("0", _("Take the stars back"), lambda: self.rate(0)),
         ]
-        made = [Shortcut(key, what, act, tab=TAB, group=group) for key, what, act in keys]
+        made = [
+            Shortcut(key, what, act, tab=TAB, group=group, repeats=key.endswith(MOVING))
+            for key, what, act in keys
+        ]
         for stars in range(1, 6):
             act = lambda stars=stars: self.rate(stars)  # noqa: E731
             made.append(
-                Shortcut(str(stars), many("Give {n} star", "Give {n} stars", stars), act, tab=TAB, group=group)
+                Shortcut(
+                    str(stars),
+                    many("Give {n} star", "Give {n} stars", stars),
+                    act,
+                    tab=TAB,
+                    group=group,
+                    repeats=False,
+                )
             )
         for letter in LETTERS:
             press = lambda letter=letter: self.press(letter)  # noqa: E731
-            made.append(Shortcut(letter, "", press, tab=TAB, group=group))
+            made.append(Shortcut(letter, "", press, tab=TAB, group=group, repeats=False))
         return made
 
 
+MOVING = ("Left", "Right", "Up", "Down")
+"""Keys that go on while they are held; all others would do and undo."""
 LETTERS = "ABDEFGHIJKLMNOQRSTUVWXYZ"
 """Keys for tags: all but those that do something else in the tab."""
 

@@ -27,6 +27,7 @@ from stablenew_plugins.desktop.components.basic import (
 )
 from stablenew_plugins.desktop.components.fields import combo, put, text_field
 from stablenew_plugins.desktop.components.flow import text_width
+from stablenew_plugins.desktop.components.keyboard import is_held
 from stablenew_plugins.desktop.components.ratecard import TagChips
 from stablenew_plugins.desktop.components.thumbs import ThumbGrid, Tile
 from stablenew_plugins.desktop.components.ui import Ui
@@ -305,18 +306,30 @@ class LearningPanel(Panel):
         ]
         self._tags.show(review.ratings.tags, lit, self._width - 2 * ui.px(PAD_CARD), review.letters)
         keepers = many("{n} keeper", "{n} keepers", review.keepers)
-        dpg.configure_item("learning.keepers", label=f"{icons.HEART}  {keepers}")
         enable_button("learning.keepers", review.keepers > 0)
         enable_button("learning.promote", bool(targets))
         enable_button("learning.compare", review.total > 1)
-        buttons = sum(
-            text_width(ui, f"{icons.HEART}  {words}", "medium") + 2 * ui.px(10)
-            for words in (_("Compare"), _("Promote"), keepers)
-        )
         inner = self._width - 2 * ui.px(PAD_CARD)
         stars_wide = 5 * ui.px(32) + 4 * ui.px(2)
         words = text_width(ui, place, "medium")
-        free = inner - words - stars_wide - buttons - 6 * ui.px(8)
+        long = {
+            "compare": f"{icons.COLUMNS_2}  {_('Compare')}",
+            "promote": f"{icons.WAND_SPARKLES}  {_('Promote')}",
+            "keepers": f"{icons.HEART}  {keepers}",
+        }
+        short = {
+            "compare": icons.COLUMNS_2,
+            "promote": icons.WAND_SPARKLES,
+            "keepers": f"{icons.HEART} {review.keepers}",
+        }
+        free = 0
+        for labels in (long, short):  # where there is no room for words, the icons say it
+            buttons = sum(text_width(ui, label, "medium") + 2 * ui.px(10) for label in labels.values())
+            free = inner - words - stars_wide - buttons - 6 * ui.px(8)
+            for name, label in labels.items():
+                dpg.configure_item(f"learning.{name}", label=label)
+            if free >= 0:
+                break
         left = max(0, min((inner - stars_wide) // 2 - words - ui.px(8), free))
         dpg.configure_item(self._left, width=max(1, left))
         dpg.configure_item(self._right, width=max(1, free - left))
@@ -387,9 +400,7 @@ class LearningPanel(Panel):
         )
 
     def _clicked(self, index: int) -> None:
-        shift = dpg.is_key_down(dpg.mvKey_LShift) or dpg.is_key_down(dpg.mvKey_RShift)
-        held = (dpg.mvKey_LControl, dpg.mvKey_RControl, dpg.mvKey_LWin, dpg.mvKey_RWin)
-        self._review.click(index, extend=shift, toggle=any(dpg.is_key_down(key) for key in held))
+        self._review.click(index, extend=is_held("Shift"), toggle=is_held("Ctrl"))
 
     def frame(self) -> None:
         """Follow the scroll bar and the cursor."""
