@@ -60,6 +60,22 @@ def test_an_image_is_clicked_rated_by_key_and_taken_back(gui, lone_app, review, 
     gui.until(lambda: kernel.stored[2].stars == 0)
 
 
+def test_new_images_wait_for_a_click(gui, lone_app, review, kernel):
+    click_tile(gui, review, 2)
+    gui.until(lambda: review.cursor == 2)
+    kernel.stored.insert(0, image(20))
+    state = lone_app.desk.state
+    state.news(
+        kernel_pb2.WatchResponse(images=[kernel_pb2.SavedImage(run_id="run-1", image_sha256=pixels(20))])
+    )
+    gui.until(lambda: review.new == 1)
+    assert review.shown.seed == 6
+    gui.click("learning.new")
+    gui.until(lambda: review.total == IMAGES + 1 and review.shown is not None)
+    assert review.shown.seed == 20
+    gui.until(lambda: not gui.visible("learning.new"))
+
+
 def test_digits_typed_into_the_filter_rate_nothing(gui, review, kernel):
     gui.click("learning.words")
     gui.type("picture 4")

@@ -127,6 +127,11 @@ class Textures:
             self._background.run(partial(decode_bytes, data, width, height, radius), done, failed)
         return live.picture
 
+    def live_picture(self, slot: Hashable) -> Picture | None:
+        """The picture of ``slot`` that is ready; None: there is none."""
+        live = self._live.get(slot)
+        return None if live is None else live.picture
+
     def end_live(self, slot: Hashable) -> None:
         """Let the picture of ``slot`` go. Nothing may show it any more."""
         live = self._live.pop(slot, None)

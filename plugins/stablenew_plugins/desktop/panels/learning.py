@@ -82,6 +82,17 @@ class LearningPanel(Panel):
                 self._sub = text(ui, "", "small", ui.colours.muted, tag="learning.sub")
             self._head_space = space(ui, 0, 10)
             with column(ui, 4), row(ui, 6):
+                button(
+                    ui,
+                    "",
+                    review.show_new,
+                    "chip_on",
+                    font="small_medium",
+                    height=28,
+                    show=False,
+                    tip=_("They wait, so that nothing moves while you work further down"),
+                    tag="learning.new",
+                )
                 for mode in self._learning.modes:
                     item = button(
                         ui,
@@ -104,7 +115,6 @@ class LearningPanel(Panel):
                     height=28,
                     tag="learning.liked",
                 )
-        del review
 
     def _build_filter(self) -> None:
         ui, review = self.ui, self._review
@@ -235,6 +245,10 @@ class LearningPanel(Panel):
             set_text(f"{item}.what", what)
             dpg.configure_item(item, enabled=not mode.why_not)
             used += text_width(ui, mode.title, "small_medium") + 2 * ui.px(11) + ui.px(6)
+        new = f"{icons.ARROW_UP}  " + many("{n} new image", "{n} new images", review.new)
+        dpg.configure_item("learning.new", label=new, show=review.new > 0)
+        if review.new:
+            used += text_width(ui, new, "small_medium") + 2 * ui.px(11) + ui.px(6)
         used += text_width(ui, f"{icons.CHART_BAR}  " + _("What was liked"), "small_medium") + 2 * ui.px(10)
         dpg.configure_item(self._head_space, width=max(ui.px(8), self._width - used - 2 * ui.px(8) - ui.px(4)))
 
