@@ -76,6 +76,8 @@ class App:
         self._saved_at = clock()
         self._next_frame = 0.0
         self._looks = self.bench.view.looks_revision
+        self._held: set[int] = set()
+        """Keys that were pressed and are still down: more of them are repetitions."""
         self._probe = Probe.wanted(os.environ, self.bench.view.quit)
         with dpg.handler_registry() as self._handlers:
             dpg.add_key_press_handler(callback=self._key_pressed)
@@ -116,6 +118,7 @@ class App:
         before = self._clock()
         dpg.render_dearpygui_frame()
         drawn = self._clock()
+        self._held = {key for key in self._held if dpg.is_key_down(key)}
         self._dispatch()
         self.ui.run_later()
         self._remember(drawn)
@@ -182,8 +185,9 @@ class App:
         found = shortcuts.find(
             self.bench.shortcuts, keys, tab=view.tab, typing=is_typing(), overlay=view.overlay
         )
-        if found is not None:
+        if found is not None and (found.repeats or key not in self._held):
             found.act()
+        self._held.add(key)
 
     def ask_to_close(self) -> None:
         """Close the window; while a run goes on, ask first whether it should go on without a window."""
