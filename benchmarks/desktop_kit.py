@@ -33,6 +33,9 @@ def viewport(width: int, height: int) -> Iterator[None]:
     """A window of Dear PyGui with nothing in it, on a display of its own."""
     import dearpygui.dearpygui as dpg
 
+    from stablenew_plugins.desktop.memory import give_back
+
+    give_back()
     with XDisplay() as screen:
         os.environ.update(screen.environment())
         os.environ.pop("WAYLAND_DISPLAY", None)

@@ -24,8 +24,9 @@ AT_ONCE = 4
 """Images that are being decoded, or wait for their upload, at most: what is scrolled past is never decoded."""
 PATIENCE = 3
 """Frames behind which nobody waits any more for an image that was not asked for again."""
-KEPT_PIXELS = 24 << 20
-"""Pixels of all textures together, 4 bytes each: about 100 MB, or 370 thumbnails and some large images."""
+KEPT_PIXELS = 16 << 20
+"""Pixels of all textures together, 4 bytes each: about 67 MB, or 250 thumbnails of 256 pixels, or four images
+of 2048 x 2048 side by side."""
 FAILED_KEPT = 2_000
 
 
@@ -81,6 +82,11 @@ class Textures:
         """Pictures of live ones that are shown no more, and the frame in which they go."""
         self.revision = 0
         """Grows when a picture has come or gone: who shows some looks again."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a picture that somebody wants to show is not there yet."""
+        return bool(self._wanted or self._loading or self._ready)
 
     @property
     def empty(self) -> int | str:
