@@ -232,14 +232,15 @@ class Toggle:
         """``change`` is called with the new state when it is clicked."""
         self._ui, self._change, self.is_on = ui, change, is_on
         self._w, self._h = ui.px(self.WIDTH), ui.px(self.HEIGHT)
-        self.item = dpg.add_drawlist(self._w, self._h, **options)
+        with dpg.group() as around:  # a drawing takes no tooltip
+            self.item = dpg.add_drawlist(self._w, self._h, **options)
         self._track = dpg.draw_rectangle(
             (0, 0), (self._w, self._h), rounding=self._h / 2, color=NONE, fill=NONE, parent=self.item
         )
         self._knob = dpg.draw_circle((0, 0), self._h / 2 - ui.px(3), color=NONE, fill=WHITE, parent=self.item)
         ui.on_click(self.item, self._clicked)
         if tip:
-            tooltip(ui, self.item, tip)
+            tooltip(ui, around, tip)
         self.show(is_on)
 
     def show(self, is_on: bool) -> None:

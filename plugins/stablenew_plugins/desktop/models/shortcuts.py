@@ -61,6 +61,7 @@ def shortcuts(bench: Workbench) -> Sequence[Shortcut]:
     for model in (
         bench.packs,
         bench.pipeline,
+        bench.presets,
         bench.variants,
         bench.editor,
         bench.queue,

@@ -9,6 +9,7 @@ from stablenew_plugins.desktop.models.editor import EditorModel
 from stablenew_plugins.desktop.models.learning import LearningModel
 from stablenew_plugins.desktop.models.packs import PacksModel
 from stablenew_plugins.desktop.models.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.presets import PresetsModel
 from stablenew_plugins.desktop.models.preview import PreviewModel
 from stablenew_plugins.desktop.models.promote import PromoteModel
 from stablenew_plugins.desktop.models.queue import QueueModel
@@ -34,6 +35,9 @@ class Workbench:
         self.view = ViewModel(desk)
         self.packs = PacksModel(desk)
         self.pipeline = PipelineModel(desk)
+        self.presets = PresetsModel(desk, self.pipeline)
+        self.pipeline.on_taken = lambda: self.view.open("apply_image")
+        self.presets.open_overlay = self.view.open
         self.randomizer = RandomizerModel(desk, self.packs, self.pipeline)
         self.run = RunModel(desk, self.packs, self.pipeline, self.randomizer)
         self.editor = EditorModel(desk, self.packs, self.pipeline, self.randomizer)
@@ -65,6 +69,7 @@ class Workbench:
         for model in (
             self.packs,
             self.pipeline,
+            self.presets,
             self.randomizer,
             self.run,
             self.variants,

@@ -1,0 +1,287 @@
+"""Pop-ups: a list to choose from with a field that narrows it down, and a menu."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import dearpygui.dearpygui as dpg
+
+from stablenew_plugins.desktop.components.basic import space, text
+from stablenew_plugins.desktop.components.ui import Item, Ui, on, on_value
+from stablenew_plugins.desktop.text import _, many
+from stablenew_plugins.desktop.theme import icons
+from stablenew_plugins.desktop.theme.look import Measure
+from stablenew_plugins.desktop.theme.tokens import CONTROL_HEIGHT, NONE
+
+ROWS_SHOWN = 200
+"""Rows of a list that are made at once; typing finds the others."""
+SEARCHED = 9
+"""From so many on there is a field to narrow the list down."""
+ROW_HEIGHT = 30
+_WIDEST, _HIGHEST = 460, 360
+
+
+def ellipsis(ui: Ui, words: str, font: str, width: float) -> str:
+    """``words``, cut so that they fit into ``width`` pixels."""
+    words = words.replace("\n", " ")
+    size = dpg.get_text_size(words, font=ui.fonts[font])
+    if not size or size[0] <= width:
+        return words
+    keep = max(1, int(len(words) * width / size[0]) - 1)
+    while keep > 1 and dpg.get_text_size(f"{words[:keep]}…", font=ui.fonts[font])[0] > width:
+        keep -= 1
+    return f"{words[:keep].rstrip()}…"
+
+
+class Popup:
+    """A small window at the pointer or below an item; a click beside it closes it. ``with popup:`` fills it."""
+
+    def __init__(self, ui: Ui, below: Item | None, *, width: float = 0, tag: str = "popup") -> None:
+        """``below``: the item that it belongs to; None: the pointer. ``width`` in pixels."""
+        if dpg.does_item_exist(tag):
+            dpg.delete_item(tag)
+        self._ui = ui
+        place = dpg.get_mouse_pos(local=False)
+        self._top = place[1]
+        if below is not None:
+            left, top = dpg.get_item_rect_min(below)
+            self._top = top
+            place = [left, top + dpg.get_item_rect_size(below)[1] + ui.px(4)]
+        self.place = place
+        self.item = dpg.add_window(
+            popup=True,
+            no_title_bar=True,
+            no_move=True,
+            no_resize=True,
+            no_saved_settings=True,
+            autosize=True,
+            min_size=(round(width), ui.px(20)),
+            pos=[round(place[0]), round(place[1])],
+            tag=tag,
+        )
+        dpg.bind_item_theme(
+            self.item,
+            ui.themes.theme({"PopupBg": ui.colours.raised}, {"WindowPadding": (6, 6), "ItemSpacing": (6, 2)}),
+        )
+        ui.later(self._keep_inside)
+
+    def _keep_inside(self) -> None:
+        """Move it so that all of it is to be seen: above its item where there is no room below."""
+        if not dpg.does_item_exist(self.item):
+            return
+        width, height = dpg.get_item_rect_size(self.item)
+        if height < 2:
+            return
+        room = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
+        x, y = self.place
+        if y + height > room[1]:
+            y = self._top - height - self._ui.px(4)
+        dpg.set_item_pos(self.item, [round(max(0, min(x, room[0] - width))), round(max(0, y))])
+
+    def __enter__(self) -> Popup:
+        dpg.push_container_stack(self.item)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        dpg.pop_container_stack()
+
+    def close(self) -> None:
+        """Take it away, behind this frame."""
+        self._ui.later(self._delete)
+
+    def _delete(self) -> None:
+        if dpg.does_item_exist(self.item):
+            dpg.delete_item(self.item)
+
+
+def popup_row(ui: Ui, words: str, click: Callable[[], None], *, is_on: bool = False, width: float = 0) -> Item:
+    """A line of a pop-up that is clicked. ``width`` in pixels."""
+    c = ui.colours
+    item = dpg.add_button(label=words, callback=on(click), width=round(width) or -1, height=ui.px(ROW_HEIGHT))
+    colours = {
+        "Button": c.accent_soft if is_on else NONE,
+        "ButtonHovered": c.raised_hover,
+        "ButtonActive": c.raised_active,
+        "Border": NONE,
+        "Text": c.accent_high if is_on else c.text,
+    }
+    style: dict[str, Measure] = {"ButtonTextAlign": (0.0, 0.5), "FramePadding": (10, 4), "FrameRounding": 6}
+    dpg.bind_item_theme(item, ui.themes.theme(colours, style, dpg.mvButton, {"Text": c.faint}))
+    return item
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a menu."""
+
+    words: str
+    act: Callable[[], None]
+    icon: str = ""
+    enabled: bool = True
+    tag: str = ""
+
+
+def menu(
+    ui: Ui, below: Item, entries: Sequence[Entry | None], *, width: float = 250, tag: str = "menu"
+) -> None:
+    """Open a menu; None is a line between."""
+    popup = Popup(ui, below, width=ui.px(width), tag=tag)
+
+    def chosen(act: Callable[[], None]) -> None:
+        popup.close()
+        act()
+
+    with popup:
+        for entry in entries:
+            if entry is None:
+                space(ui, 2)
+                dpg.add_separator()
+                space(ui, 2)
+                continue
+            words = f"{entry.icon}   {entry.words}" if entry.icon else entry.words
+            item = popup_row(ui, words, partial(chosen, entry.act), width=ui.px(width - 12))
+            if entry.tag:
+                dpg.set_item_alias(item, entry.tag)
+            if not entry.enabled:
+                dpg.configure_item(item, enabled=False)
+
+
+class Picker:
+    """A field that shows a choice; a click opens the list, which typing narrows down."""
+
+    def __init__(
+        self,
+        ui: Ui,
+        choose: Callable[[str], None],
+        names: Callable[[], Sequence[str]],
+        *,
+        tag: str,
+        nothing: str = "",
+        find: Callable[[Sequence[str], str], Sequence[str]],
+        width: float = -1,
+        height: float = CONTROL_HEIGHT,
+    ) -> None:
+        """``names``: asked for when the list is opened. ``nothing``: what an empty choice is called; then it
+        can be chosen. ``find``: of the names, those that fit what was typed. ``tag``: of the button; rows of
+        the list are ``TAG.0``, ``TAG.1``, ..., its field ``TAG.search``. ``width`` and ``height``
+        before scaling; -1: all there is."""
+        self._ui, self._choose, self._names, self._find = ui, choose, names, find
+        self._nothing, self._tag = nothing, tag
+        self._value, self._words = "", ""
+        self._popup: Popup | None = None
+        self._list: Item = 0
+        c = ui.colours
+        with dpg.child_window(
+            width=ui.px(width) if width > 0 else -1,
+            height=ui.px(height),
+            no_scrollbar=True,
+            no_scroll_with_mouse=True,
+        ) as self.item:
+            self._style()
+            with dpg.group(horizontal=True, horizontal_spacing=0):
+                self._button = dpg.add_button(
+                    label="",
+                    tag=tag,
+                    callback=on(self.open),
+                    width=-ui.px(30),
+                    height=ui.px(height) - 2,
+                )
+                self._arrow = dpg.add_button(
+                    label=icons.CHEVRON_DOWN,
+                    callback=on(self.open),
+                    width=ui.px(30),
+                    height=ui.px(height) - 2,
+                )
+        colours = {
+            "Button": NONE,
+            "ButtonHovered": c.inset_hover,
+            "ButtonActive": c.inset_active,
+            "Border": NONE,
+        }
+        align = {"ButtonTextAlign": (0.0, 0.5), "FramePadding": (10, 4)}
+        dpg.bind_item_theme(self._button, ui.themes.theme(colours, {**align}, dpg.mvButton))
+        dpg.bind_item_theme(
+            self._arrow, ui.themes.theme({**colours, "Text": c.muted}, {"FramePadding": (4, 4)}, dpg.mvButton)
+        )
+        with dpg.tooltip(self._button, delay=0.6):
+            self._tip = text(ui, "", "small", wrap=ui.px(320))
+
+    def _style(self) -> None:
+        c = self._ui.colours
+        dpg.bind_item_theme(
+            self.item,
+            self._ui.themes.theme(
+                {"ChildBg": c.inset, "Border": c.line},
+                {"ChildRounding": 7, "WindowPadding": (0, 0), "ItemSpacing": (0, 0)},
+                dpg.mvChildWindow,
+            ),
+        )
+
+    def show(self, value: str, words: str = "") -> None:
+        """Show that ``value`` is chosen; ``words``: in its place."""
+        self._value = value
+        shown = words or value or self._nothing
+        if shown == self._words:
+            return
+        self._words = shown
+        self.fit()
+        dpg.set_value(self._tip, shown)
+
+    def fit(self) -> None:
+        """Cut what is shown to the room that there is. Called again when that has changed."""
+        room = dpg.get_item_rect_size(self._button)[0] - self._ui.px(16)
+        label = ellipsis(self._ui, self._words, "body", room) if room > self._ui.px(20) else self._words
+        # Behind ## stands what makes the label its own without being shown.
+        dpg.configure_item(self._button, label=label.replace("##", "# #"))
+
+    def open(self) -> None:
+        """Open the list."""
+        ui = self._ui
+        names = list(self._names())
+        width = max(dpg.get_item_rect_size(self.item)[0], ui.px(220))
+        width = min(width, ui.px(_WIDEST))
+        self._popup = Popup(ui, self.item, width=width, tag=f"{self._tag}.popup")
+        rows = len(names) + bool(self._nothing)
+        height = min(max(rows, 1) * ui.px(ROW_HEIGHT + 2), ui.px(_HIGHEST))
+        with self._popup:
+            if len(names) >= SEARCHED:
+                search = dpg.add_input_text(
+                    hint=_("Type to narrow down"),
+                    width=round(width - ui.px(12)),
+                    callback=on_value(lambda words: self._fill(names, words)),
+                    tag=f"{self._tag}.search",
+                )
+                ui.later(lambda: dpg.does_item_exist(search) and dpg.focus_item(search))
+                space(ui, 2)
+            self._list = dpg.add_child_window(
+                width=round(width - ui.px(12)), height=height + ui.px(4), border=False
+            )
+        self._fill(names, "")
+
+    def _fill(self, names: Sequence[str], words: str) -> None:
+        ui, list_ = self._ui, self._list
+        dpg.delete_item(list_, children_only=True)
+        found = list(self._find(names, words))
+        dpg.push_container_stack(list_)
+        try:
+            if self._nothing and not words:
+                popup_row(ui, self._nothing, partial(self._take, ""), is_on=not self._value)
+            for number, name in enumerate(found[:ROWS_SHOWN]):
+                room = dpg.get_item_width(list_) - ui.px(34)
+                shown = ellipsis(ui, name, "body", room).replace("##", "# #")
+                item = popup_row(ui, f"{shown}##{number}", partial(self._take, name), is_on=name == self._value)
+                dpg.set_item_alias(item, f"{self._tag}.{number}")
+            if len(found) > ROWS_SHOWN:
+                more = many("{n} more: type to find it", "{n} more: type to find them", len(found) - ROWS_SHOWN)
+                text(ui, more, "small", ui.colours.muted)
+            if not found and not (self._nothing and not words):
+                text(ui, _("Nothing like that."), "small", ui.colours.muted)
+        finally:
+            dpg.pop_container_stack()
+
+    def _take(self, name: str) -> None:
+        if self._popup is not None:
+            self._popup.close()
+        self._choose(name)

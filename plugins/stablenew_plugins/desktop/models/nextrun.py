@@ -1,0 +1,91 @@
+"""The line that says what the next run is, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stablenew_plugins.desktop.models.packs import PacksModel
+from stablenew_plugins.desktop.models.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.run import RunModel
+from stablenew_plugins.desktop.text import _, duration, many
+
+SHOWN = 4
+"""Remarks that are shown at once."""
+
+_NOT_SENT = ("no effect, ", " has no effect, as ")
+"""Of remarks about settings that are off, which the cards show as such."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something that is wrong or worth a word."""
+
+    text: str
+    hint: str
+    """What to do."""
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NextRun:
+    """What the next run is."""
+
+    line: str
+    remarks: Sequence[Remark] = ()
+
+
+def next_run(run: RunModel, packs: PacksModel, pipeline: PipelineModel) -> NextRun:
+    """In words."""
+    remarks = _remarks(run, pipeline)
+    if not packs.selected:
+        return NextRun(_("Choose a prompt pack on the left: this line then says what a run makes."), remarks)
+    plan = run.plan
+    if not plan.packs:
+        return NextRun(_("Working out the next run …"), remarks)
+    if not plan.images:
+        return NextRun(_("The next run would make no image."), remarks)
+    first = plan.packs[0]
+    name = first.path.stem
+    if len(plan.packs) > 1:
+        name = many("{name} + {n} pack", "{name} + {n} packs", len(plan.packs) - 1).replace("{name}", name)
+    parts = [name]
+    jobs = plan.jobs
+    if jobs:
+        parts.append(many("{n} stage", "{n} stages", len(jobs[0].stages)))
+    if len(plan.packs) == 1 and first.summary is not None and first.summary.line:
+        parts.append(first.summary.line.replace(" x ", " × "))
+    else:
+        parts.append(many("{n} image", "{n} images", plan.images))
+    if plan.seconds >= 1:
+        parts.append(_("about {time}").replace("{time}", duration(plan.seconds)))
+    return NextRun("  ·  ".join(parts), remarks)
+
+
+def _remarks(run: RunModel, pipeline: PipelineModel) -> Sequence[Remark]:
+    told: dict[str, Remark] = {}
+    for path, problem in run.plan.problems:
+        if not any(pipeline.problem(name) for name in _named(problem)):
+            _tell(told, f"{path.stem}: {problem}", is_error=True)
+    if pipeline.unplaced_refusal and not any(pipeline.unplaced_refusal in text for text in told):
+        _tell(told, pipeline.unplaced_refusal, is_error=True)
+    for warning in run.plan.warnings:
+        if not (warning.startswith("--set ") and any(part in warning for part in _NOT_SENT)):
+            _tell(told, warning, is_error=False)
+    return list(told.values())
+
+
+def _named(problem: str) -> Sequence[str]:
+    """Settings that a text may be about: ``txt2img.steps`` of ``--set txt2img.steps: ...``."""
+    return [word.strip(":,;") for word in problem.split() if "." in word.strip(".:,;")]
+
+
+def _tell(told: dict[str, Remark], text: str, *, is_error: bool) -> None:
+    words = _plain(text)
+    what, _sep, hint = words.partition("; ")
+    told.setdefault(text, Remark(what, hint[:1].upper() + hint[1:], is_error))
+
+
+def _plain(text: str) -> str:
+    """Without the words of the command line."""
+    return text.replace("--set ", "").replace("add pipeline.", "set pipeline.")
