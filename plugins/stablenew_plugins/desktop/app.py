@@ -19,6 +19,7 @@ from stablenew_api.datafolder import DataFolder
 from stablenew_plugins.desktop.components.keyboard import is_typing, keys_of
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.display import missing, screen_size
+from stablenew_plugins.desktop.memory import give_back
 from stablenew_plugins.desktop.models import shortcuts
 from stablenew_plugins.desktop.models.background import Background, Threads
 from stablenew_plugins.desktop.models.desk import Desk
@@ -230,6 +231,7 @@ def open_window(data: DataFolder) -> int:
     if reason := missing():
         sys.stderr.write(f"stablenew: {reason}\n")
         return 3
+    give_back()
     dpg.create_context()
     dpg.configure_app(manual_callback_management=True)
     try:

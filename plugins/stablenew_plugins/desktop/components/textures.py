@@ -83,6 +83,11 @@ class Textures:
         """Grows when a picture has come or gone: who shows some looks again."""
 
     @property
+    def is_busy(self) -> bool:
+        """Whether a picture that somebody wants to show is not there yet."""
+        return bool(self._wanted or self._loading or self._ready)
+
+    @property
     def empty(self) -> int | str:
         """A texture of nothing, for a place whose picture is not there yet."""
         return self._empty

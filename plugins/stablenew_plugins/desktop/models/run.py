@@ -344,8 +344,8 @@ class RunModel(Model):
 
     def _watch_stops(self) -> None:
         runs = self._desk.state.runs
-        over = {run_id for run_id in self.stopping if run_id not in runs or runs[run_id].state != "running"}
-        if over:
+        under_way = {run.run_id for run in runs.values() if run.state == "running" or run.active}
+        if over := self.stopping - under_way:  # a cancelled run may have a job that has yet to end
             self.stopping -= over
             self.touch()
 
