@@ -1,14 +1,14 @@
-"""Pop-ups: a list to choose from with a field that narrows it down, and a menu."""
+"""A field that opens a list to choose from, which typing narrows down."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.basic import space, text
+from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.ui import Item, Ui, on, on_value
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
@@ -21,18 +21,6 @@ SEARCHED = 9
 """From so many on there is a field to narrow the list down."""
 ROW_HEIGHT = 30
 _WIDEST, _HIGHEST = 460, 360
-
-
-def ellipsis(ui: Ui, words: str, font: str, width: float) -> str:
-    """``words``, cut so that they fit into ``width`` pixels."""
-    words = words.replace("\n", " ")
-    size = dpg.get_text_size(words, font=ui.fonts[font])
-    if not size or size[0] <= width:
-        return words
-    keep = max(1, int(len(words) * width / size[0]) - 1)
-    while keep > 1 and dpg.get_text_size(f"{words[:keep]}…", font=ui.fonts[font])[0] > width:
-        keep -= 1
-    return f"{words[:keep].rstrip()}…"
 
 
 class Popup:
@@ -110,42 +98,6 @@ def popup_row(ui: Ui, words: str, click: Callable[[], None], *, is_on: bool = Fa
     style: dict[str, Measure] = {"ButtonTextAlign": (0.0, 0.5), "FramePadding": (10, 4), "FrameRounding": 6}
     dpg.bind_item_theme(item, ui.themes.theme(colours, style, dpg.mvButton, {"Text": c.faint}))
     return item
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of a menu."""
-
-    words: str
-    act: Callable[[], None]
-    icon: str = ""
-    enabled: bool = True
-    tag: str = ""
-
-
-def menu(
-    ui: Ui, below: Item, entries: Sequence[Entry | None], *, width: float = 250, tag: str = "menu"
-) -> None:
-    """Open a menu; None is a line between."""
-    popup = Popup(ui, below, width=ui.px(width), tag=tag)
-
-    def chosen(act: Callable[[], None]) -> None:
-        popup.close()
-        act()
-
-    with popup:
-        for entry in entries:
-            if entry is None:
-                space(ui, 2)
-                dpg.add_separator()
-                space(ui, 2)
-                continue
-            words = f"{entry.icon}   {entry.words}" if entry.icon else entry.words
-            item = popup_row(ui, words, partial(chosen, entry.act), width=ui.px(width - 12))
-            if entry.tag:
-                dpg.set_item_alias(item, entry.tag)
-            if not entry.enabled:
-                dpg.configure_item(item, enabled=False)
 
 
 class Picker:
@@ -226,13 +178,13 @@ class Picker:
         if shown == self._words:
             return
         self._words = shown
-        self.fit()
+        self.lay_out()
         dpg.set_value(self._tip, shown)
 
-    def fit(self) -> None:
+    def lay_out(self) -> None:
         """Cut what is shown to the room that there is. Called again when that has changed."""
         room = dpg.get_item_rect_size(self._button)[0] - self._ui.px(16)
-        label = ellipsis(self._ui, self._words, "body", room) if room > self._ui.px(20) else self._words
+        label = fit(self._ui, self._words, "body", room) if room > self._ui.px(20) else self._words
         # Behind ## stands what makes the label its own without being shown.
         dpg.configure_item(self._button, label=label.replace("##", "# #"))
 
@@ -270,7 +222,7 @@ class Picker:
                 popup_row(ui, self._nothing, partial(self._take, ""), is_on=not self._value)
             for number, name in enumerate(found[:ROWS_SHOWN]):
                 room = dpg.get_item_width(list_) - ui.px(34)
-                shown = ellipsis(ui, name, "body", room).replace("##", "# #")
+                shown = fit(ui, name, "body", room).replace("##", "# #")
                 item = popup_row(ui, f"{shown}##{number}", partial(self._take, name), is_on=name == self._value)
                 dpg.set_item_alias(item, f"{self._tag}.{number}")
             if len(found) > ROWS_SHOWN:

@@ -365,7 +365,7 @@ class PipelineModel(Model):
     def _same(self, name: str, value: JsonValue, other: JsonValue) -> bool:
         if name == POST_ORDER:
             order: JsonValue = [card.name for card in self._order_of(other)]
-            return value == order
+            return bool(value == order)
         return bool(type(value) is type(other) and value == other)
 
     def type(self, name: str, text: str) -> None:

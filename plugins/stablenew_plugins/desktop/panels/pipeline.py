@@ -18,7 +18,9 @@ from stablenew_plugins.desktop.components.basic import (
     style_card,
     text,
 )
-from stablenew_plugins.desktop.components.picker import Entry, Picker, ellipsis, menu
+from stablenew_plugins.desktop.components.fit import fit
+from stablenew_plugins.desktop.components.menu import Entry, open_menu
+from stablenew_plugins.desktop.components.picker import Picker
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models import cards as rules
 from stablenew_plugins.desktop.models.nextrun import SHOWN, NextRun, Remark, next_run
@@ -141,7 +143,7 @@ class PipelinePanel(Panel):
 
     def _show_line(self) -> None:
         room = self._width - 2 * self.ui.px(SIDE) - self._actions_width() - self.ui.px(16)
-        set_text(self._next, ellipsis(self.ui, self._line, "small", room))
+        set_text(self._next, fit(self.ui, self._line, "small", room))
         set_text(self._next_tip, self._line)
 
     def _show_empty(self) -> None:
@@ -241,7 +243,7 @@ class PipelinePanel(Panel):
         ui, c = self.ui, self.ui.colours
         colour = c.red if remark.is_error else c.amber
         with dpg.child_window(
-            border=True, auto_resize_y=True, width=-1, no_scrollbar=True, always_use_window_padding=True
+            border=True, auto_resize_y=True, width=self._card_width, no_scrollbar=True, always_use_window_padding=True
         ) as box:
             style_card(ui, box, tint(colour, 20), tint(colour, 70), 9, (12, 9))
             with row(ui, 10):
@@ -259,34 +261,24 @@ class PipelinePanel(Panel):
         bench = self._bench
         pipeline = bench.pipeline
         open_ = bench.view.open
-        entries: list[Entry | None] = [
-            Entry(_("Save as …"), partial(open_, "preset_save"), icons.SAVE, tag="pipeline.menu.save_as"),
-            Entry(_("Compare …"), partial(open_, "preset_diff"), icons.COLUMNS_2, tag="pipeline.menu.diff"),
+        entries = [
+            Entry(_("Save as …"), partial(open_, "preset_save"), icons.SAVE, name="save_as"),
+            Entry(_("Compare …"), partial(open_, "preset_diff"), icons.COLUMNS_2, "Ctrl+D", name="diff"),
+            Entry(_("Where from?"), partial(open_, "explain"), icons.CIRCLE_HELP, name="explain"),
+            Entry(_("From an image …"), partial(open_, "apply_image"), icons.IMAGE, name="image"),
+            Entry(),
             Entry(
-                _("Where do values come from?"),
-                partial(open_, "explain"),
-                icons.CIRCLE_HELP,
-                tag="pipeline.menu.explain",
-            ),
-            Entry(
-                _("Take settings from an image …"),
-                partial(open_, "apply_image"),
-                icons.IMAGE,
-                tag="pipeline.menu.image",
-            ),
-            None,
-            Entry(
-                _("Take back all changes"),
+                _("Revert all"),
                 pipeline.revert,
                 icons.ROTATE_CCW,
                 enabled=bool(pipeline.changes),
-                tag="pipeline.menu.revert",
+                name="revert",
             ),
-            Entry(_("Do again (Ctrl+Shift+Z)"), pipeline.redo, icons.REDO_2, enabled=pipeline.can_redo),
-            None,
-            Entry(_("Manage presets …"), partial(open_, "presets"), icons.FOLDER, tag="pipeline.menu.manage"),
+            Entry(_("Do again"), pipeline.redo, icons.REDO_2, "Ctrl+Y", enabled=pipeline.can_redo, name="redo"),
+            Entry(),
+            Entry(_("All presets …"), partial(open_, "presets"), icons.FOLDER, name="presets"),
         ]
-        menu(self.ui, self._menu, entries, tag="pipeline.menu.popup")
+        open_menu(self.ui, entries)
 
     # --- sizes ----------------------------------------------------------------------------------------------
 

@@ -20,7 +20,8 @@ from stablenew_plugins.desktop.components.basic import (
     tooltip,
 )
 from stablenew_plugins.desktop.components.fields import combo, is_in_use, put, text_field
-from stablenew_plugins.desktop.components.picker import Entry, Picker, menu
+from stablenew_plugins.desktop.components.menu import Entry, open_menu
+from stablenew_plugins.desktop.components.picker import Picker
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models import cards as rules
 from stablenew_plugins.desktop.models.cards import Field
@@ -346,7 +347,7 @@ class ChoiceField(FieldView):
 
     def fitted(self) -> None:
         """Cut the text to its room."""
-        self._picker.fit()
+        self._picker.lay_out()
 
 
 class ChoicesField(FieldView):
@@ -390,7 +391,7 @@ class ChoicesField(FieldView):
 
     def fitted(self) -> None:
         """Cut the text to its room."""
-        self._picker.fit()
+        self._picker.lay_out()
 
 
 class SizeField(FieldView):
@@ -467,7 +468,7 @@ class SizeField(FieldView):
             )
             for shape, wide, high in rules.sizes_like(width, height, step)
         ]
-        menu(self.ui, self._shape, entries, width=180, tag=f"{self.tag}.shapes")
+        open_menu(self.ui, entries)
 
     def show(self, value: Any) -> None:
         """See :class:`FieldView`."""
