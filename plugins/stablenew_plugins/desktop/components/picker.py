@@ -192,9 +192,9 @@ class Picker:
         """Open the list."""
         ui = self._ui
         names = list(self._names())
-        width = max(dpg.get_item_rect_size(self.item)[0], ui.px(220))
+        width = max(dpg.get_item_rect_size(self._button)[0] + ui.px(30), ui.px(220))
         width = min(width, ui.px(_WIDEST))
-        self._popup = Popup(ui, self.item, width=width, tag=f"{self._tag}.popup")
+        self._popup = Popup(ui, self._button, width=width, tag=f"{self._tag}.popup")
         rows = len(names) + bool(self._nothing)
         height = min(max(rows, 1) * ui.px(ROW_HEIGHT + 2), ui.px(_HIGHEST))
         with self._popup:

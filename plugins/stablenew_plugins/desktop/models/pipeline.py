@@ -52,6 +52,14 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """A setting that a pack has of its own: it lies over the preset."""
+
+    pack: str
+    value: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
 class _Step:
     """What undo goes back to."""
 
@@ -96,6 +104,8 @@ class PipelineModel(Model):
         self.is_loaded = False
         """Whether cards and preset are known."""
         self.open_cards: set[str] = set(desk.remembered.get("open_cards", ["txt2img"]))
+        self.brought: Mapping[str, Brought] = {}
+        """Settings that selected packs bring along, by name, as the plan has them."""
         self.taken: Taken | None = None
         """Settings of an image, to choose from."""
         self.on_taken: Callable[[], None] = lambda: None
@@ -286,8 +296,34 @@ class PipelineModel(Model):
 
     def changed_in(self, stage: str) -> int:
         """How many settings of a stage differ from the preset, its switch among them."""
-        mine = sum(name.partition(".")[0] == stage for name in self.changes)
-        return mine + (f"{RUN_SECTION}.{stage}_enabled" in self.changes)
+        return sum(self._belongs(name, stage) for name in self.changes)
+
+    def _belongs(self, name: str, stage: str) -> bool:
+        if stage == RUN_SECTION:
+            return self.run_card.by_key(name.removeprefix(f"{RUN_SECTION}.")) is not None
+        return name.partition(".")[0] == stage or name == f"{RUN_SECTION}.{stage}_enabled"
+
+    def brought_at(self, name: str) -> Brought | None:
+        """What a pack has instead of what its card says; None: nothing else."""
+        found = self.brought.get(name)
+        if found is None or name in self.changes or found.value == self.value(name):
+            return None
+        return found
+
+    @property
+    def overruled(self) -> Sequence[str]:
+        """Settings that packs have otherwise than the cards."""
+        return [name for name in self.brought if self.brought_at(name) is not None]
+
+    def show_brought(self, brought: Mapping[str, Brought]) -> None:
+        """The plan has these settings of packs."""
+        if brought != self.brought:
+            self.brought = brought
+            self.touch()
+
+    def use_mine(self, *names: str) -> None:
+        """Let the values of the cards lie over those of the packs; no name: all of them."""
+        self.set_all({name: self.value(name) for name in names or self.overruled}, pin=True)
 
     def problem(self, name: str) -> str:
         """What is wrong with a field: what was typed there, or what the kernel says; empty: nothing."""
@@ -391,11 +427,7 @@ class PipelineModel(Model):
 
     def reset_stage(self, stage: str) -> None:
         """Take a stage back to the preset."""
-        own = f"{RUN_SECTION}.{stage}_enabled"
-        mine = [
-            name for name in (*self.changes, *self.drafts) if name.partition(".")[0] == stage or name == own
-        ]
-        self.reset(*mine)
+        self.reset(*(name for name in (*self.changes, *self.drafts) if self._belongs(name, stage)))
 
     def revert(self) -> None:
         """Take everything back to the preset."""

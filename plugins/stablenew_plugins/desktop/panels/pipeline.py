@@ -23,7 +23,7 @@ from stablenew_plugins.desktop.components.menu import Entry, open_menu
 from stablenew_plugins.desktop.components.picker import Picker
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models import cards as rules
-from stablenew_plugins.desktop.models.nextrun import SHOWN, NextRun, Remark, next_run
+from stablenew_plugins.desktop.models.nextrun import SHOWN, NextRun, Remark, brought_by, next_run
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.panels.stagecard import StageCard
@@ -52,6 +52,7 @@ class PipelinePanel(Panel):
         self._more = False
         self._width = 0
         self._line = ""
+        self._plan: object = None
 
     def build(self) -> None:
         """Make the items. Cards follow, some a frame."""
@@ -125,6 +126,9 @@ class PipelinePanel(Panel):
     def apply(self) -> None:
         """Bring them up to date."""
         bench, pipeline = self._bench, self._bench.pipeline
+        if bench.run.plan is not self._plan:
+            self._plan = bench.run.plan
+            pipeline.show_brought(brought_by(self._plan, pipeline))
         self._preset.show(pipeline.preset, bench.presets.label)
         dpg.configure_item(self._undo, enabled=pipeline.can_undo)
         found = next_run(bench.run, bench.packs, pipeline)
@@ -241,19 +245,29 @@ class PipelinePanel(Panel):
 
     def _remark(self, remark: Remark) -> None:
         ui, c = self.ui, self.ui.colours
-        colour = c.red if remark.is_error else c.amber
+        colour = c.red if remark.is_error else c.cyan if remark.is_about_packs else c.amber
         with dpg.child_window(
-            border=True, auto_resize_y=True, width=self._card_width, no_scrollbar=True, always_use_window_padding=True
+            border=True,
+            auto_resize_y=True,
+            width=self._card_width,
+            no_scrollbar=True,
+            always_use_window_padding=True,
         ) as box:
             style_card(ui, box, tint(colour, 20), tint(colour, 70), 9, (12, 9))
             with row(ui, 10):
                 icon = icons.CIRCLE_ALERT if remark.is_error else icons.TRIANGLE_ALERT
+                icon = icons.INFO if remark.is_about_packs else icon
                 text(ui, icon, "body", colour)
                 with column(ui, 3):
                     wrap = round(self._card_width - ui.px(60))
                     text(ui, remark.text, "small", c.text, wrap=wrap)
                     if remark.hint:
                         text(ui, remark.hint, "small", c.muted, wrap=wrap)
+                    if remark.is_about_packs:
+                        use = self._bench.pipeline.use_mine
+                        words = _("Use what the cards say")
+                        tag = "pipeline.use_mine"
+                        button(ui, words, use, "soft", font="small_medium", height=28, tag=tag)
 
     # --- the menu -------------------------------------------------------------------------------------------
 

@@ -191,7 +191,8 @@ class StageCard:
         on = card.name == RUN_SECTION or model.is_on(card.name)
         unfolded = card.name in model.open_cards
         changed, problems = model.changed_in(card.name), model.problems_in(card.name)
-        head = (on, unfolded, changed, problems, model.summary(card.name), self.width)
+        brought = model.brought_at(f"{RUN_SECTION}.{card.name}_enabled")
+        head = (on, unfolded, changed, problems, model.summary(card.name), self.width, brought)
         if head != self._head_seen:
             self._head_seen = head
             self._show_head(on, unfolded, problems)
@@ -211,6 +212,9 @@ class StageCard:
         summary = self.model.summary(card.name) or card.help
         if not on:
             summary = f"{_('Off')}  ·  {summary}"
+        if (brought := self.model.brought_at(f"{RUN_SECTION}.{card.name}_enabled")) is not None:
+            words = _("{pack} turns it on") if brought.value else _("{pack} turns it off")
+            summary = f"{words.replace('{pack}', brought.pack)}  ·  {summary}"
         set_text(self._summary, fit(ui, summary, "small", room), c.muted if on else c.faint)
         if card.name != RUN_SECTION and self._toggle.is_on != on:
             self._toggle.show(on)

@@ -19,7 +19,7 @@ from stablenew_plugins.desktop.components.basic import (
     text,
     tooltip,
 )
-from stablenew_plugins.desktop.components.fields import combo, is_in_use, put, text_field
+from stablenew_plugins.desktop.components.fields import is_in_use, put, text_field
 from stablenew_plugins.desktop.components.menu import Entry, open_menu
 from stablenew_plugins.desktop.components.picker import Picker
 from stablenew_plugins.desktop.components.ui import Item, Ui
@@ -49,6 +49,7 @@ class FieldView:
             self._head()
             self.make()
             self._remark = text(ui, "", "small", ui.colours.red, wrap=round(width), show=False)
+            ui.on_click(self._remark, self._remark_clicked)
         self.apply()
 
     def _head(self) -> None:
@@ -109,7 +110,25 @@ class FieldView:
         elif model.is_missing(one):
             self._say(f"{icons.TRIANGLE_ALERT}  {_('No node has this.')}", ui.colours.amber)
         else:
-            self._say("", ui.colours.red)
+            self._say(self._of_pack(), ui.colours.cyan)
+
+    def _of_pack(self) -> str:
+        """What a pack has instead, which a click overrules; empty: nothing else."""
+        found = [self.model.brought_at(name) for name in self.names()]
+        packs = [one.pack for one in found if one is not None]
+        if not packs:
+            return ""
+        values = [
+            rules.short(one.value if one is not None else self.model.value(name)) or _("nothing")
+            for one, name in zip(found, self.names(), strict=True)
+        ]
+        words = _("{pack} has {value}: use mine").replace("{pack}", packs[0])
+        return words.replace("{value}", " × ".join(values))
+
+    def _remark_clicked(self) -> None:
+        names = [name for name in self.names() if self.model.brought_at(name) is not None]
+        if names:
+            self.model.use_mine(*names)
 
     def _say(self, words: str, colour: Any) -> None:
         set_text(self._remark, words, colour)
@@ -313,11 +332,22 @@ class OptionField(FieldView):
 
     def make(self) -> None:
         """See :class:`FieldView`."""
-        self.item = combo(self.ui, self.one.options, "", self.set, tag=self.tag)
+        self._picker = Picker(
+            self.ui,
+            self.set,
+            lambda: self.one.options,
+            tag=self.tag,
+            find=rules.filtered,
+            height=FIELD_HEIGHT,
+        )
 
     def show(self, value: Any) -> None:
         """See :class:`FieldView`."""
-        put(self.item, str(value))
+        self._picker.show(str(value))
+
+    def fitted(self) -> None:
+        """Cut the text to its room."""
+        self._picker.lay_out()
 
 
 class ChoiceField(FieldView):
