@@ -127,7 +127,7 @@ def config(spec: Mapping[str, Any], stage: str) -> Mapping[str, Any]:
 
 # --- what is set arrives --------------------------------------------------------------------------------------
 
-TEXTS = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=30)
+TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-1000, 1000) | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),

@@ -21,6 +21,8 @@ SEARCHED = 9
 """From so many on there is a field to narrow the list down."""
 ROW_HEIGHT = 30
 _WIDEST, _HIGHEST = 460, 360
+_LOOKS = 8
+"""Frames in which the size of a new window is looked for."""
 
 
 class Popup:
@@ -53,6 +55,7 @@ class Popup:
             self.item,
             ui.themes.theme({"PopupBg": ui.colours.raised}, {"WindowPadding": (6, 6), "ItemSpacing": (6, 2)}),
         )
+        self._looks = 0
         ui.later(self._keep_inside)
 
     def _keep_inside(self) -> None:
@@ -60,12 +63,16 @@ class Popup:
         if not dpg.does_item_exist(self.item):
             return
         width, height = dpg.get_item_rect_size(self.item)
-        if height < 2:
+        if height < 2 or self._looks < 1:  # it grows to its height in its first frames
+            self._looks += 1
+            if self._looks < _LOOKS:
+                self._ui.later(self._keep_inside)
             return
         room = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
         x, y = self.place
         if y + height > room[1]:
-            y = self._top - height - self._ui.px(4)
+            above = self._top - height - self._ui.px(4)
+            y = above if above >= 0 else room[1] - height
         dpg.set_item_pos(self.item, [round(max(0, min(x, room[0] - width))), round(max(0, y))])
 
     def __enter__(self) -> Popup:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stablenew_plugins.desktop.models.cards import RUN_SECTION
-from stablenew_plugins.desktop.models.packs import PacksModel
 from stablenew_plugins.desktop.models.pipeline import Brought, PipelineModel
 from stablenew_plugins.desktop.models.run import Plan, RunModel
 from stablenew_plugins.desktop.text import _, duration, many
@@ -39,10 +38,10 @@ class NextRun:
     remarks: Sequence[Remark] = ()
 
 
-def next_run(run: RunModel, packs: PacksModel, pipeline: PipelineModel) -> NextRun:
+def next_run(run: RunModel, pipeline: PipelineModel) -> NextRun:
     """In words."""
     remarks = _remarks(run, pipeline)
-    if not packs.selected:
+    if not run.sources:
         return NextRun(_("Choose a prompt pack on the left: this line then says what a run makes."), remarks)
     plan = run.plan
     if not plan.packs:
@@ -50,7 +49,7 @@ def next_run(run: RunModel, packs: PacksModel, pipeline: PipelineModel) -> NextR
     if not plan.images:
         return NextRun(_("The next run would make no image."), remarks)
     first = plan.packs[0]
-    name = first.path.stem
+    name = first.source.title
     if len(plan.packs) > 1:
         name = many("{name} + {n} pack", "{name} + {n} packs", len(plan.packs) - 1).replace("{name}", name)
     parts = [name]
@@ -102,12 +101,12 @@ def brought_by(plan: Plan, pipeline: PipelineModel) -> Mapping[str, Brought]:
         chosen = {choice.get("slot") for choice in told.get("choices", ()) if isinstance(choice, dict)}
         stages = {stage["name"]: stage["config"] for stage in spec.get("stages", ())}
         for card in pipeline.cards:
-            found[f"{RUN_SECTION}.{card.name}_enabled"] = Brought(pack.path.stem, card.name in stages)
+            found[f"{RUN_SECTION}.{card.name}_enabled"] = Brought(pack.source.title, card.name in stages)
         for stage, config in stages.items():
             for key, value in config.items():
                 one = pipeline.field(f"{stage}.{key}")
                 if one is not None and one.kind != "seed" and one.name not in chosen:
-                    found[one.name] = Brought(pack.path.stem, value)
+                    found[one.name] = Brought(pack.source.title, value)
     return found
 
 

@@ -18,7 +18,7 @@ from stablenew_plugins.desktop.components.basic import (
     style_card,
     text,
 )
-from stablenew_plugins.desktop.components.fit import fit
+from stablenew_plugins.desktop.components.fit import fit, width_of
 from stablenew_plugins.desktop.components.menu import Entry, open_menu
 from stablenew_plugins.desktop.components.picker import Picker
 from stablenew_plugins.desktop.components.ui import Ui
@@ -35,6 +35,8 @@ SIDE = 20
 GAP = 10
 PRESET_WIDTH = 190
 HEAD_HEIGHT = 74
+LINE_AT, LINE_BELOW_AT = 46, 62
+"""Where the line of the next run stands: beside the buttons, or below them where it has no room there."""
 CARDS_A_FRAME = 2
 """Cards that are made in one frame: all at once would hold it up."""
 
@@ -43,7 +45,7 @@ class PipelinePanel(Panel):
     """See above."""
 
     def __init__(self, ui: Ui, bench: Workbench) -> None:
-        super().__init__(ui, bench.pipeline, bench.presets, bench.run, bench.packs)
+        super().__init__(ui, bench.pipeline, bench.presets, bench.run, bench.packs, bench.randomizer)
         self._bench = bench
         self._cards: dict[str, StageCard] = {}
         self._seen_cards = -1
@@ -52,13 +54,14 @@ class PipelinePanel(Panel):
         self._more = False
         self._width = 0
         self._line = ""
+        self._is_below = False
         self._plan: object = None
 
     def build(self) -> None:
         """Make the items. Cards follow, some a frame."""
         ui = self.ui
-        with dpg.group(pos=(ui.px(SIDE), ui.px(16))), column(ui, 4):
-            text(ui, _("Pipeline"), "h1")
+        text(ui, _("Pipeline"), "h1", pos=(ui.px(SIDE), ui.px(16)))
+        with dpg.group(pos=(ui.px(SIDE), ui.px(LINE_AT))) as self._next_place:
             self._next = text(ui, "", "small", ui.colours.muted, tag="pipeline.next")
             with dpg.tooltip(self._next, delay=0.6):
                 self._next_tip = text(ui, "", "small", wrap=ui.px(420))
@@ -131,7 +134,7 @@ class PipelinePanel(Panel):
             pipeline.show_brought(brought_by(self._plan, pipeline))
         self._preset.show(pipeline.preset, bench.presets.label)
         dpg.configure_item(self._undo, enabled=pipeline.can_undo)
-        found = next_run(bench.run, bench.packs, pipeline)
+        found = next_run(bench.run, pipeline)
         self._line = found.line
         self._show_line()
         if self._remarks is None or found.remarks != self._remarks.remarks:
@@ -146,9 +149,21 @@ class PipelinePanel(Panel):
             card.apply()
 
     def _show_line(self) -> None:
-        room = self._width - 2 * self.ui.px(SIDE) - self._actions_width() - self.ui.px(16)
-        set_text(self._next, fit(self.ui, self._line, "small", room))
+        ui = self.ui
+        room = self._width - 2 * ui.px(SIDE)
+        beside = room - self._actions_width() - ui.px(16)
+        below = width_of(ui, self._line, "small") > beside
+        if below != self._is_below:
+            self._is_below = below
+            dpg.set_item_pos(self._next_place, [ui.px(SIDE), ui.px(LINE_BELOW_AT if below else LINE_AT)])
+            self._lay_out_scroll()
+        set_text(self._next, fit(ui, self._line, "small", room if below else beside))
         set_text(self._next_tip, self._line)
+
+    def _lay_out_scroll(self) -> None:
+        height = dpg.get_item_height("area.pipeline") or 0
+        top = self.ui.px(HEAD_HEIGHT + (LINE_BELOW_AT - LINE_AT if self._is_below else 0))
+        dpg.configure_item(self._scroll, pos=(0, top), width=max(self._width, 1), height=max(height - top, 1))
 
     def _show_empty(self) -> None:
         show = not self._bench.pipeline.cards
@@ -307,8 +322,7 @@ class PipelinePanel(Panel):
         """Follow the width of the tab."""
         ui = self.ui
         self._width = dpg.get_item_width("area.pipeline") or 0
-        height = dpg.get_item_height("area.pipeline") or 0
-        dpg.configure_item(self._scroll, width=max(self._width, 1), height=max(height - ui.px(HEAD_HEIGHT), 1))
+        self._lay_out_scroll()
         dpg.set_item_pos(self._actions, [self._width - self._actions_width() - ui.px(SIDE), ui.px(18)])
         self._show_line()
         for card in self._cards.values():
