@@ -67,7 +67,14 @@ class Window:
         dpg.create_context()
         dpg.configure_app(manual_callback_management=True)
         dpg.create_viewport(
-            title="test", width=width, height=height, x_pos=0, y_pos=0, decorated=False, vsync=False
+            title="test",
+            width=width,
+            height=height,
+            x_pos=0,
+            y_pos=0,
+            decorated=False,
+            vsync=False,
+            disable_close=True,  # as in the real one: the exit callback decides
         )
         dpg.setup_dearpygui()
         dpg.show_viewport()

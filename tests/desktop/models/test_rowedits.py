@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.desktop.models.packs_kit import apply
 
-from stablenew_kernel.domain.packs.document import Document, open_document
 from stablenew_plugins.desktop.models.rowedits import EditRow, Texts, edits, merge
-from stablenew_proto.v1 import packs_pb2 as pb
 
 WORDS = st.sampled_from(["sea", "city, night", "(fog:1.2)", "__sky__", "é 日"])
 ROWS = st.lists(st.tuples(WORDS, st.sampled_from(["", "text", "blur, frame"])), min_size=1, max_size=6)
@@ -19,33 +18,12 @@ def file_of(rows: list[Texts]) -> bytes:
     return ("# a pack\n\n" + "\n\n".join(parts)).encode("utf-8")
 
 
-def apply(name: str, content: bytes, found: list[pb.PackEdit]) -> Document:
-    """What the kernel does."""
-    document = open_document(name, content)
-    for one in found:
-        kind = one.WhichOneof("edit")
-        if kind == "set_row":
-            row = one.set_row
-            document = document.set_row(
-                row.row,
-                positive=row.positive if row.HasField("positive") else None,
-                negative=row.negative if row.HasField("negative") else None,
-            )
-        elif kind == "add_row":
-            document = document.add_row(one.add_row.positive, one.add_row.negative, one.add_row.at or None)
-        elif kind == "remove_row":
-            document = document.remove_row(one.remove_row)
-        else:
-            document = document.move_row(one.move_row.row, one.move_row.to)
-    return document
-
-
 @st.composite
 def changed(draw: st.DrawFn) -> tuple[list[Texts], list[EditRow]]:
     base = draw(ROWS)
     rows = [EditRow(n, *texts, n) for n, texts in enumerate(base)]
     rows = draw(st.permutations(rows))[draw(st.integers(0, len(rows) - 1)) :]
-    made = []
+    made: list[EditRow] = []
     for row in rows:
         if draw(st.booleans()):
             made.append(EditRow(100 + len(made), draw(WORDS), draw(st.sampled_from(["", "new"]))))

@@ -20,9 +20,9 @@ from stablenew_plugins.desktop.models.textedit import TextEdit, Where
 from stablenew_plugins.desktop.theme.fonts import MONO_SIZE
 from stablenew_plugins.desktop.theme.tokens import NONE, Colour, Palette, tint
 
-SIZE = 15
+SIZE = 16
 """Of the letters, before scaling."""
-LINE = 24
+LINE = 25
 PAD = 10
 BLINK = 0.53
 FRESH_FROM = 400
@@ -149,6 +149,10 @@ class CodeText:
         self._focused = True
         dpg.focus_item(self._hidden[self._active])
 
+    def _focus_again(self) -> None:
+        if dpg.does_item_exist(self.item):
+            self.focus()
+
     @property
     def has_focus(self) -> bool:
         """Whether it has what is typed."""
@@ -215,13 +219,14 @@ class CodeText:
     # --- keys -----------------------------------------------------------------------------------------------
 
     def _key(self, _sender: Any, code: Any, _user: Any) -> None:
-        if not self.has_focus or not (keys := keys_of(code)):
+        # Escape: the hidden field has let go already.
+        if not (self._focused or self.has_focus) or not (keys := keys_of(code)):
             return
         self._take()
         if self._intercept(keys):
             return
-        if keys == "Escape":  # the hidden field lets go; whoever asks something is asked with the keys
-            self.focus()
+        if keys == "Escape":
+            self._ui.later(self._focus_again)
             return
         if self._act(keys):
             self._changed()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import dearpygui.dearpygui as dpg
 
 _NAMES: dict[int, str] = {
@@ -20,8 +18,8 @@ _NAMES: dict[int, str] = {
     dpg.mvKey_Down: "Down",
     dpg.mvKey_Home: "Home",
     dpg.mvKey_End: "End",
-    dpg.mvKey_Prior: "PageUp",
-    dpg.mvKey_Next: "PageDown",
+    dpg.mvKey_Home - 2: "PageUp",  # mvKey_Prior and mvKey_Next are numbers of an older Dear ImGui
+    dpg.mvKey_Home - 1: "PageDown",
     dpg.mvKey_Comma: ",",
     dpg.mvKey_Period: ".",
     dpg.mvKey_Slash: "/",
@@ -32,8 +30,8 @@ _NAMES: dict[int, str] = {
     **{getattr(dpg, f"mvKey_F{number}"): f"F{number}" for number in range(1, 13)},
 }
 
-_COMMAND = (dpg.mvKey_LWin, dpg.mvKey_RWin) if sys.platform == "darwin" else ()
-_CONTROL = (dpg.mvKey_LControl, dpg.mvKey_RControl, *_COMMAND)
+# Dear ImGui takes Cmd for Ctrl on a Mac by itself. mvKey_LWin is a number of an older version: always "down".
+_CONTROL = (dpg.mvKey_LControl, dpg.mvKey_RControl)
 
 _TYPED_INTO = frozenset({"mvInputText", "mvInputInt", "mvInputFloat", "mvInputDouble", "mvInputIntMulti"})
 

@@ -173,7 +173,7 @@ class VirtualTable:
         self._state = _State()
         self.row_height = ui.px(row_height)
         self._lines: list[_Line] = []
-        self._by_item: dict[int, int] = {}
+        self._by_item: dict[Item, int] = {}  # handlers are told of an item by its tag
         self._tag = tag
         self._measured: dict[tuple[str, str], float | None] = {}
         self._looks()
@@ -252,7 +252,7 @@ class VirtualTable:
                 dpg.bind_item_theme(box, self._ui.themes.theme({}, {"WindowPadding": (10, 8)}))
                 tip = dpg.add_text("", wrap=self._ui.px(420), color=self._ui.colours.text)
                 dpg.bind_item_font(tip, self._ui.fonts["small"])
-            self._by_item[selectable if isinstance(selectable, int) else dpg.get_alias_id(selectable)] = number
+            self._by_item[f"{self._tag}.{number}"] = number
             self._lines.append(_Line(item, selectable, tip, box, cells))
             self._state.dirty = True
 
@@ -366,13 +366,13 @@ class VirtualTable:
             item = cell.text or cell.image
             state = dpg.get_item_state(item) if item is not None else {}
             lefts.append(float(state.get("rect_min", (0, 0))[0]))
+        if not any(lefts):
+            return []  # nothing is drawn yet
         bars = [
             self._ui.px(BAR[0] + 8) if cell.now is not None and cell.now.fraction is not None else 0
             for cell in line.cells
         ]
         starts = [left - bar for left, bar in zip(lefts, bars, strict=True)]
-        if not any(starts):
-            return []
         pad = self._ui.px(12)
         used = [
             (number, start)
@@ -487,7 +487,7 @@ class VirtualTable:
 
 
 def _how() -> How:
-    if any(dpg.is_key_down(key) for key in (dpg.mvKey_LControl, dpg.mvKey_RControl, dpg.mvKey_LWin)):
+    if any(dpg.is_key_down(key) for key in (dpg.mvKey_LControl, dpg.mvKey_RControl)):
         return "toggle"
     if any(dpg.is_key_down(key) for key in (dpg.mvKey_LShift, dpg.mvKey_RShift)):
         return "range"

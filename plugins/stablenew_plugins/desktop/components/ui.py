@@ -46,7 +46,9 @@ class Ui:
         dpg.bind_item_handler_registry(item, self._handlers)
 
     def _clicked(self, _sender: Any, data: Any, _user: Any) -> None:
-        if (call := self._clicks.get(data[1])) is not None:
+        # An item with a tag is told by its tag.
+        item = dpg.get_alias_id(data[1]) if isinstance(data[1], str) else data[1]
+        if (call := self._clicks.get(item)) is not None:
             call()
 
     def later(self, call: Callable[[], None]) -> None:

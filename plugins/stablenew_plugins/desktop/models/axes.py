@@ -56,7 +56,7 @@ class Axis:
     mode: str = "fanout"
 
     def text(self, kind: str = "string") -> str:
-        """As ``RunRequest.axes`` has it; values of a setting of ``kind`` as JSON has them, where they are such."""
+        """As ``RunRequest.axes`` has it; ``kind``: what the values of the setting are."""
         values = json.dumps([as_json(value, kind) for value in self.values], ensure_ascii=False)
         return f"{self.field}={values}:{self.mode}"
 
@@ -144,7 +144,7 @@ def split_values(text: str) -> tuple[str, ...]:
 
 
 def as_json(text: str, kind: str) -> Value:
-    """``text`` as a value of a setting of ``kind``; as it is, where it is none: the kernel says what is wrong."""
+    """``text`` as a value of a setting of ``kind``; as it is where it is none: the kernel tells that."""
     if kind == "boolean" and text.lower() in ("true", "false", "on", "off", "yes", "no"):
         return text.lower() in ("true", "on", "yes")
     if kind in ("integer", "number"):

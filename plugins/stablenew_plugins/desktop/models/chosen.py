@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from stablenew_plugins.desktop.models.axes import Axis
 from stablenew_plugins.desktop.models.slots import as_values
@@ -95,7 +95,8 @@ class Chosen:
 
 def from_json(plain: Mapping[str, Any]) -> Chosen:
     """What was remembered. What is not of its kind is as if nobody had chosen it."""
-    many, seeds = plain.get("many"), plain.get("seeds")
+    many: Many = next((one for one in get_args(Many) if one == plain.get("many")), "all")
+    seeds: Seeds = next((one for one in get_args(Seeds) if one == plain.get("seeds")), "as_set")
     return Chosen(
         enabled=plain.get("enabled") is not False,
         modes=_texts(plain.get("modes")),
@@ -110,10 +111,10 @@ def from_json(plain: Mapping[str, Any]) -> Chosen:
             if isinstance(one.get("field"), str) and _list(one.get("values"))
         ),
         kinds=_texts(plain.get("kinds")),
-        many=cast(Many, many) if many in get_args(Many) else "all",
+        many=many,
         number=_within(plain.get("number"), 1, LARGEST_COUNT, 100),
         count=_within(plain.get("count"), 0, LARGEST_COUNT, 0),
-        seeds=cast(Seeds, seeds) if seeds in get_args(Seeds) else "as_set",
+        seeds=seeds,
         seed=_within(plain.get("seed"), 0, LARGEST_SEED, 1),
         rows=_texts(plain.get("rows")),
     )

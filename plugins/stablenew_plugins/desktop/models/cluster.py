@@ -154,7 +154,8 @@ class ClusterModel(Model):
             heard = self._heard.get(node.node_id)
             if heard is None or heard[0] is not node:
                 self._heard[node.node_id] = (node, now)
-        cards = [self._card(node, now) for node in state.by_name]
+        nodes = sorted(state.by_name, key=lambda node: node.state == "offline")
+        cards = [self._card(node, now) for node in nodes]
         if cards != self.cards:
             self.cards = cards
             self.touch()
@@ -180,8 +181,9 @@ class ClusterModel(Model):
         for node in self._desk.state.online:
             loads = {load.uuid: load.vram_used_bytes for load in node.report.gpus}
             for gpu in node.info.gpus:
-                used += loads.get(gpu.uuid, 0)
-                total += gpu.vram_total_bytes
+                if gpu.uuid in loads:
+                    used += loads[gpu.uuid]
+                    total += gpu.vram_total_bytes
         return used, total
 
     def _card(self, node: pb.Node, now: float) -> NodeCard:
@@ -321,7 +323,7 @@ class ClusterModel(Model):
 def _state(node: pb.Node) -> tuple[str, Mood]:
     if node.state == "offline":
         return _("Offline"), "off"
-    if node.state == "draining" or node.report.state == "draining":
+    if "draining" in (node.state, node.report.state):
         return _("Draining"), "unsure"
     words: dict[str, tuple[str, Mood]] = {
         "starting": (_("Starting"), "waits"),
@@ -338,7 +340,7 @@ def _problem(node: pb.Node) -> tuple[str, str]:
     if node.state == "offline":
         hint = _("Its jobs went back to the queue. It comes back by itself once its agent runs again.")
         return _("It is not in touch."), hint
-    if node.state == "draining":
+    if "draining" in (node.state, node.report.state):
         return "", _("It finishes what it has and takes nothing new.")
     if node.report.state == "unhealthy":
         text, _sep, hint = node.report.problem.partition("; ")

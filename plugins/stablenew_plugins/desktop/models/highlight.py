@@ -10,9 +10,12 @@ from typing import Protocol
 class SpanLike(Protocol):
     """As the kernel tells it."""
 
-    start: int
-    end: int
-    kind: str
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

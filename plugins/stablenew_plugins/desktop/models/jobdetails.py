@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stablenew_plugins.desktop.models.desk import Desk
+from stablenew_plugins.desktop.models.jobwords import ENDED
 from stablenew_plugins.desktop.models.model import Model
 from stablenew_plugins.desktop.models.plainwords import Told, explain_failure, explain_waiting, sizes
 from stablenew_plugins.desktop.text import _
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 PERIOD = 0.5
 """Seconds between two looks at a job that changes."""
+AGAIN = 2.0
+"""Seconds between two looks at one that waits or runs: why it waits changes without a word of the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +77,18 @@ class JobDetailsModel(Model):
     def tick(self) -> None:
         """Ask for it, and again when it changed."""
         now = self._desk.clock()
-        if not self._stale or now - self._asked_at < PERIOD:
+        lives = self.details is not None and self.details.job.state not in ENDED
+        if now - self._asked_at < (PERIOD if self._stale else AGAIN) or not (self._stale or lives):
             return
         job_id = self.job_id
 
         def done(answer: pb.GetJobResponse) -> None:
             if job_id == self.job_id:
                 spec = json.loads(answer.spec_json) if answer.spec_json else {}
-                self.details, self.problem = Details(answer.job, spec, list(answer.events)), ""
-                self.touch()
+                details = Details(answer.job, spec, list(answer.events))
+                if details != self.details or self.problem:
+                    self.details, self.problem = details, ""
+                    self.touch()
 
         def failed(error: Exception) -> None:
             if job_id == self.job_id:

@@ -49,6 +49,8 @@ class _Selection:
     keys: dict[str, None] = field(default_factory=dict)
     anchor: int = 0
     cursor: int = -1
+    key: str = ""
+    """Of the row at the cursor: where that goes, the cursor goes."""
     wanted: int | None = None
     """A row that is to be selected once it is here."""
 
@@ -71,6 +73,8 @@ class RowsModel(Model, Generic[T]):
         """Whether the kernel has answered since the list became another one."""
         self.problem: Exception | None = None
         """Why it could not, the last time."""
+        self.reveals = 0
+        """Grows when somebody went to another row, which is then to be seen."""
 
     # --- rows -----------------------------------------------------------------------------------------------
 
@@ -155,9 +159,13 @@ class RowsModel(Model, Generic[T]):
         self.loaded, self.problem = True, None
         if self._asked.first >= total:
             self._asked.first = max(0, total - self._asked.count)
-        if (wanted := self._selection.wanted) is not None and self.row(wanted) is not None:
-            self._selection.wanted = None
+        chosen = self._selection
+        if (wanted := chosen.wanted) is not None and self.row(wanted) is not None:
+            chosen.wanted = None
             self.select(wanted, "one")
+        elif chosen.key and (place := self.index_of(chosen.key)) is not None and place != chosen.cursor:
+            chosen.anchor += place - chosen.cursor
+            chosen.cursor = place
         self.touch()
 
     # --- selection ------------------------------------------------------------------------------------------
@@ -186,11 +194,13 @@ class RowsModel(Model, Generic[T]):
         """Select the row at ``index``: alone, as well, or all up to it."""
         index = max(0, min(index, self.total - 1))
         chosen = self._selection
+        self.reveals += 1
+        row = self.row(index)
+        chosen.key = self._key(row) if row is not None else ""
         if how == "range" and self.total:
             chosen.cursor = index
             self._select_range(min(chosen.anchor, index), max(chosen.anchor, index))
             return
-        row = self.row(index)
         if row is None:
             chosen.wanted, chosen.cursor, chosen.anchor = index, index, index
             self.touch()

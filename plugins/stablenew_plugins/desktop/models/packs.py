@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -121,6 +122,7 @@ class PacksModel(Model):
         self._wanted: Sequence[Path] = ()
         self._asked: dict[Path, Stamp] = {}
         self._all_asked = False
+        self._alike: Counter[str] = Counter()
         self._missing: Sequence[Path] = ()
         self._look_of: tuple[Path, Stamp] | None = None
         self._anchor: Path | None = None
@@ -169,6 +171,7 @@ class PacksModel(Model):
                 changed.add(pack.path)
             entries[pack.path] = entry
         self.entries = entries
+        self._alike = Counter(entry.name.lower() for entry in entries.values())
         self._all_asked = False
         if first:
             self._restore()
@@ -323,8 +326,7 @@ class PacksModel(Model):
 
     def folder_of(self, entry: PackEntry) -> str:
         """Where it is, if another pack has the same name; else empty."""
-        alike = sum(other.name.lower() == entry.name.lower() for other in self.entries.values())
-        return entry.path.parent.name if alike > 1 else ""
+        return entry.path.parent.name if self._alike[entry.name.lower()] > 1 else ""
 
     def _touch_list(self) -> None:
         self._shown = None

@@ -180,7 +180,7 @@ def _smaller(size: Size) -> str:
         return _("try a {factor}x upscale").format(factor=f"{factor:g}")
     longest = max(size.width, size.height)
     side = next((side for side in SIDES if side < longest), longest // 2)
-    width, height = (max(8, round(part * side / longest / 8) * 8) for part in (size.width, size.height))
+    width, height = (max(8, part * side // longest // 8 * 8) for part in (size.width, size.height))
     return _("try {width}x{height}").format(width=width, height=height)
 
 

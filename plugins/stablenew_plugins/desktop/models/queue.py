@@ -32,6 +32,9 @@ RUNS = 500
 """Of runs the newest are listed."""
 AGAIN = 500
 """Jobs of a run that is made once more, at most: each is asked for."""
+MOST_ACTIVE = 1_000
+"""Jobs that are being made at a time, at most: a few for each slot of each node."""
+ACTIVE_ORDER = ("running", "unknown", "leased")
 JUMP = 20
 """Rows that PageUp and PageDown move by."""
 WHO = "in the desktop"
@@ -163,8 +166,13 @@ class QueueModel(Model):
         return self._desk.state.running.get(job_id)
 
     def _fetch_queue(self, kernel: KernelClient, limit: int, offset: int) -> tuple[Sequence[pb.Job], int]:
-        answer = kernel.jobs(self.run_id, (*ACTIVE, *WAITING), limit, offset)
-        return answer.jobs, answer.total
+        # Only of queued jobs alone does the kernel tell the order in which they run.
+        active = kernel.jobs(self.run_id, ACTIVE, MOST_ACTIVE, 0)
+        first = sorted(active.jobs, key=lambda job: (ACTIVE_ORDER.index(job.state), job.job_id))
+        shown = first[offset : offset + limit]
+        left = limit - len(shown)
+        waiting = kernel.jobs(self.run_id, WAITING, max(left, 1), max(0, offset - len(first)))
+        return [*shown, *waiting.jobs[: max(left, 0)]], len(first) + waiting.total
 
     def _fetch_history(self, kernel: KernelClient, limit: int, offset: int) -> tuple[Sequence[pb.Job], int]:
         states = ENDED if self.ended == "all" else (self.ended,)
@@ -210,9 +218,9 @@ class QueueModel(Model):
                 self.touch()
         if not self.runs.loaded:
             self.runs.look(0, 1)  # for the names of runs that were over when the window opened
-        shown: set[Model] = {self.rows, self.runs}
-        for model in shown:
-            model.tick()
+        if self.view != "runs":
+            self.rows.tick()
+        self.runs.tick()
         self.details.tick()
 
     def _job_changed(self, job: pb.Job) -> None:

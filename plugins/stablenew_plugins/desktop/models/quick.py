@@ -15,6 +15,8 @@ class QuickPrompt(Model):
     def __init__(self, remembered: Remembered) -> None:
         super().__init__()
         self._remembered = remembered
+        self.is_open: bool = remembered.get("quick_open", False)
+        """Whether it is to be seen although packs are selected."""
         self.positive: str = remembered.get("quick_prompt", "")
         self.negative: str = remembered.get("quick_negative", "")
 
@@ -28,6 +30,12 @@ class QuickPrompt(Model):
         """Another text of what should not be there."""
         self.negative = negative
         self._remembered.set("quick_negative", negative)
+        self.touch()
+
+    def open(self, is_open: bool) -> None:
+        """Show it in the place of the selected packs, or not."""
+        self.is_open = is_open
+        self._remembered.set("quick_open", is_open)
         self.touch()
 
     @property

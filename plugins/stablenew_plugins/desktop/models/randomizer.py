@@ -108,7 +108,7 @@ class RandomizerModel(Model):
         self._known: Mapping[str, frozenset[str]] = {}
         """Settings of the slots of each pack, by its key."""
         self._seen: tuple[int, int, int] | None = None
-        self._quick_seen = self.quick.revision
+        self._quick_seen, self._quick_pack = self.quick.revision, self.quick.pack
         self._due: float | None = None
         self._rounds = 0
         self._jobs_seen = desk.state.jobs_revision
@@ -130,8 +130,8 @@ class RandomizerModel(Model):
         return not self._packs.selected and bool(self.quick.pack)
 
     def request(self, source: Source) -> pb.RunRequest:
-        """What a run of ``source`` asks for now. Reads files, so call it in another thread; raises UserError for
-        one that can't be read."""
+        """What a run of ``source`` asks for now. Reads files, so call it in another thread; raises UserError
+        for one that can't be read."""
         request = source.request()
         self._pipeline.apply(request)
         self.apply(request)
@@ -148,8 +148,9 @@ class RandomizerModel(Model):
     def tick(self) -> None:
         """Look at the packs again when something that matters changed, after a moment of quiet."""
         if self.quick.revision != self._quick_seen:
-            self._quick_seen = self.quick.revision
-            self.plan_revision += 1
+            pack = self.quick.pack
+            self.plan_revision += pack != self._quick_pack and not self._packs.selected
+            self._quick_seen, self._quick_pack = self.quick.revision, pack
             self.touch()
         seen = (self._packs.plan_revision, self._pipeline.plan_revision, self.plan_revision)
         now = self._desk.clock()
@@ -414,8 +415,8 @@ class RandomizerModel(Model):
         return ""
 
     def suggestions(self, name: str) -> Sequence[str]:
-        """Values that the setting ``name`` may take, as far as there is a list of them: from the schema, or from
-        what the nodes have."""
+        """Values that the setting ``name`` may take, as far as there is a list of them: from the schema, or
+        from what the nodes have."""
         setting = self.setting(name)
         if setting is None:
             return ()

@@ -136,7 +136,7 @@ class RunModel(Model):
 
     @property
     def sources(self) -> Sequence[Source]:
-        """What the next run is made of: the selected packs, or else the prompt that is written in their place."""
+        """What the next run is made of: the selected packs, or else the prompt that is written instead."""
         return self._randomizer.sources
 
     def tick(self) -> None:
@@ -377,8 +377,8 @@ def questions(kernel: KernelClient, requests: Sequence[pb.RunRequest]) -> Sequen
 def queue(
     kernel: KernelClient, requests: Sequence[pb.RunRequest], *, first: bool, paused: bool
 ) -> Sequence[pb.SubmitRunResponse]:
-    """Queue ``requests``, in order; ``first``: before all others; ``paused``: in a queue that stands still. Raises
-    as ``KernelClient.submit``."""
+    """Queue ``requests``, in order; ``first``: before all others; ``paused``: in a queue that stands still.
+    Raises as ``KernelClient.submit``."""
     if paused:  # before anything of it could begin
         kernel.set_paused(True, _("collecting runs"))
     answers = [kernel.submit(request) for request in requests]

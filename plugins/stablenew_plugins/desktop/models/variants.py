@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from stablenew_api.errors import StableNewError
+from stablenew_plugins.desktop.models.axisdraft import AxisDraft
 from stablenew_plugins.desktop.models.choices import Choice, Span, choices_of, spans
 from stablenew_plugins.desktop.models.desk import Desk
 from stablenew_plugins.desktop.models.model import Model
@@ -58,6 +59,7 @@ class VariantsModel(Model):
     def __init__(self, desk: Desk, run: RunModel, randomizer: RandomizerModel) -> None:
         super().__init__()
         self._desk, self._run, self._randomizer = desk, run, randomizer
+        self.draft = AxisDraft(randomizer)
         self.page = 0
         self.shown: Sequence[Variant] = ()
         """Of this page, as far as they are here."""

@@ -165,8 +165,8 @@ class ClusterPanel(Panel):
             )
             self._command(cluster.command, width, "cluster.command")
             words = _(
-                "Other machines: pairing is not built yet, and the link is not encrypted, so the kernel listens to "
-                "its own machine only. An SSH tunnel works; type on the other machine, in two terminals:"
+                "Other machines: pairing is not built yet, and the link is not encrypted, so the kernel "
+                "listens to its own machine only. An SSH tunnel works; type there, in two terminals:"
             )
             text(ui, words, "small", c.muted, wrap=wrap)
             for number, line in enumerate(cluster.tunnel, 1):

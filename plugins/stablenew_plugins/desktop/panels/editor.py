@@ -16,14 +16,13 @@ from stablenew_plugins.desktop.components.basic import (
     icon_button,
     row,
     set_text,
-    style_button,
     style_card,
     text,
 )
 from stablenew_plugins.desktop.components.codetext import CodeText
 from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.overlay import Overlay
-from stablenew_plugins.desktop.components.ui import Item, Ui
+from stablenew_plugins.desktop.components.ui import Item, Ui, on
 from stablenew_plugins.desktop.models.completion import MOST
 from stablenew_plugins.desktop.models.editor import KINDS, Kind
 from stablenew_plugins.desktop.models.highlight import pieces
@@ -32,6 +31,7 @@ from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.panels.editorrows import RowList
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
+from stablenew_plugins.desktop.theme.tokens import tint
 
 WIDTH, HEIGHT = 1240, 860
 ROWS_WIDTH = 288
@@ -127,7 +127,7 @@ class EditorPanel(Panel):
             "positive": _("What is to be seen.  __ wildcards   [[ slots   <lora:   embedding:"),
             "negative": _("What must not be there"),
         }
-        shares = {"positive": 0.36, "negative": 0.18}
+        shares = {"positive": 0.31, "negative": 0.16}
         self._titles: dict[Kind, Item] = {}
         self._tokens: dict[Kind, Item] = {}
         self._problems: dict[Kind, Item] = {}
@@ -187,13 +187,13 @@ class EditorPanel(Panel):
         # What is asked stands over the foot: a file that changed meanwhile, closing without having saved.
         with card(
             ui,
-            (12, 7),
+            (12, 5),
             c.raised,
             c.accent_line,
             10,
             pos=(left, top - ui.px(8)),
             width=width,
-            height=ui.px(50),
+            height=ui.px(42),
             show=False,
             tag="editor.bar",
         ) as self._bar:
@@ -214,18 +214,22 @@ class EditorPanel(Panel):
             style_card(ui, self._offer, c.raised, c.accent_line, 10, 6)
             with column(ui, 2):
                 self._options = [
-                    button(
-                        ui,
-                        "",
-                        partial(self._take, number),
-                        "ghost",
-                        font="small_medium",
-                        height=28,
-                        width=OFFERED_WIDTH - 14,
+                    dpg.add_selectable(
+                        callback=on(partial(self._take, number)),
+                        width=ui.px(OFFERED_WIDTH - 14),
+                        height=ui.px(26),
                         tag=f"editor.option.{number}",
                     )
                     for number in range(MOST)
                 ]
+                look = ui.themes.theme(
+                    {"Header": c.accent_soft, "HeaderHovered": tint(c.accent, 60), "Text": c.text},
+                    {"SelectableTextAlign": (0.02, 0.5), "ItemSpacing": (8, 2)},
+                    dpg.mvSelectable,
+                )
+                for item in self._options:
+                    dpg.bind_item_theme(item, look)
+                    dpg.bind_item_font(item, ui.fonts["small_medium"])
                 text(ui, _("Enter or Tab takes it, Esc leaves it"), "small", c.faint)
 
     # --- keys -----------------------------------------------------------------------------------------------
@@ -302,9 +306,13 @@ class EditorPanel(Panel):
 
     def _apply_expanded(self) -> None:
         ui, c, found = self.ui, self.ui.colours, self._model.expanded
-        words = found.problem or found.line
+        reading = self._model.readings["positive"]
+        mended = not any(problem.severity == "error" for problem in reading.problems)
+        words = (found.problem if mended else _("nothing before it is mended")) if found.problem else found.line
         set_text(
-            self._line, fit(ui, words, "small", self._right - ui.px(240)), c.red if found.problem else c.muted
+            self._line,
+            fit(ui, words, "small", self._right - ui.px(240)),
+            c.red if found.problem and mended else c.muted,
         )
         if found.prompts == self._prompts:
             return
@@ -332,8 +340,8 @@ class EditorPanel(Panel):
                 dpg.configure_item(
                     item, label=fit(ui, found.options[number], "small_medium", ui.px(OFFERED_WIDTH - 40))
                 )
-                style_button(ui, item, "chip_on" if number == model.choice else "ghost")
-        height = ui.px(12 + 20) + len(found.options) * (ui.px(28) + ui.px(2))
+                dpg.set_value(item, number == model.choice)
+        height = ui.px(12 + 22) + len(found.options) * (ui.px(26) + ui.px(2))
         dpg.configure_item(self._offer, height=height)
         x, y = self._fields[model.completing].caret_place
         origin = dpg.get_item_pos(self._overlay.item)

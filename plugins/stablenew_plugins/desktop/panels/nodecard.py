@@ -117,7 +117,8 @@ class NodeCardView:
 
     def _build_gpu(self, line: GpuLine) -> None:
         ui, c = self._ui, self._ui.colours
-        with column(ui, 4):
+        with column(ui, 5):
+            dpg.add_spacer(height=0)
             with row(ui, 8):
                 name = text(ui, self._fit(line.name, self._inner * 0.55), "small_medium")
                 tooltip(ui, name, line.name)
@@ -143,6 +144,7 @@ class NodeCardView:
         ui, c = self._ui, self._ui.colours
         self._counts = text(ui, "", "small", c.faint)
         with row(ui, 8):
+            dpg.add_spacer(width=0)  # a row begins where its first item stands: one that is never hidden
             self._drain = button(
                 ui,
                 "",
@@ -173,10 +175,10 @@ class NodeCardView:
             if not count:
                 continue
             words = f"{titles[kind]} {count:,}"
-            room -= ui.px(len(words) * 7.2 + 30)
+            room -= ui.px(len(words) * 6.6 + 30)
             if room < 0:
                 line = dpg.add_group(horizontal=True, horizontal_spacing=ui.px(6))
-                room = self._inner - ui.px(len(words) * 7.2 + 30)
+                room = self._inner - ui.px(len(words) * 6.6 + 30)
             dpg.push_container_stack(line)
             button(
                 ui,

@@ -120,7 +120,7 @@ class PackRow:
         dpg.configure_item(
             self._box,
             fill=tint(c.accent, 60) if selected else c.inset,
-            color=c.accent_line if selected else c.line,
+            color=c.accent_line if selected else c.faint if current else c.line,
         )
         dpg.configure_item(self._check, text=icons.CHECK if selected else "", color=c.accent_high)
 

@@ -43,23 +43,9 @@ class PackPreview:
         with area(ui, tag="sidebar.preview", no_scrollbar=True, no_scroll_with_mouse=True) as self.item:
             self._title = text(ui, _("PACK PREVIEW"), "micro", c.faint, pos=(0, ui.px(8)))
             with row(ui, 2, pos=(0, 0)) as self._pager:
-                icon_button(
-                    ui,
-                    icons.CHEVRON_LEFT,
-                    partial(model.turn, -1),
-                    _("Row before (Alt+Left)"),
-                    size=26,
-                    tag="sidebar.row.before",
-                )
-                self._place = text(ui, "", "small", c.muted, tag="sidebar.row")
-                icon_button(
-                    ui,
-                    icons.CHEVRON_RIGHT,
-                    partial(model.turn, 1),
-                    _("Row behind (Alt+Right)"),
-                    size=26,
-                    tag="sidebar.row.behind",
-                )
+                self._turn(icons.CHEVRON_LEFT, -1, _("Row before (Alt+Left)"), "sidebar.row.before")
+                self._place = text(ui, "", "small", c.muted, tag="sidebar.row", beside_frame=True)
+                self._turn(icons.CHEVRON_RIGHT, 1, _("Row behind (Alt+Right)"), "sidebar.row.behind")
             with dpg.child_window(
                 border=True, always_use_window_padding=True, pos=(0, ui.px(30)), tag="sidebar.row.card"
             ) as self._card:
@@ -97,6 +83,12 @@ class PackPreview:
                     "soft",
                     tag="sidebar.reveal",
                 )
+
+    def _turn(self, icon: str, steps: int, tip: str, tag: str) -> None:
+        act = partial(self._model.turn, steps)
+        button(
+            self._ui, "", act, "ghost", icon=icon, font="small_medium", width=27, height=27, tip=tip, tag=tag
+        )
 
     def resize(self, width: int, height: int) -> None:
         """Take so many pixels; with little height only the buttons stay."""

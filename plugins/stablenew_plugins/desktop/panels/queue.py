@@ -56,7 +56,7 @@ class QueuePanel(Panel):
         self._empties: dict[str, Item] = {}
         self._tools: dict[str, Item] = {}
         self._in_front = ""
-        self._cursor = -1
+        self._reveals = 0
         self._room = (0, 0)
 
     # --- making ---------------------------------------------------------------------------------------------
@@ -163,12 +163,12 @@ class QueuePanel(Panel):
             self._in_front = name
             for other, item in self._tables.items():
                 dpg.configure_item(item.box, show=other == name)
-            self._cursor = -1
+            self._reveals = queue.rows.reveals
         self._apply_empty(name)
-        if queue.rows.cursor != self._cursor:
-            self._cursor = queue.rows.cursor
-            if self._cursor >= 0:
-                table.reveal(self._cursor)
+        if queue.rows.reveals != self._reveals:
+            self._reveals = queue.rows.reveals
+            if queue.rows.cursor >= 0:
+                table.reveal(queue.rows.cursor)
         self._apply_tools()
         if self._details.apply():
             self.resized()
@@ -207,8 +207,8 @@ class QueuePanel(Panel):
             self._settle()
         if not is_in_use(self._search):
             put(self._search, queue.words)
-        for ended, item in self._filters.items():
-            style_button(ui, item, "chip_on" if ended == queue.ended else "chip")
+        for name, item in self._filters.items():
+            style_button(ui, item, "chip_on" if name == queue.ended else "chip")
         dpg.configure_item(self._run_chip, show=bool(queue.run_id) and queue.view != "runs")
         if queue.run_id:
             dpg.configure_item(self._run_chip, label=f"{queue.run_name(queue.run_id)}  {icons.X}")

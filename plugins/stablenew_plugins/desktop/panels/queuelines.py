@@ -107,7 +107,7 @@ class Lines:
             return None
         line = job_line(job, self._queue.running(job.job_id))
         bold = c.text if job.state != "queued" else c.muted
-        place = str(job.place or index + 1) if job.state == "queued" else ""
+        place = str(job.place) if job.place else ""
         priority = f"  ↑{job.priority}" if job.priority > 0 else f"  ↓{-job.priority}" if job.priority else ""
         note = "  ·  ".join(part for part in (line.attempt, line.note) if part)
         return Row(

@@ -14,6 +14,10 @@ from stablenew_plugins.desktop.theme.tokens import Colour
 
 LONGEST_TEXT = 64
 """Characters of what is being made; the rest is in the Queue tab."""
+ERROR_ROOM = 260
+"""Of the width, before scaling, what an error must leave free: it alone has the bar to itself."""
+LETTER = 6.4
+"""Width of a small letter on average, before scaling."""
 
 
 class StatusBar(Panel):
@@ -31,6 +35,8 @@ class StatusBar(Panel):
             self._dot = Dot(ui, ui.colours.faint)
             self._title = text(ui, "", "small_medium", tag="status.title")
             self._text = text(ui, "", "small", ui.colours.muted, tag="status.text")
+            with dpg.tooltip(self._text, delay=0.4):
+                self._whole_text = text(ui, "", "small", wrap=ui.px(520))
             self._bar = Bar(ui, 260)
             self._percent = text(ui, "", "small_medium", tag="status.percent")
             self._eta = text(ui, "", "small_medium", ui.colours.accent_high, tag="status.eta")
@@ -55,7 +61,11 @@ class StatusBar(Panel):
         }
         self._dot.show(colours.get(now.state, c.faint))
         set_text(self._title, now.title)
-        short = now.text if len(now.text) <= LONGEST_TEXT else now.text[: LONGEST_TEXT - 1] + "…"
+        room = LONGEST_TEXT
+        if now.state == "error" and not now.nodes:
+            room = max(room, int((self._width / self.ui.scale - ERROR_ROOM) / LETTER))
+        short = now.text if len(now.text) <= room else now.text[: room - 1] + "…"
+        set_text(self._whole_text, now.text)
         set_text(self._text, short, c.red if now.state == "error" else c.muted)
         busy = now.state in ("running", "stopping")
         self._show(busy, self._bar.item, self._percent)

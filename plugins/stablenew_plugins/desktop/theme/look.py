@@ -19,7 +19,14 @@ from stablenew_plugins.desktop.theme.tokens import (
 
 Measure = float | tuple[float, float]
 _UNSCALED = frozenset(
-    {"ChildBorderSize", "FrameBorderSize", "WindowBorderSize", "PopupBorderSize", "ButtonTextAlign"}
+    {
+        "ChildBorderSize",
+        "FrameBorderSize",
+        "WindowBorderSize",
+        "PopupBorderSize",
+        "ButtonTextAlign",
+        "SelectableTextAlign",
+    }
 )
 """Measures that are no lengths, or stay one pixel at every scale."""
 

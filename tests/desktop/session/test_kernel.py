@@ -1,0 +1,36 @@
+"""The kernel goes, and comes again; settings that it can't start with."""
+
+from __future__ import annotations
+
+import psutil
+from session_kit import images_in
+
+
+def test_a_run_goes_on_though_its_kernel_was_killed(gui, sessions, own):
+    session = sessions(own)
+    session.until_ready()
+    slow = {"txt2img": {"width": 320, "height": 320, "steps": 30}, "pipeline": {"images_per_prompt": 2}}
+    session.write_pack("tiny", "a lighthouse\n\na city\n\na forest\n", slow)
+    session.until(lambda: session.app.bench.run.plan.images == 6)
+    run_id = session.run()
+    session.until(lambda: session.run_of(run_id).done >= 1)
+    kernel = psutil.Process(own.read_kernel().pid)
+    kernel.kill()
+    session.until(lambda: not session.state.is_connected)
+    gui.until(lambda: gui.value("status.title") == "Not connected")
+    session.until(lambda: session.state.is_connected)
+    run = session.until_over(run_id)
+    assert (run.state, run.done) == ("done", 6)
+    assert len(images_in(run)) == 6
+    assert own.read_kernel().pid != kernel.pid
+
+
+def test_settings_that_cannot_be_read_are_named_and_mended(gui, sessions, own):
+    own.create()
+    own.settings.write_text("local_slots = \n", encoding="utf-8")
+    session = sessions(own)
+    session.until(lambda: "settings.toml: not valid TOML" in gui.value("status.text"))
+    assert gui.value("status.title") == "Not connected"
+    own.settings.write_text("local_slots = 1\n", encoding="utf-8")
+    session.until(lambda: session.state.is_connected)
+    gui.until(lambda: gui.value("status.title") == "Idle")

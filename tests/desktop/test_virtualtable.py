@@ -1,0 +1,175 @@
+"""The table of any number of rows: with a context, without a display."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dearpygui.dearpygui as dpg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.desktop.desk_kit import Inline
+
+from stablenew_plugins.desktop.components.table import Cell, Column, Row, VirtualTable, shortened, span
+from stablenew_plugins.desktop.components.ui import Ui
+
+COLUMNS = [
+    Column("Name", 80),
+    Column("Progress", 120, kind="bar"),
+    Column("", 30, kind="picture"),
+    Column("Text"),
+]
+
+
+@given(st.floats(0, 1e6), st.integers(20, 80), st.integers(0, 100_000), st.integers(8, 80), st.floats(0.1, 1.0))
+def test_the_rows_that_can_be_seen_are_drawn_and_the_height_is_true(
+    scroll: float, height: int, count: int, pool: int, part: float
+) -> None:
+    room = (pool - 3) * height * part
+    scroll = min(scroll, max(0.0, count * height - room))  # a list is not scrolled beyond its end
+    found = span(scroll, height, count, pool)
+    shown = min(pool, count - found.first)
+    assert found.above + shown * height + found.below == count * height
+    assert 0 <= found.first <= max(0, count - shown)
+    assert found.above <= scroll or found.first == 0
+    assert found.above + shown * height >= min(scroll + room, count * height)
+
+
+@given(st.text(max_size=40), st.floats(0, 400))
+def test_a_text_that_is_cut_fits_and_is_no_shorter_than_needed(text: str, width: float) -> None:
+    def measure(part: str) -> float:
+        return 10.0 * len(part)
+
+    cut = shortened(text, width, measure)
+    assert cut == text or cut.endswith("…")
+    assert measure(cut) <= width or cut == "…"
+    if cut != text and text.strip() == text and "  " not in text and not any(map(str.isspace, text)):
+        assert measure(cut) + 10 > width or cut == "…"
+    assert shortened(text, width, lambda _part: None) == text
+
+
+class Table:
+    """A table over numbers, and what it was asked."""
+
+    def __init__(self, ui: Ui, count: int) -> None:
+        self.asked: list[int] = []
+        self.selected: list[tuple[int, str]] = []
+        self.opened: list[int] = []
+        self.missing: set[int] = set()
+        self.marked: set[int] = set()
+        self.suffix = ""
+        self.table = VirtualTable(
+            ui,
+            COLUMNS,
+            row=self.row,
+            select=lambda index, how: self.selected.append((index, how)),
+            open=self.opened.append,
+            tag="t",
+        )
+        self.table.resize(600, 400)
+        self.table.update(count)
+
+    def row(self, index: int) -> Row | None:
+        self.asked.append(index)
+        if index in self.missing:
+            return None
+        cells = [
+            Cell(f"{index}{self.suffix}"),
+            Cell("half", fraction=0.5) if index % 2 else Cell("none"),
+            Cell(picture=Path("gone.png")),
+            Cell("text", (1, 2, 3, 255)),
+        ]
+        return Row(cells, index in self.marked, "tip")
+
+    def texts(self, column: int = 0) -> list[str]:
+        found = []
+        for line in self.table._lines:
+            item = line.cells[column].text
+            if line.visible and item is not None:
+                found.append(str(dpg.get_value(item)))
+        return found
+
+
+@pytest.fixture
+def ui() -> Iterator[Ui]:
+    dpg.create_context()
+    try:
+        with dpg.window():
+            yield Ui("dark", 1.0, Inline())
+    finally:
+        dpg.destroy_context()
+
+
+def test_only_as_many_rows_are_made_as_fit(ui: Ui) -> None:
+    table = Table(ui, 10_000)
+    table.table.frame()
+    assert table.texts() == [str(number) for number in range(32)]
+    assert len(table.asked) == 32
+    table.table.resize(600, 2_000)
+    table.table.frame()
+    assert len(table.texts()) == 66
+
+
+def test_a_frame_in_which_nothing_changed_asks_for_nothing(ui: Ui) -> None:
+    table = Table(ui, 10_000)
+    table.table.frame()
+    table.asked.clear()
+    for _number in range(5):
+        table.table.frame()
+    assert table.asked == []
+    table.suffix = "!"
+    table.table.update(10_000)
+    table.table.frame()
+    assert table.texts()[0] == "0!"
+
+
+def test_fewer_rows_than_the_pool_and_none_at_all(ui: Ui) -> None:
+    table = Table(ui, 3)
+    table.table.frame()
+    assert table.texts() == ["0", "1", "2"]
+    table.table.update(0)
+    table.table.frame()
+    assert table.texts() == []
+    table.table.update(2)
+    table.table.frame()
+    assert table.texts() == ["0", "1"]
+
+
+def test_a_row_that_is_not_there_yet_says_so(ui: Ui) -> None:
+    table = Table(ui, 3)
+    table.missing = {1}
+    table.table.frame()
+    assert table.texts() == ["0", "…", "2"]
+    assert table.texts(3) == ["text", "", "text"]
+
+
+def test_bars_and_selection_are_shown(ui: Ui) -> None:
+    table = Table(ui, 3)
+    table.marked = {2}
+    table.table.frame()
+    lines = table.table._lines
+    bars = [dpg.is_item_shown(line.cells[1].bar or 0) for line in lines[:3]]
+    assert bars == [False, True, False]
+    assert [dpg.get_value(line.selectable) for line in lines[:3]] == [False, False, True]
+
+
+def test_a_click_selects_what_the_model_says(ui: Ui) -> None:
+    table = Table(ui, 10)
+    table.table.frame()
+    line = table.table._lines[4]
+    dpg.set_value(line.selectable, True)
+    dpg.get_item_callback(line.selectable)(line.selectable, True, None)
+    assert table.selected == [(4, "one")]
+    assert dpg.get_value(line.selectable) is False, "whether it is selected, the model says"
+
+
+def test_revealing_a_row_scrolls_no_further_than_needed(ui: Ui) -> None:
+    table = Table(ui, 1_000)
+    table.table.frame()
+    table.table.reveal(3)
+    assert table.table._state.scroll_to is None
+    table.table.reveal(500)
+    table.table.frame()
+    first = table.table._state.first
+    assert first <= 500 < first + 32
