@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,16 +13,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.desktop.desk_kit import Clock, make_desk
+from tests.desktop.models.pipeline_kit import HOST, Kernel
 
 from stablenew_api.errors import UserError
-from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JsonValue
-from stablenew_kernel.app.library import explanation
 from stablenew_kernel.domain.cards import offered, schema_of
 from stablenew_kernel.domain.packs import parse_pack
-from stablenew_kernel.domain.pipeline import PipelineSettings, Resolver
+from stablenew_kernel.domain.pipeline import PipelineSettings
 from stablenew_kernel.domain.plan import PlanRequest, plan_run
-from stablenew_kernel.domain.presets import Layer
 from stablenew_kernel.hub import views
 from stablenew_plugins.desktop.models import cards as rules
 from stablenew_plugins.desktop.models.cards import Card, Field
@@ -30,7 +28,6 @@ from stablenew_plugins.desktop.models.pipeline import POST_ORDER, QUIET, Pipelin
 from stablenew_proto.v1 import agent_link_pb2 as link
 from stablenew_proto.v1 import kernel_pb2 as pb
 
-HOST = PluginHost.load(role="kernel")
 STAGES = HOST.stages
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     path.stem: json.loads(path.read_text(encoding="utf-8"))
@@ -38,32 +35,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 CARDS = [rules.card_of(views.stage(kind, "stablenew")) for kind in offered(STAGES)]
 FIELDS = [one for card in CARDS for one in card.fields]
-
-
-class Library:
-    """Explains with the kernel's own rules."""
-
-    def __init__(self) -> None:
-        self.presets = dict(PRESETS)
-
-    def explain(self, run: pb.RunRequest) -> Any:
-        if run.preset and run.preset not in self.presets:
-            raise UserError(f"preset {run.preset}: no such preset")
-        preset = self.presets.get(run.preset, {})
-        return explanation(Resolver([Layer(f"preset {run.preset}.json", preset)], run.sets, STAGES))
-
-
-class Kernel:
-    """As much of a KernelClient as the model asks."""
-
-    def __init__(self) -> None:
-        self.library = Library()
-
-    def stages(self) -> Sequence[pb.Stage]:
-        return [views.stage(kind, "stablenew") for kind in offered(STAGES)]
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +53,7 @@ def model_of(folder: Path, *, draw: Callable[[], int] = lambda: 77) -> PipelineM
     desk = make_desk(folder)
     model = PipelineModel(desk, draw)
     model.load()
-    desk.state.connected(Kernel(), pb.GetStatusResponse())  # type: ignore[arg-type]
+    desk.state.connected(Kernel(desk.data), pb.GetStatusResponse())  # type: ignore[arg-type]
     settle(model)
     return model
 
@@ -127,7 +98,7 @@ def config(spec: Mapping[str, Any], stage: str) -> Mapping[str, Any]:
 
 # --- what is set arrives --------------------------------------------------------------------------------------
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30)
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-1000, 1000) | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),

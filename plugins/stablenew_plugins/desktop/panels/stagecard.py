@@ -155,7 +155,8 @@ class StageCard:
     def _grip(self) -> None:
         """What a post-processor is dragged by."""
         ui, card = self.ui, self.card
-        grip = dpg.add_button(label=icons.GRIP_VERTICAL, width=ui.px(18), height=ui.px(36))
+        tag = f"pipeline.grip.{card.name}"
+        grip = dpg.add_button(label=icons.GRIP_VERTICAL, width=ui.px(18), height=ui.px(36), tag=tag)
         none = (0, 0, 0, 0)
         colours = {"Button": none, "Border": none, "Text": ui.colours.faint, "ButtonHovered": ui.colours.raised}
         dpg.bind_item_theme(grip, ui.themes.theme(colours, {"FramePadding": (0, 0)}, dpg.mvButton))
