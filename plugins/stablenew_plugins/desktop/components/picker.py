@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import dearpygui.dearpygui as dpg
 
@@ -91,10 +92,10 @@ class Popup:
             dpg.delete_item(self.item)
 
 
-def popup_row(ui: Ui, words: str, click: Callable[[], None], *, is_on: bool = False, width: float = 0) -> Item:
-    """A line of a pop-up that is clicked. ``width`` in pixels."""
+def popup_row(ui: Ui, words: str, click: Callable[[], None], *, is_on: bool = False, **options: Any) -> Item:
+    """A line of a pop-up that is clicked."""
     c = ui.colours
-    item = dpg.add_button(label=words, callback=on(click), width=round(width) or -1, height=ui.px(ROW_HEIGHT))
+    item = dpg.add_button(label=words, callback=on(click), width=-1, height=ui.px(ROW_HEIGHT), **options)
     colours = {
         "Button": c.accent_soft if is_on else NONE,
         "ButtonHovered": c.raised_hover,
@@ -230,8 +231,13 @@ class Picker:
             for number, name in enumerate(found[:ROWS_SHOWN]):
                 room = dpg.get_item_width(list_) - ui.px(34)
                 shown = fit(ui, name, "body", room).replace("##", "# #")
-                item = popup_row(ui, f"{shown}##{number}", partial(self._take, name), is_on=name == self._value)
-                dpg.set_item_alias(item, f"{self._tag}.{number}")
+                popup_row(
+                    ui,
+                    f"{shown}##{number}",
+                    partial(self._take, name),
+                    is_on=name == self._value,
+                    tag=f"{self._tag}.{number}",
+                )
             if len(found) > ROWS_SHOWN:
                 more = many("{n} more: type to find it", "{n} more: type to find them", len(found) - ROWS_SHOWN)
                 text(ui, more, "small", ui.colours.muted)
