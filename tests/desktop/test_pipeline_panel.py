@@ -126,3 +126,16 @@ def test_no_frame_is_held_up_by_cards(gui, lone_app, pipeline):
         pipeline.set("txt2img.steps", steps)
         frame()
     assert longest < 0.1
+
+
+def test_enter_takes_the_first_name_that_fits(gui, pipeline):
+    gui.click("pipeline.txt2img.sampler_name")
+    gui.until(lambda: dpg.does_item_exist("pipeline.txt2img.sampler_name.search"))
+    gui.enter("pipeline.txt2img.sampler_name.search", "38")
+    gui.key("Return")
+    gui.until(lambda: pipeline.value("txt2img.sampler_name") == "Sampler 38")
+
+
+def test_a_post_processor_moves_by_keys(gui, pipeline):
+    gui.key("alt+Up")
+    gui.until(lambda: [card.name for card in pipeline.posts][:2] == ["frame", "sharpen"])

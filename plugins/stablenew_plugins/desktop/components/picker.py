@@ -132,6 +132,7 @@ class Picker:
         self._value, self._words = "", ""
         self._popup: Popup | None = None
         self._list: Item = 0
+        self._first = ""
         c = ui.colours
         with dpg.child_window(
             width=ui.px(width) if width > 0 else -1,
@@ -213,7 +214,13 @@ class Picker:
                     callback=on_value(lambda words: self._fill(names, words)),
                     tag=f"{self._tag}.search",
                 )
-                ui.later(lambda: dpg.does_item_exist(search) and dpg.focus_item(search))
+                keys = f"{self._tag}.keys"
+                if dpg.does_item_exist(keys):
+                    dpg.delete_item(keys)
+                with dpg.item_handler_registry(tag=keys):
+                    dpg.add_item_deactivated_handler(callback=on(self._entered))
+                dpg.bind_item_handler_registry(search, keys)
+                ui.later(lambda: dpg.focus_item(search) if dpg.does_item_exist(search) else None)
                 space(ui, 2)
             self._list = dpg.add_child_window(
                 width=round(width - ui.px(12)), height=height + ui.px(4), border=False
@@ -224,6 +231,7 @@ class Picker:
         ui, list_ = self._ui, self._list
         dpg.delete_item(list_, children_only=True)
         found = list(self._find(names, words))
+        self._first = found[0] if found and words else ""
         dpg.push_container_stack(list_)
         try:
             if self._nothing and not words:
@@ -245,6 +253,11 @@ class Picker:
                 text(ui, _("Nothing like that."), "small", ui.colours.muted)
         finally:
             dpg.pop_container_stack()
+
+    def _entered(self) -> None:
+        """Enter takes the first line. The field lets go for a click beside it, too."""
+        if self._first and dpg.is_key_down(dpg.mvKey_Return):
+            self._take(self._first)
 
     def _take(self, name: str) -> None:
         if self._popup is not None:

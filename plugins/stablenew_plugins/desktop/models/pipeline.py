@@ -122,6 +122,7 @@ class PipelineModel(Model):
         self._future: list[_Step] = []
         self._last_change: tuple[str, float] = ("", 0.0)
         self._was_on: set[str] = set()
+        self._held = ""
         self._send()
         desk.state.on_connected.append(self.load)
 
@@ -240,6 +241,7 @@ class PipelineModel(Model):
     def fold(self, stage: str) -> None:
         """Unfold a card, or fold it."""
         self.open_cards ^= {stage}
+        self._held = stage
         self._desk.remembered.set("open_cards", sorted(self.open_cards))
         self.touch()
 
@@ -504,6 +506,12 @@ class PipelineModel(Model):
             Shortcut("Ctrl+Z", _("Take the last change back"), self.undo, tab="pipeline", group=group),
             Shortcut("Ctrl+Shift+Z", _("Do it again"), self.redo, tab="pipeline", group=group),
             Shortcut("Ctrl+Y", _("Do it again"), self.redo, tab="pipeline", group=group),
+            Shortcut(
+                "Alt+Up", _("Post-processor: earlier"), lambda: self._move_held(-1), "pipeline", group=group
+            ),
+            Shortcut(
+                "Alt+Down", _("Post-processor: later"), lambda: self._move_held(1), "pipeline", group=group
+            ),
             Shortcut("Ctrl+E", _("Fold or unfold all cards"), self.fold_all, tab="pipeline", group=group),
         )
 
@@ -550,6 +558,13 @@ class PipelineModel(Model):
         else:
             self.draw_seed(name)
 
+    def _move_held(self, by: int) -> None:
+        """Move the post-processor that was touched last; at first the last one that is on."""
+        on = [card.name for card in self.posts if self.is_on(card.name)]
+        held = self._held if self._held in on else (on[-1] if on else "")
+        if held:
+            self.move(held, by)
+
     def move(self, stage: str, by: int) -> None:
         """Move a post-processor ``by`` places: -1 is one earlier."""
         order = [card.name for card in self.posts]
@@ -564,6 +579,7 @@ class PipelineModel(Model):
             self._reorder(stage, order.index(target))
 
     def _reorder(self, stage: str, place: int) -> None:
+        self._held = stage
         order: list[JsonValue] = [card.name for card in self.posts if card.name != stage]
         order.insert(place, stage)
         self.set(POST_ORDER, order)
