@@ -293,10 +293,10 @@ def test_undo_and_redo(folder: Path) -> None:
     model.revert()
     clock = model._desk.clock
     assert isinstance(clock, Clock)
-    before = len(model._past)
+    before = len(model._history)
     for steps in (31, 32, 33):
         model.set("txt2img.steps", steps)
-    assert len(model._past) == before + 1  # one slider, dragged
+    assert len(model._history) == before + 1  # one slider, dragged
     clock.move(10)
     model.set("txt2img.steps", 40)
     model.choose_preset("quick")

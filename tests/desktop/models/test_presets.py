@@ -258,7 +258,11 @@ def test_a_refusal_that_stands_at_a_field_is_not_told_twice(bench: Bench) -> Non
 
 def test_what_a_pack_brings_is_told_and_can_be_overruled(bench: Bench) -> None:
     spec = {
-        "provenance": {"sidecar": "demo.json", "choices": [{"slot": "txt2img.cfg_scale", "value": "5"}]},
+        "provenance": {
+            "sidecar": "demo.json",
+            "choices": [{"slot": "txt2img.cfg_scale", "value": "5"}],
+            "images": 3,
+        },
         "stages": [{"name": "txt2img", "config": {"steps": 20, "cfg_scale": 5.0, "seed": 3, "width": 768}}],
     }
     plan = plan_of(spec=spec)
@@ -273,10 +277,25 @@ def test_what_a_pack_brings_is_told_and_can_be_overruled(bench: Bench) -> None:
     assert remark.is_about_packs
     bench.pipeline.use_mine("txt2img.steps")
     assert bench.pipeline.sets() == ("txt2img.steps=30",)
+    spec["stages"][0]["config"]["steps"] = 30  # type: ignore[index]
+    bench.pipeline.show_brought(brought_by(plan_of(spec=spec), bench.pipeline))
+    bench.pipeline.set("txt2img.steps", 31)
+    bench.pipeline.reset("txt2img.steps")
+    assert bench.pipeline.brought_at("txt2img.steps") is None  # the plan says what was set here, not the pack
     bench.pipeline.use_mine()
     assert not bench.pipeline.overruled
     spec["provenance"]["sidecar"] = ""  # type: ignore[index]
     assert brought_by(plan_of(spec=spec), bench.pipeline) == {}
+
+
+def test_images_a_row_of_a_pack_are_told(bench: Bench) -> None:
+    config = {"batch_size": 2, "batch_count": 1}
+    spec = {
+        "provenance": {"sidecar": "demo.json", "choices": [], "images": 6},
+        "stages": [{"name": "txt2img", "config": config}],
+    }
+    found = brought_by(plan_of(spec=spec), bench.pipeline)
+    assert found["pipeline.images_per_prompt"].value == 3
 
 
 def test_errors_of_the_kernel_are_shown(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

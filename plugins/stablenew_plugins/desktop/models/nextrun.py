@@ -102,6 +102,10 @@ def brought_by(plan: Plan, pipeline: PipelineModel) -> Mapping[str, Brought]:
         stages = {stage["name"]: stage["config"] for stage in spec.get("stages", ())}
         for card in pipeline.cards:
             found[f"{RUN_SECTION}.{card.name}_enabled"] = Brought(pack.source.title, card.name in stages)
+        first: Mapping[str, int] = next(iter(stages.values()), {})
+        batch = first.get("batch_size", 1) * first.get("batch_count", 1)
+        if not chosen and (images := told.get("images", 0)) and images % batch == 0:
+            found[f"{RUN_SECTION}.images_per_prompt"] = Brought(pack.source.title, images // batch)
         for stage, config in stages.items():
             for key, value in config.items():
                 one = pipeline.field(f"{stage}.{key}")
