@@ -139,3 +139,50 @@ def test_enter_takes_the_first_name_that_fits(gui, pipeline):
 def test_a_post_processor_moves_by_keys(gui, pipeline):
     gui.key("alt+Up")
     gui.until(lambda: [card.name for card in pipeline.posts][:2] == ["frame", "sharpen"])
+
+
+@pytest.fixture
+def library(lone_app, pipeline):
+    """The kernel answers, too."""
+    lone_app.desk.state.kernel = Kernel(lone_app.desk.data)
+    return lone_app.bench.presets
+
+
+def test_a_preset_is_saved_under_a_name(gui, pipeline, library):
+    pipeline.set("txt2img.steps", 33)
+    gui.click("pipeline.save")
+    gui.enter("preset_save.name", "full")
+    gui.until(lambda: not dpg.is_item_enabled("preset_save.do"))
+    gui.enter("preset_save.name", "mine")
+    gui.click("preset_save.do")
+    gui.until(lambda: pipeline.preset == "mine")
+    gui.until(lambda: not dpg.does_item_exist("preset_save"))
+    gui.until(lambda: pipeline.value("txt2img.steps") == 33 and not pipeline.changes)
+
+
+def test_the_menu_compares_explains_and_manages(gui, lone_app, pipeline, library):
+    pipeline.set("txt2img.steps", 33)
+    gui.click("pipeline.menu")
+    gui.click("menu.diff")
+    gui.until(lambda: library.difference is not None and len(library.difference) == 1)
+    gui.click("preset_diff.close")
+    gui.click("pipeline.menu")
+    gui.click("menu.explain")
+    gui.until(lambda: library.origins)
+    gui.enter("explain.search", "changed here")
+    gui.click("explain.close")
+    gui.click("pipeline.menu")
+    gui.click("menu.presets")
+    gui.click("presets.use.quick")
+    gui.until(lambda: pipeline.preset == "quick")
+
+
+def test_settings_of_an_image_are_chosen_and_taken(gui, lone_app, pipeline, library):
+    lone_app.desk.state.kernel.settings = {"txt2img": {"steps": 44, "cfg_scale": 5.5}}
+    lone_app.desk.state.kernel.stages_of_image = ["txt2img", "img2img", "upscale", "sharpen", "frame"]
+    pipeline.take_from_image("ab" * 32)
+    gui.until(lambda: dpg.does_item_exist("apply_image.txt2img.steps"))
+    gui.click("apply_image.txt2img.steps")
+    gui.click("apply_image.do")
+    gui.until(lambda: pipeline.value("txt2img.cfg_scale") == 5.5)
+    assert pipeline.value("txt2img.steps") == 30

@@ -486,14 +486,14 @@ class PresetsOverlay(_Over):
                 icon_button(ui, icons.PENCIL, partial(self._rename, name), _("Rename"), size=32, tag=tag)
                 gone = partial(presets.delete, name)
                 icon_button(ui, icons.TRASH_2, gone, _("Into the trash"), size=32, tag=f"presets.delete.{name}")
+            else:  # names stand one below the other
+                space(ui, 32, 32)
+                space(ui, 32, 32)
             with column(ui, 2):
-                kind = f"  ·  {_('came with StableNew')}" if entry.shipped else ""
-                text(
-                    ui,
-                    f"{fit(ui, name, 'medium', ui.px(420))}{kind}",
-                    "medium",
-                    c.accent_high if on else c.text,
-                )
+                with row(ui, 10):
+                    text(ui, fit(ui, name, "medium", ui.px(380)), "medium", c.accent_high if on else c.text)
+                    if entry.shipped:
+                        text(ui, _("came with StableNew"), "small", c.faint)
                 text(ui, fit(ui, entry.description, "small", ui.px(560)), "small", c.muted)
 
     def _rename(self, name: str) -> None:
