@@ -147,7 +147,7 @@ class _Slot:
         self._variant: Variant | None = None
         with dpg.group(show=False, tag=f"variants.{place}") as self._item:
             self._drawing: Item = dpg.add_drawlist(10, 10, tag=f"variants.{place}.drawing")
-        with dpg.tooltip(self._drawing, delay=0.5) as tip:
+        with dpg.tooltip(self._item, delay=0.5) as tip:  # a drawing takes none
             dpg.bind_item_theme(tip, ui.themes.theme({}, {"WindowPadding": (12, 10)}))
             self._tip = text(ui, "", "small", wrap=ui.px(520))
 
