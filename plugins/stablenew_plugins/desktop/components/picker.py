@@ -1,14 +1,15 @@
-"""Pop-ups: a list to choose from with a field that narrows it down, and a menu."""
+"""A field that opens a list to choose from, which typing narrows down."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.basic import space, text
+from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.ui import Item, Ui, on, on_value
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
@@ -21,18 +22,8 @@ SEARCHED = 9
 """From so many on there is a field to narrow the list down."""
 ROW_HEIGHT = 30
 _WIDEST, _HIGHEST = 460, 360
-
-
-def ellipsis(ui: Ui, words: str, font: str, width: float) -> str:
-    """``words``, cut so that they fit into ``width`` pixels."""
-    words = words.replace("\n", " ")
-    size = dpg.get_text_size(words, font=ui.fonts[font])
-    if not size or size[0] <= width:
-        return words
-    keep = max(1, int(len(words) * width / size[0]) - 1)
-    while keep > 1 and dpg.get_text_size(f"{words[:keep]}…", font=ui.fonts[font])[0] > width:
-        keep -= 1
-    return f"{words[:keep].rstrip()}…"
+_LOOKS = 8
+"""Frames in which the size of a new window is looked for."""
 
 
 class Popup:
@@ -65,6 +56,7 @@ class Popup:
             self.item,
             ui.themes.theme({"PopupBg": ui.colours.raised}, {"WindowPadding": (6, 6), "ItemSpacing": (6, 2)}),
         )
+        self._looks = 0
         ui.later(self._keep_inside)
 
     def _keep_inside(self) -> None:
@@ -72,12 +64,16 @@ class Popup:
         if not dpg.does_item_exist(self.item):
             return
         width, height = dpg.get_item_rect_size(self.item)
-        if height < 2:
+        if height < 2 or self._looks < 1:  # it grows to its height in its first frames
+            self._looks += 1
+            if self._looks < _LOOKS:
+                self._ui.later(self._keep_inside)
             return
         room = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
         x, y = self.place
         if y + height > room[1]:
-            y = self._top - height - self._ui.px(4)
+            above = self._top - height - self._ui.px(4)
+            y = above if above >= 0 else room[1] - height
         dpg.set_item_pos(self.item, [round(max(0, min(x, room[0] - width))), round(max(0, y))])
 
     def __enter__(self) -> Popup:
@@ -96,10 +92,10 @@ class Popup:
             dpg.delete_item(self.item)
 
 
-def popup_row(ui: Ui, words: str, click: Callable[[], None], *, is_on: bool = False, width: float = 0) -> Item:
-    """A line of a pop-up that is clicked. ``width`` in pixels."""
+def popup_row(ui: Ui, words: str, click: Callable[[], None], *, is_on: bool = False, **options: Any) -> Item:
+    """A line of a pop-up that is clicked."""
     c = ui.colours
-    item = dpg.add_button(label=words, callback=on(click), width=round(width) or -1, height=ui.px(ROW_HEIGHT))
+    item = dpg.add_button(label=words, callback=on(click), width=-1, height=ui.px(ROW_HEIGHT), **options)
     colours = {
         "Button": c.accent_soft if is_on else NONE,
         "ButtonHovered": c.raised_hover,
@@ -110,42 +106,6 @@ def popup_row(ui: Ui, words: str, click: Callable[[], None], *, is_on: bool = Fa
     style: dict[str, Measure] = {"ButtonTextAlign": (0.0, 0.5), "FramePadding": (10, 4), "FrameRounding": 6}
     dpg.bind_item_theme(item, ui.themes.theme(colours, style, dpg.mvButton, {"Text": c.faint}))
     return item
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of a menu."""
-
-    words: str
-    act: Callable[[], None]
-    icon: str = ""
-    enabled: bool = True
-    tag: str = ""
-
-
-def menu(
-    ui: Ui, below: Item, entries: Sequence[Entry | None], *, width: float = 250, tag: str = "menu"
-) -> None:
-    """Open a menu; None is a line between."""
-    popup = Popup(ui, below, width=ui.px(width), tag=tag)
-
-    def chosen(act: Callable[[], None]) -> None:
-        popup.close()
-        act()
-
-    with popup:
-        for entry in entries:
-            if entry is None:
-                space(ui, 2)
-                dpg.add_separator()
-                space(ui, 2)
-                continue
-            words = f"{entry.icon}   {entry.words}" if entry.icon else entry.words
-            item = popup_row(ui, words, partial(chosen, entry.act), width=ui.px(width - 12))
-            if entry.tag:
-                dpg.set_item_alias(item, entry.tag)
-            if not entry.enabled:
-                dpg.configure_item(item, enabled=False)
 
 
 class Picker:
@@ -172,6 +132,7 @@ class Picker:
         self._value, self._words = "", ""
         self._popup: Popup | None = None
         self._list: Item = 0
+        self._first = ""
         c = ui.colours
         with dpg.child_window(
             width=ui.px(width) if width > 0 else -1,
@@ -226,13 +187,13 @@ class Picker:
         if shown == self._words:
             return
         self._words = shown
-        self.fit()
+        self.lay_out()
         dpg.set_value(self._tip, shown)
 
-    def fit(self) -> None:
+    def lay_out(self) -> None:
         """Cut what is shown to the room that there is. Called again when that has changed."""
         room = dpg.get_item_rect_size(self._button)[0] - self._ui.px(16)
-        label = ellipsis(self._ui, self._words, "body", room) if room > self._ui.px(20) else self._words
+        label = fit(self._ui, self._words, "body", room) if room > self._ui.px(20) else self._words
         # Behind ## stands what makes the label its own without being shown.
         dpg.configure_item(self._button, label=label.replace("##", "# #"))
 
@@ -240,9 +201,9 @@ class Picker:
         """Open the list."""
         ui = self._ui
         names = list(self._names())
-        width = max(dpg.get_item_rect_size(self.item)[0], ui.px(220))
+        width = max(dpg.get_item_rect_size(self._button)[0] + ui.px(30), ui.px(220))
         width = min(width, ui.px(_WIDEST))
-        self._popup = Popup(ui, self.item, width=width, tag=f"{self._tag}.popup")
+        self._popup = Popup(ui, self._button, width=width, tag=f"{self._tag}.popup")
         rows = len(names) + bool(self._nothing)
         height = min(max(rows, 1) * ui.px(ROW_HEIGHT + 2), ui.px(_HIGHEST))
         with self._popup:
@@ -253,7 +214,13 @@ class Picker:
                     callback=on_value(lambda words: self._fill(names, words)),
                     tag=f"{self._tag}.search",
                 )
-                ui.later(lambda: dpg.does_item_exist(search) and dpg.focus_item(search))
+                keys = f"{self._tag}.keys"
+                if dpg.does_item_exist(keys):
+                    dpg.delete_item(keys)
+                with dpg.item_handler_registry(tag=keys):
+                    dpg.add_item_deactivated_handler(callback=on(self._entered))
+                dpg.bind_item_handler_registry(search, keys)
+                ui.later(lambda: dpg.focus_item(search) if dpg.does_item_exist(search) else None)
                 space(ui, 2)
             self._list = dpg.add_child_window(
                 width=round(width - ui.px(12)), height=height + ui.px(4), border=False
@@ -264,15 +231,21 @@ class Picker:
         ui, list_ = self._ui, self._list
         dpg.delete_item(list_, children_only=True)
         found = list(self._find(names, words))
+        self._first = found[0] if found and words else ""
         dpg.push_container_stack(list_)
         try:
             if self._nothing and not words:
                 popup_row(ui, self._nothing, partial(self._take, ""), is_on=not self._value)
             for number, name in enumerate(found[:ROWS_SHOWN]):
                 room = dpg.get_item_width(list_) - ui.px(34)
-                shown = ellipsis(ui, name, "body", room).replace("##", "# #")
-                item = popup_row(ui, f"{shown}##{number}", partial(self._take, name), is_on=name == self._value)
-                dpg.set_item_alias(item, f"{self._tag}.{number}")
+                shown = fit(ui, name, "body", room).replace("##", "# #")
+                popup_row(
+                    ui,
+                    f"{shown}##{number}",
+                    partial(self._take, name),
+                    is_on=name == self._value,
+                    tag=f"{self._tag}.{number}",
+                )
             if len(found) > ROWS_SHOWN:
                 more = many("{n} more: type to find it", "{n} more: type to find them", len(found) - ROWS_SHOWN)
                 text(ui, more, "small", ui.colours.muted)
@@ -280,6 +253,11 @@ class Picker:
                 text(ui, _("Nothing like that."), "small", ui.colours.muted)
         finally:
             dpg.pop_container_stack()
+
+    def _entered(self) -> None:
+        """Enter takes the first line. The field lets go for a click beside it, too."""
+        if self._first and dpg.is_key_down(dpg.mvKey_Return):
+            self._take(self._first)
 
     def _take(self, name: str) -> None:
         if self._popup is not None:

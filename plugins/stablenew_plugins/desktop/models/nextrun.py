@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stablenew_plugins.desktop.models.packs import PacksModel
-from stablenew_plugins.desktop.models.pipeline import PipelineModel
-from stablenew_plugins.desktop.models.run import RunModel
+from stablenew_plugins.desktop.models.cards import RUN_SECTION
+from stablenew_plugins.desktop.models.pipeline import Brought, PipelineModel
+from stablenew_plugins.desktop.models.run import Plan, RunModel
 from stablenew_plugins.desktop.text import _, duration, many
 
 SHOWN = 4
@@ -25,6 +26,8 @@ class Remark:
     hint: str
     """What to do."""
     is_error: bool
+    is_about_packs: bool = False
+    """Whether it is about settings that packs bring: then those of the cards can be put over them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,10 @@ class NextRun:
     remarks: Sequence[Remark] = ()
 
 
-def next_run(run: RunModel, packs: PacksModel, pipeline: PipelineModel) -> NextRun:
+def next_run(run: RunModel, pipeline: PipelineModel) -> NextRun:
     """In words."""
     remarks = _remarks(run, pipeline)
-    if not packs.selected:
+    if not run.sources:
         return NextRun(_("Choose a prompt pack on the left: this line then says what a run makes."), remarks)
     plan = run.plan
     if not plan.packs:
@@ -46,7 +49,7 @@ def next_run(run: RunModel, packs: PacksModel, pipeline: PipelineModel) -> NextR
     if not plan.images:
         return NextRun(_("The next run would make no image."), remarks)
     first = plan.packs[0]
-    name = first.path.stem
+    name = first.source.title
     if len(plan.packs) > 1:
         name = many("{name} + {n} pack", "{name} + {n} packs", len(plan.packs) - 1).replace("{name}", name)
     parts = [name]
@@ -69,10 +72,46 @@ def _remarks(run: RunModel, pipeline: PipelineModel) -> Sequence[Remark]:
             _tell(told, f"{path.stem}: {problem}", is_error=True)
     if pipeline.unplaced_refusal and not any(pipeline.unplaced_refusal in text for text in told):
         _tell(told, pipeline.unplaced_refusal, is_error=True)
+    if overruled := pipeline.overruled:
+        packs = ", ".join(dict.fromkeys(pipeline.brought[name].pack for name in overruled))
+        text = many(
+            "{packs} has its own settings: {n} is not as on the cards.",
+            "{packs} has its own settings: {n} are not as on the cards.",
+            len(overruled),
+        ).replace("{packs}", packs)
+        hint = _("What a pack brings lies over the preset. The cards say where.")
+        told[text] = Remark(text, hint, is_error=False, is_about_packs=True)
     for warning in run.plan.warnings:
         if not (warning.startswith("--set ") and any(part in warning for part in _NOT_SENT)):
             _tell(told, warning, is_error=False)
     return list(told.values())
+
+
+def brought_by(plan: Plan, pipeline: PipelineModel) -> Mapping[str, Brought]:
+    """Settings that jobs have from the packs' own settings, by name: what the first job of each pack carries.
+    Seeds and what the randomizer chose are each job's own."""
+    found: dict[str, Brought] = {}
+    for pack in plan.packs:
+        if not pack.jobs:
+            continue
+        spec = json.loads(pack.jobs[0].spec_json or b"{}")
+        told = spec.get("provenance", {})
+        if not told.get("sidecar"):
+            continue
+        chosen = {choice.get("slot") for choice in told.get("choices", ()) if isinstance(choice, dict)}
+        stages = {stage["name"]: stage["config"] for stage in spec.get("stages", ())}
+        for card in pipeline.cards:
+            found[f"{RUN_SECTION}.{card.name}_enabled"] = Brought(pack.source.title, card.name in stages)
+        first: Mapping[str, int] = next(iter(stages.values()), {})
+        batch = first.get("batch_size", 1) * first.get("batch_count", 1)
+        if not chosen and (images := told.get("images", 0)) and images % batch == 0:
+            found[f"{RUN_SECTION}.images_per_prompt"] = Brought(pack.source.title, images // batch)
+        for stage, config in stages.items():
+            for key, value in config.items():
+                one = pipeline.field(f"{stage}.{key}")
+                if one is not None and one.kind != "seed" and one.name not in chosen:
+                    found[one.name] = Brought(pack.source.title, value)
+    return found
 
 
 def _named(problem: str) -> Sequence[str]:

@@ -17,6 +17,8 @@ from stablenew_api.jobs import JsonValue
 from stablenew_plugins.desktop.models import cards as card_rules
 from stablenew_plugins.desktop.models.cards import RUN_SECTION, Card, Field
 from stablenew_plugins.desktop.models.desk import Desk
+from stablenew_plugins.desktop.models.history import History
+from stablenew_plugins.desktop.models.inventory import Inventory
 from stablenew_plugins.desktop.models.model import Model
 from stablenew_plugins.desktop.models.shortcuts import Shortcut
 from stablenew_plugins.desktop.text import _
@@ -35,9 +37,6 @@ DEFAULT_PRESET = "full"
 POST_ORDER = f"{RUN_SECTION}.post_processors"
 QUIET = 0.25
 """Seconds without a change before the kernel is asked what comes of it."""
-ONE_STEP = 1.0
-"""Seconds in which changes of one setting, as by a slider that is dragged, are one step to undo."""
-STEPS_KEPT = 200
 
 RARE = frozenset({"comfy_workflow", "comfy_image"})
 """Stages that stand under "More stages" unless they are on."""
@@ -49,6 +48,14 @@ class Draft:
 
     text: str
     problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A setting that a pack has of its own: it lies over the preset."""
+
+    pack: str
+    value: JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,8 @@ class PipelineModel(Model):
         self.is_loaded = False
         """Whether cards and preset are known."""
         self.open_cards: set[str] = set(desk.remembered.get("open_cards", ["txt2img"]))
+        self.brought: Mapping[str, Brought] = {}
+        """Settings that selected packs bring along, by name, as the plan has them."""
         self.taken: Taken | None = None
         """Settings of an image, to choose from."""
         self.on_taken: Callable[[], None] = lambda: None
@@ -103,15 +112,12 @@ class PipelineModel(Model):
         self._base: Mapping[str, library.Setting] = {}
         self._now: Mapping[str, library.Setting] = {}
         self._values: dict[str, Mapping[str, JsonValue]] = {}
-        self._inventory: dict[str, list[str]] = {}
-        self._nodes: Sequence[pb.Node] = ()
-        self._seen_state = -1
+        self._inventory = Inventory(desk.state)
         self._asked = _Asked()
         self._sent: tuple[str, tuple[str, ...]] = (self.preset, ())
-        self._past: list[_Step] = []
-        self._future: list[_Step] = []
-        self._last_change: tuple[str, float] = ("", 0.0)
+        self._history: History[_Step] = History(desk.clock)
         self._was_on: set[str] = set()
+        self._held = ""
         self._send()
         desk.state.on_connected.append(self.load)
 
@@ -157,14 +163,8 @@ class PipelineModel(Model):
             )
             self._asked.pending = not asked
             self._asked.due = self._desk.clock() + QUIET
-        if self._desk.state.revision != self._seen_state:
-            self._seen_state = self._desk.state.revision
-            nodes = self._desk.state.online
-            if len(nodes) != len(self._nodes) or any(
-                a is not b for a, b in zip(nodes, self._nodes, strict=True)
-            ):
-                self._nodes = nodes
-                self._look_at_nodes()
+        if self._inventory.is_new():
+            self.touch()
 
     def _show_now(self, now: Mapping[str, library.Setting]) -> None:
         self._now, self.refusal = now, ""
@@ -177,14 +177,6 @@ class PipelineModel(Model):
         self._changed_values()
         if not isinstance(error, StableNewError):
             self._desk.complain(error)
-
-    def _look_at_nodes(self) -> None:
-        lists = {one.choices for card in self.cards for one in card.fields if one.choices} or {"samplers"}
-        backends = [node.info.backend for node in self._nodes]
-        found = {choices: card_rules.names_at(backends, choices) for choices in sorted(lists)}
-        if found != self._inventory:
-            self._inventory = found
-            self.touch()
 
     def _changed_values(self) -> None:
         self._values.clear()
@@ -230,6 +222,7 @@ class PipelineModel(Model):
     def fold(self, stage: str) -> None:
         """Unfold a card, or fold it."""
         self.open_cards ^= {stage}
+        self._held = stage
         self._desk.remembered.set("open_cards", sorted(self.open_cards))
         self.touch()
 
@@ -286,8 +279,35 @@ class PipelineModel(Model):
 
     def changed_in(self, stage: str) -> int:
         """How many settings of a stage differ from the preset, its switch among them."""
-        mine = sum(name.partition(".")[0] == stage for name in self.changes)
-        return mine + (f"{RUN_SECTION}.{stage}_enabled" in self.changes)
+        return sum(self._belongs(name, stage) for name in self.changes)
+
+    def _belongs(self, name: str, stage: str) -> bool:
+        if stage == RUN_SECTION:
+            return self.run_card.by_key(name.removeprefix(f"{RUN_SECTION}.")) is not None
+        return name.partition(".")[0] == stage or name == f"{RUN_SECTION}.{stage}_enabled"
+
+    def brought_at(self, name: str) -> Brought | None:
+        """What a pack has instead of what its card says; None: nothing else."""
+        found = self.brought.get(name)
+        if found is None or name in self.changes or found.value == self.value(name):
+            return None
+        return found
+
+    @property
+    def overruled(self) -> Sequence[str]:
+        """Settings that packs have otherwise than the cards."""
+        return [name for name in self.brought if self.brought_at(name) is not None]
+
+    def show_brought(self, brought: Mapping[str, Brought]) -> None:
+        """The plan has these settings of packs. Of what is changed here it has the change."""
+        brought = {name: found for name, found in brought.items() if name not in self.changes}
+        if brought != self.brought:
+            self.brought = brought
+            self.touch()
+
+    def use_mine(self, *names: str) -> None:
+        """Let the values of the cards lie over those of the packs; no name: all of them."""
+        self.set_all({name: self.value(name) for name in names or self.overruled}, pin=True)
 
     def problem(self, name: str) -> str:
         """What is wrong with a field: what was typed there, or what the kernel says; empty: nothing."""
@@ -316,15 +336,11 @@ class PipelineModel(Model):
 
     def names(self, choices: str) -> Sequence[str]:
         """What the nodes have of a kind. Empty: they do not tell."""
-        return self._inventory.get(choices, ())
+        return self._inventory.names(choices)
 
     def is_missing(self, one: Field) -> bool:
         """Whether no node has the value of this setting."""
-        if not one.choices:
-            return False
-        value, names = self.value(one.name), self.names(one.choices)
-        parts = value if isinstance(value, list) else [value]
-        return any(card_rules.is_missing(one.choices, str(part or ""), names) for part in parts)
+        return self._inventory.lacks(one, self.value(one.name))
 
     # --- changing -------------------------------------------------------------------------------------------
 
@@ -365,7 +381,7 @@ class PipelineModel(Model):
     def _same(self, name: str, value: JsonValue, other: JsonValue) -> bool:
         if name == POST_ORDER:
             order: JsonValue = [card.name for card in self._order_of(other)]
-            return value == order
+            return bool(value == order)
         return bool(type(value) is type(other) and value == other)
 
     def type(self, name: str, text: str) -> None:
@@ -391,11 +407,7 @@ class PipelineModel(Model):
 
     def reset_stage(self, stage: str) -> None:
         """Take a stage back to the preset."""
-        own = f"{RUN_SECTION}.{stage}_enabled"
-        mine = [
-            name for name in (*self.changes, *self.drafts) if name.partition(".")[0] == stage or name == own
-        ]
-        self.reset(*mine)
+        self.reset(*(name for name in (*self.changes, *self.drafts) if self._belongs(name, stage)))
 
     def revert(self) -> None:
         """Take everything back to the preset."""
@@ -419,17 +431,13 @@ class PipelineModel(Model):
             self.touch()
         if (preset, changes) == (self.preset, self.changes):
             return
-        now = self._desk.clock()
-        last, at = self._last_change
-        if not (step and step == last and now - at < ONE_STEP and self._past):
-            self._past.append(_Step(self.preset, self.changes))
-            del self._past[:-STEPS_KEPT]
-        self._last_change = (step, now)
-        self._future.clear()
+        self._history.leave(_Step(self.preset, self.changes), step)
         self._become(_Step(preset, changes))
 
     def _become(self, step: _Step) -> None:
         other = step.preset != self.preset
+        mine = self.changes.keys() | step.changes.keys()
+        self.brought = {name: found for name, found in self.brought.items() if name not in mine}
         self.preset, self.changes = step.preset, step.changes
         self._desk.remembered.set("preset", self.preset)
         self._desk.remembered.set("pipeline_changes", dict(self.changes))
@@ -441,29 +449,23 @@ class PipelineModel(Model):
 
     def undo(self) -> None:
         """Take the last change back."""
-        if self._past:
-            self._future.append(_Step(self.preset, self.changes))
-            self._step_to(self._past.pop())
+        self.drafts = {}
+        self._become(self._history.undo(_Step(self.preset, self.changes)))
 
     def redo(self) -> None:
         """Do again what was taken back."""
-        if self._future:
-            self._past.append(_Step(self.preset, self.changes))
-            self._step_to(self._future.pop())
-
-    def _step_to(self, step: _Step) -> None:
-        self.drafts, self._last_change = {}, ("", 0.0)
-        self._become(step)
+        self.drafts = {}
+        self._become(self._history.redo(_Step(self.preset, self.changes)))
 
     @property
     def can_undo(self) -> bool:
         """Whether there is something to take back."""
-        return bool(self._past)
+        return len(self._history) > 0
 
     @property
     def can_redo(self) -> bool:
         """Whether something was taken back."""
-        return bool(self._future)
+        return self._history.can_redo
 
     def shortcuts(self) -> Sequence[Shortcut]:
         """Keys of the tab."""
@@ -472,6 +474,12 @@ class PipelineModel(Model):
             Shortcut("Ctrl+Z", _("Take the last change back"), self.undo, tab="pipeline", group=group),
             Shortcut("Ctrl+Shift+Z", _("Do it again"), self.redo, tab="pipeline", group=group),
             Shortcut("Ctrl+Y", _("Do it again"), self.redo, tab="pipeline", group=group),
+            Shortcut(
+                "Alt+Up", _("Post-processor: earlier"), lambda: self._move_held(-1), "pipeline", group=group
+            ),
+            Shortcut(
+                "Alt+Down", _("Post-processor: later"), lambda: self._move_held(1), "pipeline", group=group
+            ),
             Shortcut("Ctrl+E", _("Fold or unfold all cards"), self.fold_all, tab="pipeline", group=group),
         )
 
@@ -518,6 +526,13 @@ class PipelineModel(Model):
         else:
             self.draw_seed(name)
 
+    def _move_held(self, by: int) -> None:
+        """Move the post-processor that was touched last; at first the last one that is on."""
+        on = [card.name for card in self.posts if self.is_on(card.name)]
+        held = self._held if self._held in on else (on[-1] if on else "")
+        if held:
+            self.move(held, by)
+
     def move(self, stage: str, by: int) -> None:
         """Move a post-processor ``by`` places: -1 is one earlier."""
         order = [card.name for card in self.posts]
@@ -532,6 +547,7 @@ class PipelineModel(Model):
             self._reorder(stage, order.index(target))
 
     def _reorder(self, stage: str, place: int) -> None:
+        self._held = stage
         order: list[JsonValue] = [card.name for card in self.posts if card.name != stage]
         order.insert(place, stage)
         self.set(POST_ORDER, order)

@@ -18,10 +18,12 @@ from stablenew_plugins.desktop.components.basic import (
     style_card,
     text,
 )
-from stablenew_plugins.desktop.components.picker import Entry, Picker, ellipsis, menu
+from stablenew_plugins.desktop.components.fit import fit, width_of
+from stablenew_plugins.desktop.components.menu import Entry, open_menu
+from stablenew_plugins.desktop.components.picker import Picker
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models import cards as rules
-from stablenew_plugins.desktop.models.nextrun import SHOWN, NextRun, Remark, next_run
+from stablenew_plugins.desktop.models.nextrun import SHOWN, NextRun, Remark, brought_by, next_run
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.panels.stagecard import StageCard
@@ -33,6 +35,8 @@ SIDE = 20
 GAP = 10
 PRESET_WIDTH = 190
 HEAD_HEIGHT = 74
+LINE_AT, LINE_BELOW_AT = 46, 62
+"""Where the line of the next run stands: beside the buttons, or below them where it has no room there."""
 CARDS_A_FRAME = 2
 """Cards that are made in one frame: all at once would hold it up."""
 
@@ -41,7 +45,7 @@ class PipelinePanel(Panel):
     """See above."""
 
     def __init__(self, ui: Ui, bench: Workbench) -> None:
-        super().__init__(ui, bench.pipeline, bench.presets, bench.run, bench.packs)
+        super().__init__(ui, bench.pipeline, bench.presets, bench.run, bench.packs, bench.randomizer)
         self._bench = bench
         self._cards: dict[str, StageCard] = {}
         self._seen_cards = -1
@@ -50,12 +54,14 @@ class PipelinePanel(Panel):
         self._more = False
         self._width = 0
         self._line = ""
+        self._is_below = False
+        self._plan: object = None
 
     def build(self) -> None:
         """Make the items. Cards follow, some a frame."""
         ui = self.ui
-        with dpg.group(pos=(ui.px(SIDE), ui.px(16))), column(ui, 4):
-            text(ui, _("Pipeline"), "h1")
+        text(ui, _("Pipeline"), "h1", pos=(ui.px(SIDE), ui.px(16)))
+        with dpg.group(pos=(ui.px(SIDE), ui.px(LINE_AT))) as self._next_place:
             self._next = text(ui, "", "small", ui.colours.muted, tag="pipeline.next")
             with dpg.tooltip(self._next, delay=0.6):
                 self._next_tip = text(ui, "", "small", wrap=ui.px(420))
@@ -123,9 +129,12 @@ class PipelinePanel(Panel):
     def apply(self) -> None:
         """Bring them up to date."""
         bench, pipeline = self._bench, self._bench.pipeline
+        if bench.run.plan is not self._plan:
+            self._plan = bench.run.plan
+            pipeline.show_brought(brought_by(self._plan, pipeline))
         self._preset.show(pipeline.preset, bench.presets.label)
         dpg.configure_item(self._undo, enabled=pipeline.can_undo)
-        found = next_run(bench.run, bench.packs, pipeline)
+        found = next_run(bench.run, pipeline)
         self._line = found.line
         self._show_line()
         if self._remarks is None or found.remarks != self._remarks.remarks:
@@ -140,9 +149,21 @@ class PipelinePanel(Panel):
             card.apply()
 
     def _show_line(self) -> None:
-        room = self._width - 2 * self.ui.px(SIDE) - self._actions_width() - self.ui.px(16)
-        set_text(self._next, ellipsis(self.ui, self._line, "small", room))
+        ui = self.ui
+        room = self._width - 2 * ui.px(SIDE)
+        beside = room - self._actions_width() - ui.px(16)
+        below = width_of(ui, self._line, "small") > beside
+        if below != self._is_below:
+            self._is_below = below
+            dpg.set_item_pos(self._next_place, [ui.px(SIDE), ui.px(LINE_BELOW_AT if below else LINE_AT)])
+            self._lay_out_scroll()
+        set_text(self._next, fit(ui, self._line, "small", room if below else beside))
         set_text(self._next_tip, self._line)
+
+    def _lay_out_scroll(self) -> None:
+        height = dpg.get_item_height("area.pipeline") or 0
+        top = self.ui.px(HEAD_HEIGHT + (LINE_BELOW_AT - LINE_AT if self._is_below else 0))
+        dpg.configure_item(self._scroll, pos=(0, top), width=max(self._width, 1), height=max(height - top, 1))
 
     def _show_empty(self) -> None:
         show = not self._bench.pipeline.cards
@@ -239,19 +260,29 @@ class PipelinePanel(Panel):
 
     def _remark(self, remark: Remark) -> None:
         ui, c = self.ui, self.ui.colours
-        colour = c.red if remark.is_error else c.amber
+        colour = c.red if remark.is_error else c.cyan if remark.is_about_packs else c.amber
         with dpg.child_window(
-            border=True, auto_resize_y=True, width=-1, no_scrollbar=True, always_use_window_padding=True
+            border=True,
+            auto_resize_y=True,
+            width=self._card_width,
+            no_scrollbar=True,
+            always_use_window_padding=True,
         ) as box:
             style_card(ui, box, tint(colour, 20), tint(colour, 70), 9, (12, 9))
             with row(ui, 10):
                 icon = icons.CIRCLE_ALERT if remark.is_error else icons.TRIANGLE_ALERT
+                icon = icons.INFO if remark.is_about_packs else icon
                 text(ui, icon, "body", colour)
                 with column(ui, 3):
                     wrap = round(self._card_width - ui.px(60))
                     text(ui, remark.text, "small", c.text, wrap=wrap)
                     if remark.hint:
                         text(ui, remark.hint, "small", c.muted, wrap=wrap)
+                    if remark.is_about_packs:
+                        use = self._bench.pipeline.use_mine
+                        words = _("Use what the cards say")
+                        tag = "pipeline.use_mine"
+                        button(ui, words, use, "soft", font="small_medium", height=28, tag=tag)
 
     # --- the menu -------------------------------------------------------------------------------------------
 
@@ -259,34 +290,24 @@ class PipelinePanel(Panel):
         bench = self._bench
         pipeline = bench.pipeline
         open_ = bench.view.open
-        entries: list[Entry | None] = [
-            Entry(_("Save as …"), partial(open_, "preset_save"), icons.SAVE, tag="pipeline.menu.save_as"),
-            Entry(_("Compare …"), partial(open_, "preset_diff"), icons.COLUMNS_2, tag="pipeline.menu.diff"),
+        entries = [
+            Entry(_("Save as …"), partial(open_, "preset_save"), icons.SAVE, name="save_as"),
+            Entry(_("Compare …"), partial(open_, "preset_diff"), icons.COLUMNS_2, "Ctrl+D", name="diff"),
+            Entry(_("Where from?"), partial(open_, "explain"), icons.CIRCLE_HELP, name="explain"),
+            Entry(_("From an image …"), partial(open_, "apply_image"), icons.IMAGE, name="image"),
+            Entry(),
             Entry(
-                _("Where do values come from?"),
-                partial(open_, "explain"),
-                icons.CIRCLE_HELP,
-                tag="pipeline.menu.explain",
-            ),
-            Entry(
-                _("Take settings from an image …"),
-                partial(open_, "apply_image"),
-                icons.IMAGE,
-                tag="pipeline.menu.image",
-            ),
-            None,
-            Entry(
-                _("Take back all changes"),
+                _("Revert all"),
                 pipeline.revert,
                 icons.ROTATE_CCW,
                 enabled=bool(pipeline.changes),
-                tag="pipeline.menu.revert",
+                name="revert",
             ),
-            Entry(_("Do again (Ctrl+Shift+Z)"), pipeline.redo, icons.REDO_2, enabled=pipeline.can_redo),
-            None,
-            Entry(_("Manage presets …"), partial(open_, "presets"), icons.FOLDER, tag="pipeline.menu.manage"),
+            Entry(_("Do again"), pipeline.redo, icons.REDO_2, "Ctrl+Y", enabled=pipeline.can_redo, name="redo"),
+            Entry(),
+            Entry(_("All presets …"), partial(open_, "presets"), icons.FOLDER, name="presets"),
         ]
-        menu(self.ui, self._menu, entries, tag="pipeline.menu.popup")
+        open_menu(self.ui, entries)
 
     # --- sizes ----------------------------------------------------------------------------------------------
 
@@ -301,8 +322,7 @@ class PipelinePanel(Panel):
         """Follow the width of the tab."""
         ui = self.ui
         self._width = dpg.get_item_width("area.pipeline") or 0
-        height = dpg.get_item_height("area.pipeline") or 0
-        dpg.configure_item(self._scroll, width=max(self._width, 1), height=max(height - ui.px(HEAD_HEIGHT), 1))
+        self._lay_out_scroll()
         dpg.set_item_pos(self._actions, [self._width - self._actions_width() - ui.px(SIDE), ui.px(18)])
         self._show_line()
         for card in self._cards.values():

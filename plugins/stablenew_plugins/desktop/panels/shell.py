@@ -20,6 +20,13 @@ from stablenew_plugins.desktop.panels.learning import LearningPanel
 from stablenew_plugins.desktop.panels.liked import LikedPanel
 from stablenew_plugins.desktop.panels.packdialogs import PackListsOverlay, import_packs, new_pack
 from stablenew_plugins.desktop.panels.pipeline import PipelinePanel
+from stablenew_plugins.desktop.panels.presets import (
+    DiffOverlay,
+    ExplainOverlay,
+    PresetsOverlay,
+    SaveOverlay,
+    TakeOverlay,
+)
 from stablenew_plugins.desktop.panels.preview import PreviewPanel
 from stablenew_plugins.desktop.panels.promote import PromotePanel
 from stablenew_plugins.desktop.panels.prompt import PromptPanel
@@ -58,6 +65,11 @@ OVERLAYS: Mapping[str, Callable[[Ui, Workbench], Callable[[], None] | Panel]] = 
     "compare": ComparePanel,
     "liked": LikedPanel,
     "promote": PromotePanel,
+    "preset_save": SaveOverlay,
+    "preset_diff": DiffOverlay,
+    "explain": ExplainOverlay,
+    "apply_image": TakeOverlay,
+    "presets": PresetsOverlay,
 }
 """By name; what is called returns what closes it, or a panel with ``close`` that is kept up to date."""
 

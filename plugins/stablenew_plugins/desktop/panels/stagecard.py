@@ -25,7 +25,7 @@ from stablenew_plugins.desktop.components.basic import (
 from stablenew_plugins.desktop.components.basic import (
     card as card_box,
 )
-from stablenew_plugins.desktop.components.picker import ellipsis
+from stablenew_plugins.desktop.components.fit import fit, width_of
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models import cards as rules
 from stablenew_plugins.desktop.models.cards import PROMOTED, RUN_SECTION, Card, Field, Group
@@ -88,7 +88,7 @@ class StageCard:
         options: dict[str, Any] = (
             {"drop_callback": self._dropped, "payload_type": POST_DRAG} if card.is_post else {}
         )
-        with card_box(ui, (PAD, 15), tag=f"pipeline.card.{card.name}", **options) as self.item:
+        with card_box(ui, (PAD, 15), tag=f"pipeline.card.{card.name}", width=width, **options) as self.item:
             self._head()
             self._body = dpg.add_group(show=False)
             dpg.bind_item_theme(self._body, ui.themes.theme({}, {"FramePadding": (10, FIELD_PADDING)}))
@@ -155,7 +155,8 @@ class StageCard:
     def _grip(self) -> None:
         """What a post-processor is dragged by."""
         ui, card = self.ui, self.card
-        grip = dpg.add_button(label=icons.GRIP_VERTICAL, width=ui.px(18), height=ui.px(36))
+        tag = f"pipeline.grip.{card.name}"
+        grip = dpg.add_button(label=icons.GRIP_VERTICAL, width=ui.px(18), height=ui.px(36), tag=tag)
         none = (0, 0, 0, 0)
         colours = {"Button": none, "Border": none, "Text": ui.colours.faint, "ButtonHovered": ui.colours.raised}
         dpg.bind_item_theme(grip, ui.themes.theme(colours, {"FramePadding": (0, 0)}, dpg.mvButton))
@@ -171,8 +172,7 @@ class StageCard:
         ui = self.ui
         width = 16 + 28 + (42 if self.card.name != RUN_SECTION else 0) + (72 if self.card.is_post else 0)
         words = self._reset_words()
-        size = dpg.get_text_size(words, font=ui.fonts["small_medium"]) if words else None
-        mark = (size[0] if size else 100) + 2 * ui.px(8) + ui.px(8) if words else 0
+        mark = width_of(ui, words, "small_medium") + 3 * ui.px(8) if words else 0
         return round(ui.px(width) + mark)
 
     def _reset_words(self) -> str:
@@ -192,7 +192,8 @@ class StageCard:
         on = card.name == RUN_SECTION or model.is_on(card.name)
         unfolded = card.name in model.open_cards
         changed, problems = model.changed_in(card.name), model.problems_in(card.name)
-        head = (on, unfolded, changed, problems, model.summary(card.name), self.width)
+        brought = model.brought_at(f"{RUN_SECTION}.{card.name}_enabled")
+        head = (on, unfolded, changed, problems, model.summary(card.name), self.width, brought)
         if head != self._head_seen:
             self._head_seen = head
             self._show_head(on, unfolded, problems)
@@ -208,11 +209,14 @@ class StageCard:
         dpg.configure_item(self._badge_off, show=not on)
         room = self.width - self.ui.px(PAD * 2 + 36 + 14 + 24 + (32 if card.is_post else 0))
         room -= self._controls_width()
-        set_text(self._title, ellipsis(ui, card.title, "h2", room), c.text if on else c.muted)
+        set_text(self._title, fit(ui, card.title, "h2", room), c.text if on else c.muted)
         summary = self.model.summary(card.name) or card.help
         if not on:
             summary = f"{_('Off')}  ·  {summary}"
-        set_text(self._summary, ellipsis(ui, summary, "small", room), c.muted if on else c.faint)
+        if (brought := self.model.brought_at(f"{RUN_SECTION}.{card.name}_enabled")) is not None:
+            words = _("{pack} turns it on") if brought.value else _("{pack} turns it off")
+            summary = f"{words.replace('{pack}', brought.pack)}  ·  {summary}"
+        set_text(self._summary, fit(ui, summary, "small", room), c.muted if on else c.faint)
         if card.name != RUN_SECTION and self._toggle.is_on != on:
             self._toggle.show(on)
         words = self._reset_words()
@@ -376,6 +380,7 @@ class StageCard:
         """There is another width."""
         if width != self.width:
             self.width = width
+            dpg.configure_item(self.item, width=width)
             self.apply()
 
     def fitted(self) -> None:

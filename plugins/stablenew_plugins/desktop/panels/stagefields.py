@@ -19,8 +19,9 @@ from stablenew_plugins.desktop.components.basic import (
     text,
     tooltip,
 )
-from stablenew_plugins.desktop.components.fields import combo, is_in_use, put, text_field
-from stablenew_plugins.desktop.components.picker import Entry, Picker, menu
+from stablenew_plugins.desktop.components.fields import is_in_use, put, text_field
+from stablenew_plugins.desktop.components.menu import Entry, open_menu
+from stablenew_plugins.desktop.components.picker import Picker
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models import cards as rules
 from stablenew_plugins.desktop.models.cards import Field
@@ -48,6 +49,7 @@ class FieldView:
             self._head()
             self.make()
             self._remark = text(ui, "", "small", ui.colours.red, wrap=round(width), show=False)
+            ui.on_click(self._remark, self._remark_clicked)
         self.apply()
 
     def _head(self) -> None:
@@ -108,7 +110,25 @@ class FieldView:
         elif model.is_missing(one):
             self._say(f"{icons.TRIANGLE_ALERT}  {_('No node has this.')}", ui.colours.amber)
         else:
-            self._say("", ui.colours.red)
+            self._say(self._of_pack(), ui.colours.cyan)
+
+    def _of_pack(self) -> str:
+        """What a pack has instead, which a click overrules; empty: nothing else."""
+        found = [self.model.brought_at(name) for name in self.names()]
+        packs = [one.pack for one in found if one is not None]
+        if not packs:
+            return ""
+        values = [
+            rules.short(one.value if one is not None else self.model.value(name)) or _("nothing")
+            for one, name in zip(found, self.names(), strict=True)
+        ]
+        words = _("{pack} has {value}: use mine").replace("{pack}", packs[0])
+        return words.replace("{value}", " × ".join(values))
+
+    def _remark_clicked(self) -> None:
+        names = [name for name in self.names() if self.model.brought_at(name) is not None]
+        if names:
+            self.model.use_mine(*names)
 
     def _say(self, words: str, colour: Any) -> None:
         set_text(self._remark, words, colour)
@@ -312,11 +332,22 @@ class OptionField(FieldView):
 
     def make(self) -> None:
         """See :class:`FieldView`."""
-        self.item = combo(self.ui, self.one.options, "", self.set, tag=self.tag)
+        self._picker = Picker(
+            self.ui,
+            self.set,
+            lambda: self.one.options,
+            tag=self.tag,
+            find=rules.filtered,
+            height=FIELD_HEIGHT,
+        )
 
     def show(self, value: Any) -> None:
         """See :class:`FieldView`."""
-        put(self.item, str(value))
+        self._picker.show(str(value))
+
+    def fitted(self) -> None:
+        """Cut the text to its room."""
+        self._picker.lay_out()
 
 
 class ChoiceField(FieldView):
@@ -346,7 +377,7 @@ class ChoiceField(FieldView):
 
     def fitted(self) -> None:
         """Cut the text to its room."""
-        self._picker.fit()
+        self._picker.lay_out()
 
 
 class ChoicesField(FieldView):
@@ -390,7 +421,7 @@ class ChoicesField(FieldView):
 
     def fitted(self) -> None:
         """Cut the text to its room."""
-        self._picker.fit()
+        self._picker.lay_out()
 
 
 class SizeField(FieldView):
@@ -467,7 +498,7 @@ class SizeField(FieldView):
             )
             for shape, wide, high in rules.sizes_like(width, height, step)
         ]
-        menu(self.ui, self._shape, entries, width=180, tag=f"{self.tag}.shapes")
+        open_menu(self.ui, entries)
 
     def show(self, value: Any) -> None:
         """See :class:`FieldView`."""
