@@ -21,4 +21,4 @@ def give_back() -> bool:
     if mallopt is None:  # another C library, such as musl: gives back by itself
         return False
     wanted = {ARENA_MAX: ARENAS, MMAP_THRESHOLD: LARGE, TRIM_THRESHOLD: LARGE}
-    return sum(mallopt(name, value) for name, value in wanted.items()) == len(wanted)
+    return bool(sum(mallopt(name, value) for name, value in wanted.items()) == len(wanted))
