@@ -37,7 +37,7 @@ PRESET_WIDTH = 190
 HEAD_HEIGHT = 74
 LINE_AT, LINE_BELOW_AT = 46, 62
 """Where the line of the next run stands: beside the buttons, or below them where it has no room there."""
-CARDS_A_FRAME = 2
+CARDS_A_FRAME = 1
 """Cards that are made in one frame: all at once would hold it up."""
 
 
