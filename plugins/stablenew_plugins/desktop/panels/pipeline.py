@@ -20,7 +20,7 @@ from stablenew_plugins.desktop.components.basic import (
 )
 from stablenew_plugins.desktop.components.fit import fit, width_of
 from stablenew_plugins.desktop.components.menu import Entry, open_menu
-from stablenew_plugins.desktop.components.picker import Picker
+from stablenew_plugins.desktop.components.picker import Picker, close_popup
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models import cards as rules
 from stablenew_plugins.desktop.models.nextrun import SHOWN, NextRun, Remark, brought_by, next_run
@@ -327,3 +327,7 @@ class PipelinePanel(Panel):
         self._show_line()
         for card in self._cards.values():
             card.resized(self._card_width)
+
+    def close(self) -> None:
+        """Take the open list away, too: it is drawn with what goes with the window."""
+        close_popup()
