@@ -39,6 +39,7 @@ class Dev:
         module.STAMP, module.EXAMPLE = root / ".venv" / "stablenew-dev.json", root / "plugins" / "example"
         module.run = module.quiet = self.run
         module.start_quietly = self.start
+        module.Beside = self.beside
         self.programs = {"Xvfb": "/usr/bin/Xvfb"}
         self.waited: list[float] = []
         module.find = lambda program: self.programs.get(program, "")
@@ -60,6 +61,10 @@ class Dev:
     def start(self, command: list[object]) -> Any:
         self.run(command)
         return SimpleNamespace(wait=lambda: 0)
+
+    def beside(self, command: list[object]) -> Any:
+        code = self.run(command)
+        return SimpleNamespace(wait=lambda: (code, 1.0))
 
     def code(self, words: list[str]) -> int:
         return next((code for word, code in self.codes.items() if word in words), 0)
@@ -158,13 +163,23 @@ def test_tests_run_every_check_and_sum_up_with_the_closing_line_last(dev, capsys
     assert summary == [
         ["ok", "ruff"],
         ["ok", "ruff"],
-        ["FAILED", "mypy"],
         ["ok", "import-linter"],
         ["ok", "pytest"],
+        ["FAILED", "mypy"],
         ["ok", "pytest"],
     ]
     assert lines[-1] == "=== 2 passed in 1.00s ==="
     assert [words[-2:] for words in dev.commands if "pytest" in words] == [["--collect-only", "-qq"]]
+
+
+def test_what_runs_beside_others_says_it_when_it_is_waited_for(capsys):
+    program = "import sys; print('one', flush=True); print('two', file=sys.stderr); sys.exit(3)"
+    beside = load().Beside([sys.executable, "-c", program])
+    assert capsys.readouterr().out == ""
+    code, took = beside.wait()
+    assert code == 3
+    assert took > 0
+    assert capsys.readouterr().out.splitlines() == ["one", "two"]
 
 
 def test_what_is_compiled_is_kept(monkeypatch):

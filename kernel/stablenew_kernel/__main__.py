@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from stablenew_api.datafolder import DataFolder
+from stablenew_api.memory import begin_loading
 
 
 def main() -> int:
@@ -24,6 +25,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
 
+    begin_loading()
     from stablenew_kernel.app.serve import serve
 
     return serve(DataFolder.choose(arguments.data), announce=arguments.announce, overrides=arguments.setting)

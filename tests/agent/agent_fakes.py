@@ -16,6 +16,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import psutil
+from tests.support.warm import Process, start
 
 from stablenew_api.jobs import Artifact, JobSpec, StageSpec
 from stablenew_api.leases import Cancel, Fact, LeaseKey, Offer
@@ -214,18 +215,10 @@ class AgentProcess:
         plugins.mkdir(parents=True, exist_ok=True)
         shutil.copy(PLUGIN, plugins / "for_tests.py")
         self.state = folder / "state"
-        self.command = [
-            sys.executable,
-            "-m",
-            "stablenew_agent.main",
-            "--kernel",
-            address,
-            "--data",
-            str(folder),
-        ]
-        self.command += ["--state", str(self.state), "--backend", backend, "--name", "tested", *options]
+        self.options = ["--kernel", address, "--data", str(folder), "--state", str(self.state)]
+        self.options += ["--backend", backend, "--name", "tested", *options]
         self.env = {**os.environ, **env}
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: Process | None = None
         self.children: list[psutil.Process] = []
 
     async def __aenter__(self) -> AgentProcess:
@@ -233,8 +226,8 @@ class AgentProcess:
 
     async def start(self, **env: str) -> AgentProcess:
         with (self.folder / "stderr.txt").open("ab") as stderr:
-            self.process = await asyncio.create_subprocess_exec(
-                *self.command, stdin=asyncio.subprocess.DEVNULL, stderr=stderr, env={**self.env, **env}
+            self.process = start(
+                "stablenew_agent.main", *self.options, stderr=stderr.fileno(), env={**self.env, **env}
             )
         return self
 
@@ -250,14 +243,16 @@ class AgentProcess:
 
     async def kill(self) -> None:
         assert self.process is not None
-        if self.process.returncode is None:
+        if self.process.poll() is None:
             self.workers()
             self.process.kill()
-            await self.process.wait()
+            await self.exit_code()
 
     async def exit_code(self, seconds: float = PATIENCE) -> int:
-        assert self.process is not None
-        return await asyncio.wait_for(self.process.wait(), seconds)
+        process = self.process
+        assert process is not None
+        await until(lambda: process.poll() is not None, seconds, "the agent ends")
+        return process.wait()
 
     def stderr(self) -> str:
         return (self.folder / "stderr.txt").read_text(encoding="utf-8", errors="replace")

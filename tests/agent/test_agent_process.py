@@ -435,7 +435,7 @@ async def test_the_embedded_engine(tmp_path: Path) -> None:
 
     agent = AgentProcess(tmp_path, "", backend="embedded")
     async with FakeKernel() as kernel:
-        agent.command[agent.command.index("--kernel") + 1] = f"127.0.0.1:{kernel.port}"
+        agent.options[agent.options.index("--kernel") + 1] = f"127.0.0.1:{kernel.port}"
         async with agent:
             node = (await kernel.connected()).node
             assert node.backend.stand_in
@@ -608,9 +608,7 @@ async def test_a_worker_ends_with_its_agent_even_when_it_is_busy(tmp_path: Path)
         lease = kernel.offer("job", spec("hang"))
         await kernel.running(lease)
         (worker,) = agent.workers()
-        assert agent.process is not None
-        agent.process.kill()
-        await agent.process.wait()
+        await agent.kill()
         await until(
             lambda: not psutil.pid_exists(worker.pid) or worker.status() == "zombie", 5, "the worker ends"
         )

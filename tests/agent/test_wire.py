@@ -7,6 +7,7 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 
 from stablenew_api.backend import BackendIdentity, Capabilities
 from stablenew_api.jobs import Artifact, Failure, FailureKind
@@ -42,6 +43,7 @@ STAGES_MADE = st.builds(
 )
 
 
+@A_THIRD
 @given(st.builds(Fact, st.integers(1, 2**64 - 1), LEASES, OUTCOMES) | STAGES_MADE)
 def test_fact(fact: Fact) -> None:
     data = wire.fact_to_proto(fact).SerializeToString()

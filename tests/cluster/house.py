@@ -13,6 +13,7 @@ from threading import Event
 from typing import TypeVar
 
 import psutil
+from tests.support.warm import Process, start
 
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import StableNewError
@@ -60,20 +61,21 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.data = DataFolder(folder / "data")
         self.folder = folder
-        self.kernel: subprocess.Popen[bytes] | None = None
-        self.agents: dict[str, subprocess.Popen[bytes]] = {}
+        self.kernel: Process | None = None
+        self.agents: dict[str, Process] = {}
         self._clients: list[KernelClient] = []
 
     # --- processes ------------------------------------------------------------------------------------------
 
     def start_kernel(self, *settings: str, crash_at: str = "") -> KernelClient:
         """Start a kernel and connect."""
-        command = [sys.executable, "-m", "stablenew_kernel", "--data", str(self.data.root), "--announce"]
+        options = ["--data", str(self.data.root), "--announce"]
         for setting in ("local_agent=false", "orphan_timeout=20", *settings):
-            command += ["--setting", setting]
-        self.kernel = subprocess.Popen(command, stdout=subprocess.PIPE, env=_environment(crash_at))
-        assert self.kernel.stdout is not None
-        with self.kernel.stdout as announcement:
+            options += ["--setting", setting]
+        ours, theirs = os.pipe()
+        self.kernel = start("stablenew_kernel", *options, stdout=theirs, env=_environment(crash_at))
+        os.close(theirs)
+        with open(ours, "rb") as announcement:
             answer = json.loads(announcement.readline() or b'{"error": "it died"}')
         assert "address" in answer, answer
         return self.client()
@@ -84,14 +86,17 @@ class House:
         self._clients.append(client)
         return client
 
-    def start_agent(self, name: str, *options: str, crash_at: str = "") -> subprocess.Popen[bytes]:
+    def start_agent(self, name: str, *options: str, crash_at: str = "") -> Process:
         """Start an agent."""
-        log = (self.folder / f"{name}.log").open("ab")
-        command = [sys.executable, "-m", "stablenew_agent.main", "--data", str(self.data.root), "--name", name]
-        agent = subprocess.Popen(
-            [*command, *options], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=_environment(crash_at)
-        )
-        log.close()
+        options = ("--data", str(self.data.root), "--name", name, *options)
+        with (self.folder / f"{name}.log").open("ab") as log:
+            agent = start(
+                "stablenew_agent.main",
+                *options,
+                stdout=log.fileno(),
+                stderr=log.fileno(),
+                env=_environment(crash_at),
+            )
         self.agents[name] = agent
         return agent
 

@@ -300,10 +300,11 @@ class Driver:
         return isinstance(rect, Rect) and rect.inside(self.target.bounds()) and rect.inside(screen)
 
     def _tap(self, key: str) -> None:
+        # Both at once: the window takes one change of a key a frame, and where frames take long, a key that is
+        # held for two of them would repeat.
         self.input.key_down(key)
-        self.frames(2)
         self.input.key_up(key)
-        self.frames(1)
+        self.frames(3)
 
     def _with(self, held: list[str], act: Callable[[], None]) -> None:
         unknown = [name for name in held if name not in MODIFIERS]

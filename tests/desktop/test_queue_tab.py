@@ -134,6 +134,24 @@ def test_ten_thousand_jobs_cost_a_frame_little(gui, lone_app, queue):
     assert scrolled < 12
 
 
+@pytest.mark.parametrize("tab", ["queue", "cluster"])
+def test_another_theme_draws_the_tab_anew_and_leaves_nothing_behind(gui, lone_app, queue, tab):
+    view = lone_app.bench.view
+    view.show_tab(tab)
+    gui.frames(3)
+    queue.select(2)
+
+    def look(theme, scale):
+        view.choose_theme(theme)
+        view.choose_scale(scale)
+        gui.frames(6)
+        return len(dpg.get_all_items())
+
+    look("light", 1.5)
+    look("dark", 1.0)
+    assert len({look("light", 1.5) for _ in range(3) if look("dark", 1.0)}) == 1
+
+
 def test_a_node_is_drained_and_takes_work_again(gui, lone_app):
     calls = []
 

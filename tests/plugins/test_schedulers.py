@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 
 from stablenew_api.jobs import Needs
 from stablenew_api.scheduler import JobView, NodeView, Scheduler
@@ -100,6 +101,7 @@ def houses(draw: st.DrawFn) -> tuple[list[JobView], list[NodeView], dict[str, fr
 
 
 @pytest.mark.parametrize("kind", BOTH)
+@A_THIRD
 @given(house=houses(), seed=st.integers(0, 1000))
 def test_rules_hold_in_any_house(
     kind: type[Scheduler], house: tuple[list[JobView], list[NodeView], dict[str, frozenset[str]]], seed: int

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 from pydantic import ValidationError
 
 from stablenew_api.backend import (
@@ -136,6 +137,7 @@ def names_of(request: Request) -> set[str]:
 
 @pytest.mark.parametrize("stage", CONFIGS)
 def test_no_request_asks_for_what_the_needs_did_not_name(stage: type[Stage]) -> None:
+    @A_THIRD
     @given(st.fixed_dictionaries({}, optional=CONFIGS[stage]), st.booleans())
     def check(settings: dict[str, Any], extension: bool) -> None:
         config = stage.Config.model_validate(settings)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 
 from stablenew_api.datafolder import DataFolder, KernelInfo
 from stablenew_api.learning import LearningRecord, Rating
@@ -197,6 +198,7 @@ ROWS = st.lists(
 )
 
 
+@A_THIRD
 @given(rows=ROWS, data=st.data())
 def test_a_journal_cut_anywhere_keeps_every_whole_line(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]], data: st.DataObject

@@ -146,7 +146,7 @@ async def _serve(data: DataFolder, settings: Settings, announce: bool) -> None:
         sys.setswitchinterval(SWITCH_INTERVAL)
         log.info("serving at %s", info.address)
         if announce:
-            with contextlib.suppress(BrokenPipeError):  # whoever started us was closed meanwhile: we serve others
+            with contextlib.suppress(BrokenPipeError):  # whoever started us has gone: we serve others
                 _say({"address": info.address, "pid": info.pid})
             _detach_output()
         else:

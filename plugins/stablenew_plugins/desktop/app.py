@@ -19,6 +19,7 @@ from stablenew_api.datafolder import DataFolder
 from stablenew_plugins.desktop.components.keyboard import is_typing, keys_of
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.display import missing, screen_size
+from stablenew_plugins.desktop.memory import give_back
 from stablenew_plugins.desktop.models import shortcuts
 from stablenew_plugins.desktop.models.background import Background, Threads
 from stablenew_plugins.desktop.models.desk import Desk
@@ -76,6 +77,8 @@ class App:
         self._saved_at = clock()
         self._next_frame = 0.0
         self._looks = self.bench.view.looks_revision
+        self._held: set[int] = set()
+        """Keys that were pressed and are still down: more of them are repetitions."""
         self._probe = Probe.wanted(os.environ, self.bench.view.quit)
         with dpg.handler_registry() as self._handlers:
             dpg.add_key_press_handler(callback=self._key_pressed)
@@ -116,6 +119,7 @@ class App:
         before = self._clock()
         dpg.render_dearpygui_frame()
         drawn = self._clock()
+        self._held = {key for key in self._held if dpg.is_key_down(key)}
         self._dispatch()
         self.ui.run_later()
         self._remember(drawn)
@@ -182,11 +186,14 @@ class App:
         found = shortcuts.find(
             self.bench.shortcuts, keys, tab=view.tab, typing=is_typing(), overlay=view.overlay
         )
-        if found is not None:
+        if found is not None and (found.repeats or key not in self._held):
             found.act()
+        self._held.add(key)
 
     def ask_to_close(self) -> None:
         """Close the window; while a run goes on, ask first whether it should go on without a window."""
+        if self.bench.editor.holds_back():
+            return
         queue = self.desk.state.queue
         if queue is not None and (queue.active or (queue.queued and not queue.paused)):
             self.bench.view.open("close")
@@ -224,6 +231,7 @@ def open_window(data: DataFolder) -> int:
     if reason := missing():
         sys.stderr.write(f"stablenew: {reason}\n")
         return 3
+    give_back()
     dpg.create_context()
     dpg.configure_app(manual_callback_management=True)
     try:

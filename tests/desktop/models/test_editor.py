@@ -325,6 +325,24 @@ def test_closing_asks_about_what_is_not_saved(bench: Bench) -> None:
     assert b"other" not in bench.path.read_bytes()
 
 
+def test_what_is_not_saved_holds_the_window_back_and_another_pack_off(bench: Bench) -> None:
+    editor = bench.editor
+    assert not editor.holds_back()
+    other = bench.path.with_name("other.txt")
+    other.write_text("other\n", encoding="utf-8")
+    editor.edit("positive", "mine")
+    editor.open_pack(other)
+    assert editor.path == bench.path
+    assert editor.rows[0].positive == "mine"
+    assert "not saved" in bench.desk.toasts.shown[0].text
+    assert editor.holds_back()
+    assert editor.asks_to_close
+    editor.discard_and_close()
+    assert not editor.holds_back()
+    editor.open_pack(other)
+    assert bench.texts == [("other", "")]
+
+
 def test_a_save_that_fails_does_not_close(bench: Bench) -> None:
     bench.editor.edit("positive", "   ")
     bench.editor.save_and_close()

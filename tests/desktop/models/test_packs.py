@@ -336,6 +336,8 @@ def test_a_spoilt_file_of_lists_is_told_and_the_packs_are_there(tmp_path: Path) 
     settle(model, desk)
     assert len(model.shown) == 3
     assert "pack-lists.json" in model.problems[0]
+    settle(model, desk)
+    assert [toast.times for toast in desk.toasts.shown] == [1]  # said once, not every few seconds
 
 
 def test_rows_are_turned_through(tmp_path: Path) -> None:
@@ -412,3 +414,33 @@ def test_a_problem_in_words() -> None:
     assert in_words(problem) == "Row 3: bracket is never closed. Add a )."
     of_file = packs_pb2.PackProblem(file="demo.json", line=4, reason="no such stage")
     assert in_words(of_file) == "Demo.json, line 4: no such stage."
+
+
+def test_the_first_pack_that_ever_comes_is_selected_unless_somebody_chose_none(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    model = PacksModel(desk)
+    settle(model, desk)
+    revision = model.plan_revision
+    settle(model, desk)
+    assert model.plan_revision == revision
+    paths = three(tmp_path)
+    settle(model, desk)
+    assert names(model.selected) == ["city"]
+    model.toggle(paths["city"])
+    settle(model, desk)
+    assert list(model.selected) == []
+
+
+def test_all_that_are_shown_are_selected_and_let_go_again(tmp_path: Path) -> None:
+    three(tmp_path)
+    desk = make_desk(tmp_path, Kernel())
+    model = PacksModel(desk)
+    settle(model, desk)
+    model.look_for("tree")
+    model.toggle_shown()
+    assert names(model.selected) == ["city", "forest"]
+    model.toggle_shown()
+    assert names(model.selected) == ["city"]
+    model.look_for("")
+    model.toggle_shown()
+    assert sorted(names(model.selected)) == ["city", "forest", "sea"]

@@ -150,6 +150,15 @@ def test_a_size_that_is_suggested_is_smaller_and_keeps_the_shape(width: int, hei
         assert abs(int(new[0]) / int(new[1]) - width / height) < 0.1 * width / height
 
 
+def test_a_size_that_the_text_names_is_the_one_that_was_too_large() -> None:
+    spec = a_spec(640, 448, upscale=1.5)
+    words = told("out_of_memory", "out of memory: 640 x 448 needs 3.09 GiB", [], spec)
+    assert words == "The GPU ran out of memory at 640x448. | Try 512x352."
+    words = told("out_of_memory", "out of memory: 960x672 needs 3.09 GiB", [], spec)
+    assert words == "The GPU ran out of memory at 960x672. | Try a 1.25x upscale."
+    assert "at 1216x832. | Try 1024x" in told("out_of_memory", "CUDA: 1216×832", [], None)
+
+
 def test_sizes_follow_hires_and_upscale() -> None:
     spec = a_spec(640, 448, upscale=1.5, hires=1.25)
     assert [(size.width, size.height) for size in sizes(spec)] == [(640, 448), (800, 560), (1200, 840)]

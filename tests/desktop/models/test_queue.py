@@ -196,6 +196,17 @@ def test_details_tell_what_a_job_makes_and_follow_it(make: Callable[..., Bench])
     assert details.details is None
 
 
+def test_every_job_is_selected_by_a_key_and_of_runs_one_at_a_time(make: Callable[..., Bench]) -> None:
+    bench = make(*(a_job(number) for number in range(1_234)))
+    bench.queue.select_all()
+    assert len(bench.queue.selected) == 1_234
+    bench.queue.show("runs")
+    bench.settle()
+    bench.queue.select(0, "toggle")
+    bench.queue.select(0, "toggle")
+    assert bench.queue.selected_run is not None
+
+
 def test_runs(make: Callable[..., Bench]) -> None:
     bench = make(a_job(0, "failed"), a_job(1), a_job(2, "done"))
     bench.queue.show("runs")
@@ -272,7 +283,7 @@ def test_lines_of_jobs() -> None:
 def test_lines_of_runs() -> None:
     run = kernel_pb2.Run(state="running", total=10, done=3, failed=1, cancelled=1, seconds=75, active=1)
     line = run_line(run)
-    assert (line.counts, line.fraction, line.note) == ("3 of 10  ·  1 failed  ·  1 cancelled", 0.5, "1:15")
+    assert (line.counts, line.fraction, line.note) == ("3 of 10  ·  1 failed  ·  1 cancelled", 0.3, "1:15")
     assert run_line(kernel_pb2.Run()).fraction == 0.0
 
 

@@ -23,10 +23,23 @@ from stablenew_proto.v1 import kernel_pb2 as pb
 
 PATIENCE = 30.0
 """Seconds for what other processes have to do."""
-PRESET = {
-    "txt2img": {"width": 64, "height": 64, "steps": 2, "seed": 1000},
-    "pipeline": {"txt2img_enabled": True},
-}
+
+
+def preset(size: int = 64, steps: int = 2, images: int = 1, **sections: Any) -> Mapping[str, Any]:
+    """Settings of a pack that has only the first stage, and small images."""
+    others = ("img2img", "adetailer", "upscale", "color_grade", "film_grain", "sharpen", "watermark", "frame")
+    return {
+        "txt2img": {"width": size, "height": size, "steps": steps, "seed": 1000},
+        "pipeline": {
+            "txt2img_enabled": True,
+            "images_per_prompt": images,
+            "post_processors": [],
+            **{f"{stage}_enabled": False for stage in others},
+        },
+        **sections,
+    }
+
+
 TINY = "a lighthouse at dusk\n\na night city in the rain\n\na misty forest\n"
 
 
@@ -52,11 +65,11 @@ class Session:
         """Of the status bar, each change."""
         self.open()
 
-    def write_pack(self, name: str, text: str, preset: Mapping[str, Any] = PRESET) -> Path:
+    def write_pack(self, name: str, text: str, settings: Mapping[str, Any] | None = None) -> Path:
         """Put a pack with settings for quick, small images into the folder."""
         path = self.data.packs / f"{name}.txt"
         path.write_text(text, encoding="utf-8", newline="\n")
-        path.with_suffix(".json").write_text(json.dumps(preset), encoding="utf-8")
+        path.with_suffix(".json").write_text(json.dumps(settings or preset()), encoding="utf-8")
         return path
 
     # --- the window -----------------------------------------------------------------------------------------

@@ -6,15 +6,13 @@ import os
 import subprocess
 import sys
 
-from session_kit import images_in, press_close_button, wait_until
+from session_kit import images_in, preset, press_close_button, wait_until
 
 from stablenew_client import KernelClient
 
-SLOW = {"txt2img": {"width": 512, "height": 512, "steps": 60}, "pipeline": {"images_per_prompt": 9}}
-
 
 def test_a_run_goes_on_without_the_window_and_is_there_when_it_opens_again(gui, live):
-    live.write_pack("tiny", "a lighthouse\n\na city\n", SLOW)
+    live.write_pack("tiny", "a lighthouse\n\na city\n", preset(512, 60, 9))
     live.until(lambda: live.app.bench.run.plan.images == 18)
     run_id = live.run()
     live.until(lambda: live.state.running)

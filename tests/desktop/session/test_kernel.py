@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import psutil
-from session_kit import images_in
+from session_kit import images_in, preset
 
 
 def test_a_run_goes_on_though_its_kernel_was_killed(gui, sessions, own):
     session = sessions(own)
     session.until_ready()
-    slow = {"txt2img": {"width": 320, "height": 320, "steps": 30}, "pipeline": {"images_per_prompt": 2}}
-    session.write_pack("tiny", "a lighthouse\n\na city\n\na forest\n", slow)
+    session.write_pack("tiny", "a lighthouse\n\na city\n\na forest\n", preset(320, 30, 2))
     session.until(lambda: session.app.bench.run.plan.images == 6)
     run_id = session.run()
     session.until(lambda: session.run_of(run_id).done >= 1)

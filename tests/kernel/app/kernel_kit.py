@@ -215,6 +215,11 @@ class House:
         )
         return dict(rows)
 
+    async def started(self) -> None:
+        """Until what the kernel writes of itself at its start is written, so that what waits for the writer is
+        what a test asked for."""
+        await eventually(lambda: self.kernel.gallery.complete, "the gallery, brought up to date")
+
     async def recount(self) -> None:
         """The counts that people are shown are those of the database, once nothing moves."""
         await self.kernel.dispatcher.settled()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 
 from stablenew_api.jobs import Artifact, JobState
 from stablenew_api.leases import LeaseState, Outcome
@@ -76,6 +77,7 @@ class Store:
         )
 
 
+@A_THIRD
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=4), st.integers(0, 2**32))
 def test_counts_equal_a_recount(sizes: list[int], seed: int) -> None:
     rng = random.Random(seed)

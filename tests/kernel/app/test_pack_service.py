@@ -291,6 +291,7 @@ TYPED = st.lists(
 ).map("".join)
 
 
+@A_THIRD
 @given(prompt=st.text() | TYPED)
 def test_any_prompt_is_read_and_any_pack_described(
     tmp_path_factory: pytest.TempPathFactory, prompt: str

@@ -158,6 +158,7 @@ def test_cancel_and_submit_in_one_commit_leave_the_counts_right(data: DataFolder
     async def main() -> None:
         async with kernel_on(data) as house:
             first = await house.submit(10)
+            await house.started()
             with held_commits(house.database):
                 planned = house.kernel.runs._planner.plan(house.request(5))
                 cancel = asyncio.create_task(house.change("cancel", first))
@@ -199,6 +200,7 @@ def test_cancel_while_an_image_is_saved_does_not_keep_the_run_open(
             await noting.wait()
             await agent.offered(3)
             await house.kernel.dispatcher.settled()
+            await house.started()
             with held_commits(house.database):
                 cancel = asyncio.create_task(house.change("cancel", run_id))
                 await eventually(lambda: house.kernel.dispatcher._committing, "the cancel on its way")
@@ -218,6 +220,7 @@ def test_cancel_while_an_image_is_saved_does_not_keep_the_run_open(
 def test_a_client_that_hangs_up_does_not_stop_what_it_began(data: DataFolder) -> None:
     async def main() -> None:
         async with kernel_on(data) as house:
+            await house.started()
             with held_commits(house.database):
                 call = house.client.SubmitRun(pb.SubmitRunRequest(run=house.request(3)))
                 waiting = asyncio.ensure_future(call)

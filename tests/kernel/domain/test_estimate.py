@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 
 from stablenew_api.jobs import JobSpec, JsonValue, Needs, StageSpec
 from stablenew_kernel.domain.estimate import (
@@ -194,6 +195,7 @@ def test_how_the_time_grows_is_learned(
     assert seconds == pytest.approx(law(megapixels, steps), rel=0.35)
 
 
+@A_THIRD
 @given(
     st.lists(
         st.builds(image, st.sampled_from("ab"), st.floats(0, 99), st.floats(0, 1e4),

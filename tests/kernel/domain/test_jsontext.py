@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 
 from stablenew_api.errors import UserError
 from stablenew_kernel.domain.jsontext import JsonFile, _parts, new_object, parse_object
@@ -41,6 +42,7 @@ def file_of(text: str) -> JsonFile:
     return parse_object("p.json", text.encode("utf-8"))
 
 
+@A_THIRD
 @given(objects, layouts, ends, st.booleans())
 def test_what_is_not_edited_is_written_as_it_was(
     value: dict[str, Any], layout: dict[str, Any], end: str, bom: bool
@@ -53,6 +55,7 @@ def test_what_is_not_edited_is_written_as_it_was(
     assert file.drop(["not there"]).data == data
 
 
+@A_THIRD
 @given(objects, layouts, ends, st.booleans(), paths, values)
 def test_an_edit_changes_the_value_and_nothing_else(
     value: dict[str, Any], layout: dict[str, Any], end: str, bom: bool, path: list[str], new: Any
@@ -100,6 +103,7 @@ def leaves(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
     return look(text.index("{"), ())
 
 
+@A_THIRD
 @given(objects, layouts, ends, keys)
 def test_a_member_that_is_dropped_is_gone(
     value: dict[str, Any], layout: dict[str, Any], end: str, key: str

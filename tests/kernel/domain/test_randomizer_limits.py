@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 from planning_stages import STAGES
 
 from stablenew_api.errors import UserError
@@ -312,6 +313,7 @@ def picks(texts: list[str], seed: int) -> list[dict[str, str]]:
     ]
 
 
+@A_THIRD
 @given(st.permutations(SLOTS), st.integers(0, len(SLOTS)), st.integers(0, 2**53))
 def test_a_slot_more_or_elsewhere_changes_no_other_pick(order: list[str], kept: int, seed: int) -> None:
     for few, whole in zip(picks(order[:kept], seed), picks(SLOTS, seed), strict=True):
@@ -323,6 +325,7 @@ mixed = st.lists(
 )
 
 
+@A_THIRD
 @given(mixed, st.integers(1, 3), st.integers(0, 2**53), st.integers(0, 300), st.integers(1, 40))
 def test_many_at_once_are_the_same_as_one_by_one(
     texts: list[str], count: int, seed: int, start: int, step: int

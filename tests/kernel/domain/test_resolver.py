@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 from planning_stages import STAGES
 
 from stablenew_api.errors import UserError
@@ -152,6 +153,7 @@ PROFILES = Profiles(
 )
 
 
+@A_THIRD
 @given(
     sections,
     sections,
@@ -196,6 +198,7 @@ def test_the_explanation_is_what_the_jobs_carry(
     assert before == (preset, sidecar, last, sets)
 
 
+@A_THIRD
 @given(sections, sections)
 def test_what_a_run_used_gives_the_same_again(preset: dict[str, Any], other: dict[str, Any]) -> None:
     def jobs(**request: Any) -> tuple[Plan, list[Any]]:
@@ -258,6 +261,7 @@ randomizations = st.fixed_dictionaries(
 )
 
 
+@A_THIRD
 @given(sections, sections, randomizations, st.booleans())
 def test_no_result_shares_anything_with_what_went_in(
     preset: dict[str, Any], sidecar: dict[str, Any], randomization: Any, profiled: bool

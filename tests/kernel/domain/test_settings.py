@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis_kit import A_THIRD
 
 from stablenew_api.errors import UserError
 from stablenew_kernel.domain.settings import (
@@ -136,6 +137,7 @@ VALUES = {
 SOME = st.fixed_dictionaries({}, optional={name: st.none() | values for name, values in VALUES.items()})
 
 
+@A_THIRD
 @given(first=SOME, second=SOME, ending=st.sampled_from(["\n", "\r\n"]), bom=st.booleans())
 def test_what_is_written_is_read_back_and_comments_stay(
     first: dict[str, Any], second: dict[str, Any], ending: str, bom: bool

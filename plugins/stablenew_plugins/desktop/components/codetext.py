@@ -25,6 +25,8 @@ SIZE = 16
 LINE = 25
 PAD = 10
 BLINK = 0.53
+DOUBLE_CLICK = 0.4
+"""Seconds."""
 FRESH_FROM = 400
 """Letters behind which a fresh hidden field takes over."""
 
@@ -40,8 +42,9 @@ _MOVES: dict[str, Where] = {
     "Ctrl+Home": "start",
     "Ctrl+End": "finish",
 }
-_DISTURBING = frozenset({"Left", "Right", "Up", "Down", "Home", "PageUp", "PageDown", "A", "Z", "Y"})
-"""Keys, without Ctrl and Shift, that take the caret of the hidden field away from its end."""
+_DISTURBING = frozenset({"Left", "Right", "Up", "Down", "Home", "PageUp", "PageDown"})
+"""Keys that, with Ctrl and Shift or without, take the caret of the hidden field away from its end; Ctrl+A does,
+too."""
 
 _UNSEEN = (
     "FrameBg",
@@ -100,8 +103,9 @@ class CodeText:
         self._marks: Sequence[tuple[int, str]] = ()
         self._drawn: tuple[Any, ...] | None = None
         self._width = self._height = 0
-        self._focused = self._dragging = self._caret_shown = False
+        self._focused = self._dragging = self._word = self._caret_shown = False
         self._blink_from = 0.0
+        self._pressed_at = (-1, 0.0)
         self._caret: Item | None = None
         self._last = ["", ""]
         self._active = 0
@@ -122,7 +126,6 @@ class CodeText:
             dpg.add_key_press_handler(callback=self._key)
         with dpg.item_handler_registry() as self._mouse:
             dpg.add_item_clicked_handler(dpg.mvMouseButton_Left, callback=self._pressed)
-            dpg.add_item_double_clicked_handler(dpg.mvMouseButton_Left, callback=self._double)
         dpg.bind_item_handler_registry(self._canvas, self._mouse)
 
     def _hidden_field(self, tag: str) -> Item:
@@ -176,7 +179,7 @@ class CodeText:
         """Take what was typed; follow the mouse; draw if something changed; blink."""
         self._take()
         self._drag()
-        focused = self.has_focus
+        focused = self.has_focus or self._dragging
         if focused != self._focused:
             self._focused = focused
             self._drawn = None
@@ -230,7 +233,7 @@ class CodeText:
             return
         if self._act(keys):
             self._changed()
-        if keys.rpartition("+")[2] in _DISTURBING and any(self._last):
+        if (keys == "Ctrl+A" or keys.rpartition("+")[2] in _DISTURBING) and any(self._last):
             self._refresh_field()
 
     def _act(self, keys: str) -> bool:
@@ -260,15 +263,14 @@ class CodeText:
     # --- mouse ----------------------------------------------------------------------------------------------
 
     def _pressed(self, *_event: Any) -> None:
-        self.edit.put(self._under_mouse(), select=dpg.is_key_down(dpg.mvKey_LShift))
-        self._dragging = True
-        self.focus()
-        self._changed()
-
-    def _double(self, *_event: Any) -> None:
-        self.edit.select_word()
-        self._dragging = False
-        self.focus()
+        at, now = self._under_mouse(), dpg.get_total_time()
+        # A drawing is not told of double clicks.
+        again = at == self._pressed_at[0] and now - self._pressed_at[1] < DOUBLE_CLICK
+        self._pressed_at = (at, 0.0 if again else now)
+        self.edit.put(at, select=dpg.is_key_down(dpg.mvKey_LShift))
+        if again:
+            self.edit.select_word()
+        self._dragging, self._word = True, again  # the keys come when the button is let go
         self._changed()
 
     def _drag(self) -> None:
@@ -279,7 +281,7 @@ class CodeText:
             self.focus()
             return
         at = self._under_mouse()
-        if at != self.edit.caret:
+        if at != self.edit.caret and not self._word:
             self.edit.put(at, select=True)
 
     def _under_mouse(self) -> int:

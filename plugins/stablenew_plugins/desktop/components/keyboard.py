@@ -31,7 +31,11 @@ _NAMES: dict[int, str] = {
 }
 
 # Dear ImGui takes Cmd for Ctrl on a Mac by itself. mvKey_LWin is a number of an older version: always "down".
-_CONTROL = (dpg.mvKey_LControl, dpg.mvKey_RControl)
+_MODIFIERS = {
+    "Ctrl": (dpg.mvKey_LControl, dpg.mvKey_RControl),
+    "Alt": (dpg.mvKey_LAlt, dpg.mvKey_RAlt),
+    "Shift": (dpg.mvKey_LShift, dpg.mvKey_RShift),
+}
 
 _TYPED_INTO = frozenset({"mvInputText", "mvInputInt", "mvInputFloat", "mvInputDouble", "mvInputIntMulti"})
 
@@ -41,24 +45,24 @@ def keys_of(key: int) -> str:
     name = _NAMES.get(key)
     if name is None:
         return ""
-    held = [
-        word
-        for word, keys in (
-            ("Ctrl", _CONTROL),
-            ("Alt", (dpg.mvKey_LAlt, dpg.mvKey_RAlt)),
-            ("Shift", (dpg.mvKey_LShift, dpg.mvKey_RShift)),
-        )
-        if any(dpg.is_key_down(held) for held in keys)
-    ]
-    return "+".join([*held, name])
+    return "+".join([*(word for word in _MODIFIERS if is_held(word)), name])
+
+
+def is_held(modifier: str) -> bool:
+    """Whether ``Ctrl``, ``Alt`` or ``Shift`` is down."""
+    return any(dpg.is_key_down(key) for key in _MODIFIERS[modifier])
 
 
 def is_typing() -> bool:
     """Whether keys go into a field just now."""
     item = dpg.get_focused_item()
-    if not item or not dpg.does_item_exist(item):
-        return False
+    return bool(item) and dpg.does_item_exist(item) and _types_into(item)
+
+
+def _types_into(item: int | str) -> bool:
+    """Whether ``item`` is typed into, or something in it: a group has the focus of what is in it."""
+    state = dpg.get_item_state(item)
     kind = dpg.get_item_type(item).rpartition("::")[2]
-    return (kind in _TYPED_INTO or kind.startswith("mvSlider")) and bool(
-        dpg.get_item_state(item).get("active", False)
-    )
+    if kind in _TYPED_INTO or kind.startswith("mvSlider"):
+        return bool(state.get("active", False))
+    return any(_types_into(child) for child in dpg.get_item_children(item, 1) or ())

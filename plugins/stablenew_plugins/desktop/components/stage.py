@@ -83,6 +83,8 @@ class ImageStage:
             before = textures.fitted(self._before, self._width, self._height, ui.px(RADIUS))
             if before is not None:  # it must not be let go while it is on the screen
                 self._show_picture(before)
+        elif self._ui.textures.live_picture(self._tag) is None:
+            self.show_words(icons.IMAGE, _("Reading the image"), path.name)
 
     def show_live(self, number: int, jpeg: bytes) -> None:
         """Show a preview. Call it in each frame; ``number``: another one for another preview."""

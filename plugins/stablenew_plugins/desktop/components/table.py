@@ -119,6 +119,8 @@ class _Line:
     cells: list[_CellItems]
     shown: Row | None = None
     visible: bool = True
+    lit: bool = False
+    """Whether it looks selected, also with the pointer on it."""
 
 
 @dataclass(slots=True)
@@ -211,6 +213,7 @@ class VirtualTable:
         # No more than fits: a text that is higher than its row makes all rows higher than the scroll bar knows.
         middle = max(0, (self.row_height - ui.px(FONT_SIZE)) // 2) / ui.scale
         self._text_theme = themes.theme({}, {"FramePadding": (0, middle)}, dpg.mvText)
+        self._lit_theme = themes.theme({"HeaderHovered": tint(c.accent, 60)}, {}, dpg.mvSelectable)
         self._table_theme = themes.theme(
             {
                 "TableHeaderBg": c.bg,
@@ -401,6 +404,9 @@ class VirtualTable:
             dpg.configure_item(line.tip_box, show=bool(row.tip))
         if dpg.get_value(line.selectable) != row.selected:
             dpg.set_value(line.selectable, row.selected)
+        if line.lit != row.selected:
+            line.lit = row.selected
+            dpg.bind_item_theme(line.selectable, self._lit_theme if row.selected else 0)
         for number, items in enumerate(line.cells):
             cell = row.cells[number] if number < len(row.cells) else Cell()
             width = self._state.widths[number] if self._state.widths else 0

@@ -24,8 +24,8 @@ AT_ONCE = 4
 """Images that are being decoded, or wait for their upload, at most: what is scrolled past is never decoded."""
 PATIENCE = 3
 """Frames behind which nobody waits any more for an image that was not asked for again."""
-KEPT_PIXELS = 24 << 20
-"""Pixels of all textures together, 4 bytes each: about 100 MB, or 370 thumbnails and some large images."""
+KEPT_PIXELS = 8 << 20
+"""Pixels of all textures together, 4 bytes each: about 34 MB, or 200 thumbnails, ten screens of them."""
 FAILED_KEPT = 2_000
 
 
@@ -83,6 +83,11 @@ class Textures:
         """Grows when a picture has come or gone: who shows some looks again."""
 
     @property
+    def is_busy(self) -> bool:
+        """Whether a picture that somebody wants to show is not there yet."""
+        return bool(self._wanted or self._loading or self._ready)
+
+    @property
     def empty(self) -> int | str:
         """A texture of nothing, for a place whose picture is not there yet."""
         return self._empty
@@ -126,6 +131,11 @@ class Textures:
 
             self._background.run(partial(decode_bytes, data, width, height, radius), done, failed)
         return live.picture
+
+    def live_picture(self, slot: Hashable) -> Picture | None:
+        """The picture of ``slot`` that is ready; None: there is none."""
+        live = self._live.get(slot)
+        return None if live is None else live.picture
 
     def end_live(self, slot: Hashable) -> None:
         """Let the picture of ``slot`` go. Nothing may show it any more."""
@@ -182,7 +192,7 @@ class Textures:
         """Upload a few of what is decoded, and let go what is too much. Called each frame."""
         self._frame += 1
         for _number in range(min(UPLOADS_A_FRAME, len(self._ready))):
-            key, decoded = self._ready.popitem()  # the newest first: that is what is looked at
+            key, decoded = self._ready.popitem(last=False)
             self._shown[key] = self._upload(decoded)
             self._pixels += decoded.width * decoded.height
         for live in self._live.values():

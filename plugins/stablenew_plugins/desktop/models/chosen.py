@@ -47,7 +47,7 @@ class Chosen:
     @property
     def is_default(self) -> bool:
         """Whether a run is as if there were no randomizer here."""
-        return replace(self, number=100, seed=1, kinds={}) == Chosen()
+        return replace(self, axes=tuple(self.axes), number=100, seed=1, kinds={}) == Chosen()
 
     def apply(self, request: pb.RunRequest, known: Mapping[str, Collection[str]]) -> None:
         """Put it into ``request``. ``known``: settings of the slots of each pack, by its path: what concerns

@@ -191,6 +191,9 @@ class ClusterModel(Model):
         offline = node.state == "offline"
         state, mood = _state(node)
         problem, hint = _problem(node)
+        works = () if offline else self._works(node)
+        if works and mood == "good":
+            state, mood = _("Working"), "works"
         silent = node.silent_for + (now - self._heard[node.node_id][1])
         return NodeCard(
             node_id=node.node_id,
@@ -207,7 +210,7 @@ class ClusterModel(Model):
             cpu_fraction=report.cpu_load,
             room="" if offline else _room(report),
             model="" if offline else report.loaded_model,
-            works=() if offline else self._works(node),
+            works=works,
             refusal=node.last_refusal,
             silent=_("silent for {time}").format(time=_ago(silent)) if silent >= SILENT else "",
             counts=_counts(info),
@@ -217,15 +220,16 @@ class ClusterModel(Model):
 
     def _works(self, node: pb.Node) -> Sequence[Work]:
         state = self._desk.state
-        running = {job.job_id: job for job in node.running}
-        running.update((job.job_id, job) for job in state.running.values() if job.node == node.info.name)
+        # What a node reports is a few seconds old; the progress is of now. Jobs that only wait there have none.
+        running = {job.job_id: job for job in state.running.values() if job.node == node.info.name}
+        running = running or {job.job_id: job for job in node.running}
+        running = {job_id: job for job_id, job in running.items() if job.progress.stage}
         found = []
         for job_id, job in sorted(running.items()):
             run = state.runs.get(job.run_id)
             progress = job.progress
             title = run.name if run is not None else job.run_id[:8]
-            note = progress_text(job) or _("starts")
-            found.append(Work(job_id, title, note, progress.fraction, progress.preview_jpeg))
+            found.append(Work(job_id, title, progress_text(job), progress.fraction, progress.preview_jpeg))
         return found
 
     # --- lists ----------------------------------------------------------------------------------------------
@@ -332,7 +336,7 @@ def _state(node: pb.Node) -> tuple[str, Mood]:
     }
     if node.report.state in words:
         return words[node.report.state]
-    return (_("Working"), "works") if node.running else (_("Online"), "good")
+    return _("Online"), "good"
 
 
 def _problem(node: pb.Node) -> tuple[str, str]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from stablenew_plugins.desktop.models.view import ViewModel
     from stablenew_proto.v1 import gallery_pb2
 
+MOVING = ("Left", "Right", "=", "-")
+"""Keys that go on while they are held."""
 OVERLAY = "compare"
 
 
@@ -130,9 +132,12 @@ class CompareModel(Model):
             ("Ctrl+Z", _("Take the last rating back"), self.ratings.undo),
             ("0", _("Take the stars back"), lambda: self.rate(0)),
         ]
-        made = [Shortcut(key, what, act, group=group, overlay=OVERLAY) for key, what, act in keys]
+        made = [
+            Shortcut(key, what, act, group=group, overlay=OVERLAY, repeats=key in MOVING)
+            for key, what, act in keys
+        ]
         for stars in range(1, 6):
             act = lambda stars=stars: self.rate(stars)  # noqa: E731
             what = many("Give {n} star", "Give {n} stars", stars)
-            made.append(Shortcut(str(stars), what, act, group=group, overlay=OVERLAY))
+            made.append(Shortcut(str(stars), what, act, group=group, overlay=OVERLAY, repeats=False))
         return made

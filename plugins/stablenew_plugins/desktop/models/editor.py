@@ -92,8 +92,12 @@ class EditorModel(Model):
     # --- opening --------------------------------------------------------------------------------------------
 
     def open_pack(self, path: Path | None) -> None:
-        """Edit ``path``; what is not saved of the same pack stays as it is."""
-        if path is None or (path == self.path and (self.is_dirty or self._files is not None)):
+        """Edit ``path``. What is not saved stays as it is; of another pack, that one stays open."""
+        if path is not None and path != self.path and self.path is not None and self.is_dirty:
+            words = _("{pack} has changes that are not saved. Save or revert them first.")
+            self._desk.toasts.say(words.format(pack=self.path.name), "warning")
+            path = self.path
+        if path is None or (path == self.path and self._files is not None):
             self._ask_wildcards()
             self._read_soon(0.0)
             return
@@ -550,6 +554,16 @@ class EditorModel(Model):
         self.asks_to_close = not self.asks_to_close  # Escape again: stay
         self.touch()
         return False
+
+    def holds_back(self) -> bool:
+        """Whether the window must not close yet: then it is asked what to do with what is not saved."""
+        if not self.is_dirty:
+            return False
+        self.asks_to_close = True
+        if not self.is_open():
+            self._packs.open("editor")
+        self.touch()
+        return True
 
     def save_and_close(self) -> None:
         """Write, then close."""

@@ -146,7 +146,6 @@ class RunLine:
 
 def run_line(run: pb.Run) -> RunLine:
     """``run`` in words."""
-    ended = run.done + run.failed + run.cancelled
     parts = [_("{n} of {total}").format(n=f"{run.done:,}", total=f"{run.total:,}")]
     if run.failed:
         parts.append(many("{n} failed", "{n} failed", run.failed))
@@ -156,7 +155,7 @@ def run_line(run: pb.Run) -> RunLine:
     return RunLine(
         state=state,
         mood=feeling,
-        fraction=ended / run.total if run.total else 0.0,
+        fraction=run.done / run.total if run.total else 0.0,
         counts="  ·  ".join(parts),
         note=duration(run.seconds) if run.seconds and run.state == "running" else "",
     )

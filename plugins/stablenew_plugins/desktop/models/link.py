@@ -6,6 +6,7 @@ A kernel that was stopped in good order stays stopped until the person asks for 
 
 from __future__ import annotations
 
+import logging
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +18,8 @@ from stablenew_plugins.desktop.models.mailbox import Mailbox
 if TYPE_CHECKING:
     from stablenew_client import KernelClient, WatchStream
     from stablenew_proto.v1 import kernel_pb2 as pb
+
+log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 """Seconds between attempts to come back."""
@@ -137,7 +140,7 @@ class KernelLink:
     def _live(self) -> None:
         pause = FIRST_PAUSE
         while not self._closed.is_set():
-            reason = self._session()
+            reason = self._try_session()
             if self._closed.is_set():
                 return
             if reason is None:
@@ -147,6 +150,14 @@ class KernelLink:
             self._hurry.wait(pause)
             self._hurry.clear()
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _try_session(self) -> str | None:
+        """As :meth:`_session`. Whatever happens, this thread lives on: there is no other way back."""
+        try:
+            return self._session()
+        except Exception as error:
+            log.exception("the connection failed")
+            return f"{type(error).__name__}: {error}"
 
     def _session(self) -> str | None:
         """Connect and listen to the end. Why that was not possible; None: it was, and the kernel is gone."""

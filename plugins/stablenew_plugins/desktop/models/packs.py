@@ -173,9 +173,12 @@ class PacksModel(Model):
         self.entries = entries
         self._alike = Counter(entry.name.lower() for entry in entries.values())
         self._all_asked = False
-        if first:
+        if not self.selected and (first or (entries and not self._chosen_before)):
             self._restore()
         lists_changed = (self.lists, self.problems) != (found.lists, found.problems)
+        for problem in found.problems:
+            if problem not in self.problems:
+                self._desk.complain(UserError(problem))
         self.lists, self.problems = found.lists, found.problems
         if self.filter.startswith(LIST) and self.filter.removeprefix(LIST) not in self.lists:
             self.filter = "all"
@@ -367,8 +370,12 @@ class PacksModel(Model):
             [*self.selected, *(one for one in shown if not self.is_selected(one))] if selected else others
         )
 
+    def toggle_shown(self) -> None:
+        """Select all that are shown; if all are, none of them."""
+        self.select_shown(selected=not all(self.is_selected(path) for path in self.shown))
+
     def _select(self, paths: Sequence[Path]) -> None:
-        self.selected, self._missing = paths, ()
+        self.selected, self._missing, self._chosen_before = paths, (), True
         self.plan_revision += 1
         self._desk.remembered.set("packs_selected", [str(path) for path in paths])
         self._touch_list()
@@ -525,6 +532,7 @@ class PacksModel(Model):
             Shortcut("Alt+Left", _("Row before"), lambda: self.turn(-1), group=group),
             Shortcut("Alt+Right", _("Row behind"), lambda: self.turn(1), group=group),
             Shortcut("Alt+Enter", _("Select the pack, or not"), toggle, group=group),
+            Shortcut("Ctrl+Shift+A", _("Select all that are shown, or none"), self.toggle_shown, group=group),
         ]
 
 

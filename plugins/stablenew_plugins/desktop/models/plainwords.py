@@ -141,9 +141,17 @@ def _hires(width: int, height: int, config: Mapping[str, Any]) -> Size:
     return Size(to_width or round(width * factor), to_height or round(height * factor), "hires", factor)
 
 
+_SIZE = re.compile(r"\b(\d{2,5}) ?[x×] ?(\d{2,5})\b")
+
+
 def _failed_size(case: _Case) -> Size | None:
-    """The size that was too much: that of the stage which the text names, else the largest."""
+    """The size that was too much: the one that the text names, that of the stage which it names, else the
+    largest."""
     known = sizes(case.spec)
+    if told := _SIZE.search(case.failure.message):
+        width, height = int(told[1]), int(told[2])
+        same = [size for size in known if (size.width, size.height) == (width, height)]
+        return same[-1] if same else Size(width, height)
     if not known:
         return None
     named = [size for size in known if size.stage and size.stage in case.failure.message]

@@ -387,12 +387,20 @@ class PreviewModel(Model):
             Shortcut("Left", _("Newer image of the run"), lambda: self.step(-1), group=group),
             Shortcut("Right", _("Older image of the run"), lambda: self.step(1), group=group),
             Shortcut(
-                "F", _("Follow what is newest, or stay"), lambda: self.set_follow(not self.follow), group=group
+                "F",
+                _("Follow what is newest, or stay"),
+                lambda: self.set_follow(not self.follow),
+                group=group,
+                repeats=False,
             ),
             Shortcut("0", _("Take the stars back"), lambda: self.rate(0), group=group),
         ]
         for stars in range(1, 6):
             act = lambda stars=stars: self.rate(stars)  # noqa: E731
-            made.append(Shortcut(str(stars), many("Give {n} star", "Give {n} stars", stars), act, group=group))
+            made.append(
+                Shortcut(
+                    str(stars), many("Give {n} star", "Give {n} stars", stars), act, group=group, repeats=False
+                )
+            )
         made.append(Shortcut("Ctrl+Z", _("Take the last rating back"), self.ratings.undo, group=group))
         return made

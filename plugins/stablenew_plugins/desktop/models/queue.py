@@ -119,6 +119,13 @@ class QueueModel(Model):
             self.show("queue" if run is not None and run.state == "running" else "history")
         self.touch()
 
+    def show_failed(self, run_id: str) -> None:
+        """List what failed of this run."""
+        self.search("")
+        self.filter_ended("failed")
+        self.show_run(run_id)
+        self.show("history")
+
     def run_name(self, run_id: str) -> str:
         """What a run is called."""
         run = self._desk.state.runs.get(run_id)
@@ -244,14 +251,19 @@ class QueueModel(Model):
     # --- selection ------------------------------------------------------------------------------------------
 
     def select(self, index: int, how: Literal["one", "toggle", "range"] = "one") -> None:
-        """Select a row of the list in front."""
-        self.rows.select(index, how)
+        """Select a row of the list in front. Of runs one at a time."""
+        self.rows.select(index, how if self.view != "runs" else "one")
         self._show_details()
 
     def move(self, rows: int, *, extend: bool = False) -> None:
         """Select the row so many further down."""
-        self.rows.move(rows, extend=extend)
+        self.rows.move(rows, extend=extend and self.view != "runs")
         self._show_details()
+
+    def select_all(self) -> None:
+        """Select every job of the list in front."""
+        if self.view != "runs":
+            self.rows.select_all()
 
     def select_none(self) -> None:
         """No row; the details go, too."""
@@ -540,7 +552,7 @@ class QueueModel(Model):
             key("PageDown", _("A page down"), lambda: self.move(JUMP)),
             key("Home", _("The first row"), lambda: self.move(-last)),
             key("End", _("The last row"), lambda: self.move(last)),
-            key("Ctrl+A", _("Select all rows"), lambda: self.rows.select_all()),
+            key("Ctrl+A", _("Select all rows"), self.select_all),
             key("Alt+Up", _("Move up in the queue"), self.move_up),
             key("Alt+Down", _("Move down in the queue"), self.move_down),
             key("Alt+Home", _("Move to the top of the queue"), self.move_top),

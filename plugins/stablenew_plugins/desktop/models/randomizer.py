@@ -111,7 +111,7 @@ class RandomizerModel(Model):
         self._quick_seen, self._quick_pack = self.quick.revision, self.quick.pack
         self._due: float | None = None
         self._rounds = 0
-        self._jobs_seen = desk.state.jobs_revision
+        self._newest = ""
         desk.state.on_connected.append(self._connected)
 
     # --- what runs ------------------------------------------------------------------------------------------
@@ -160,9 +160,11 @@ class RandomizerModel(Model):
             self.touch()
         if self._due is not None and now >= self._due:
             self._look()
-        elif self._desk.state.jobs_revision != self._jobs_seen and self._keeps:
-            self._jobs_seen = self._desk.state.jobs_revision
-            self.ask_places()
+        newest = next(reversed(self._desk.state.runs), "")
+        if newest != self._newest:  # places move with the run that is queued, and not with its jobs
+            self._newest = newest
+            if self._keeps:
+                self.ask_places()
 
     @property
     def _keeps(self) -> bool:

@@ -13,6 +13,9 @@ from typing import Any
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.files import write_atomic
 
+_LARGEST = 2**53
+"""Numbers as large as that are no size of anything."""
+
 Value = str | int | float | bool | None | list[Any] | dict[str, Any]
 
 
@@ -23,7 +26,7 @@ class Remembered:
         """Read ``path``, if it is there."""
         self._path = path
         self._values: dict[str, Value] = _read(path)
-        self._saved = json.dumps(self._values)
+        self._saved = _text(self._values)
 
     @classmethod
     def of(cls, data: DataFolder) -> Remembered:
@@ -35,7 +38,9 @@ class Remembered:
         value = self._values.get(name, default)
         if isinstance(default, bool) or default is None or not isinstance(default, int | float):
             return value if default is None or isinstance(value, type(default)) else default
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else default
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        # JSON as Python reads it knows NaN, infinity, and whole numbers that no float holds.
+        return value if is_number and -_LARGEST < value < _LARGEST else default
 
     def set(self, name: str, value: Value) -> None:
         """Remember ``value``; :meth:`save` writes it."""
@@ -43,11 +48,15 @@ class Remembered:
 
     def save(self) -> None:
         """Write what changed. Raises OSError; then the file is as it was."""
-        text = json.dumps(self._values, ensure_ascii=False, indent=1)
+        text = _text(dict(self._values))  # the thread that draws may set one meanwhile
         if text != self._saved:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(self._path, (text + "\n").encode("utf-8"))
             self._saved = text
+
+
+def _text(values: dict[str, Value]) -> str:
+    return json.dumps(values, ensure_ascii=False, indent=1)
 
 
 def _read(path: Path) -> dict[str, Value]:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 TAB = "learning"
 PAGE = 120
 """Images asked for at a time."""
-PAGES_KEPT = 60
-"""7,200 records, the ones looked at last."""
+PAGES_KEPT = 16
+"""Nearly 2,000 records, the ones looked at last."""
 QUIET = 0.3
 """Seconds without a change of the filter before it is asked."""
 REFRESH_EVERY = 10.0
@@ -123,18 +123,20 @@ class ReviewModel(Model):
 
     def at(self, index: int) -> pb.Image | None:
         """The image of that place; None: not known yet, it comes."""
-        page, place = divmod(index, PAGE)
-        images = self._pages.get(page)
-        if images is None or page in self._stale:
+        page = index // PAGE
+        if page not in self._pages or page in self._stale:
             self._ask_page(page)
-        if images is None or place >= len(images):
-            return None
-        return images[place]
+        return self._known_at(index)
+
+    def _known_at(self, index: int) -> pb.Image | None:
+        page, place = divmod(index, PAGE)
+        images = self._pages.get(page, ())
+        return images[place] if place < len(images) else None
 
     @property
     def shown(self) -> pb.Image | None:
         """The image that keys work on; None: there is none, or it is not known yet."""
-        return self.at(self.cursor) if 0 <= self.cursor < self.total else None
+        return self._known_at(self.cursor) if 0 <= self.cursor < self.total else None
 
     @property
     def place(self) -> str:
@@ -268,14 +270,14 @@ class ReviewModel(Model):
                 self._pages.clear()
             self.touch()
 
+        self._asked.add(page)
         asked = self._desk.ask(
             lambda kernel: kernel.gallery.images(where, order=order, limit=PAGE, offset=page * PAGE + hidden),
             done,
             failed,
         )
-        if asked:
-            self._asked.add(page)
-        else:
+        if not asked:
+            self._asked.discard(page)
             self.is_loading = False
 
     @property
@@ -412,7 +414,7 @@ class ReviewModel(Model):
             self._extend(self.cursor)
         else:
             self._anchor = self.cursor
-        if (image := self.shown) is not None:
+        if (image := self.at(self.cursor)) is not None:
             self._preview.show(image)
         self.touch()
 
@@ -530,18 +532,30 @@ class ReviewModel(Model):
             ("Ctrl+Z", _("Take the last rating back"), self.ratings.undo),
             ("0", _("Take the stars back"), lambda: self.rate(0)),
         ]
-        made = [Shortcut(key, what, act, tab=TAB, group=group) for key, what, act in keys]
+        made = [
+            Shortcut(key, what, act, tab=TAB, group=group, repeats=key.endswith(MOVING))
+            for key, what, act in keys
+        ]
         for stars in range(1, 6):
             act = lambda stars=stars: self.rate(stars)  # noqa: E731
             made.append(
-                Shortcut(str(stars), many("Give {n} star", "Give {n} stars", stars), act, tab=TAB, group=group)
+                Shortcut(
+                    str(stars),
+                    many("Give {n} star", "Give {n} stars", stars),
+                    act,
+                    tab=TAB,
+                    group=group,
+                    repeats=False,
+                )
             )
         for letter in LETTERS:
             press = lambda letter=letter: self.press(letter)  # noqa: E731
-            made.append(Shortcut(letter, "", press, tab=TAB, group=group))
+            made.append(Shortcut(letter, "", press, tab=TAB, group=group, repeats=False))
         return made
 
 
+MOVING = ("Left", "Right", "Up", "Down")
+"""Keys that go on while they are held; all others would do and undo."""
 LETTERS = "ABDEFGHIJKLMNOQRSTUVWXYZ"
 """Keys for tags: all but those that do something else in the tab."""
 

@@ -194,7 +194,7 @@ class RunModel(Model):
         self.touch()
 
     def _unplanned(self, error: Exception) -> None:
-        self.is_planning = False
+        self.plan, self.is_planning = Plan(), False  # the one before is of something else
         self._desk.complain(error)
         self.touch()
 
@@ -301,7 +301,8 @@ class RunModel(Model):
             self._submitted,
             self._refused,
         )
-        self.submitting = asked
+        if not asked:
+            self.submitting = False
 
     # --- stopping -------------------------------------------------------------------------------------------
 
@@ -343,8 +344,8 @@ class RunModel(Model):
 
     def _watch_stops(self) -> None:
         runs = self._desk.state.runs
-        over = {run_id for run_id in self.stopping if run_id not in runs or runs[run_id].state != "running"}
-        if over:
+        under_way = {run.run_id for run in runs.values() if run.state == "running" or run.active}
+        if over := self.stopping - under_way:  # a cancelled run may have a job that has yet to end
             self.stopping -= over
             self.touch()
 

@@ -30,6 +30,8 @@ class Shortcut:
     """Heading in the help."""
     overlay: str = ""
     """Only while this overlay is open; empty: as the others say."""
+    repeats: bool = True
+    """Whether a key that is held down does it again and again."""
 
 
 def shortcuts(bench: Workbench) -> Sequence[Shortcut]:

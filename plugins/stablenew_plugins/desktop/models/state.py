@@ -60,8 +60,9 @@ class KernelState(Model):
 
     @property
     def current(self) -> pb.Run | None:
-        """The newest run that is not over."""
-        return next((run for run in reversed(self.runs.values()) if run.state == "running"), None)
+        """The run that images are made of now; while none are, the newest that is not over."""
+        open_runs = [run for run in reversed(self.runs.values()) if run.state == "running"]
+        return next((run for run in open_runs if run.active), open_runs[0] if open_runs else None)
 
     def connected(self, kernel: KernelClient, status: pb.GetStatusResponse) -> None:
         """See :class:`~.link.Listener`."""

@@ -96,7 +96,8 @@ class StatusModel(Model):
     def _state(self) -> tuple[State, str]:
         state = self._desk.state
         queue = state.queue
-        if state.status is not None and state.status.problem:
+        # The kernel told it when we connected, and paused the queue; a queue that goes on has been mended.
+        if state.status is not None and state.status.problem and (queue is None or queue.paused):
             return "error", _("Error")
         if queue is not None and queue.active:
             return ("stopping", _("Stopping")) if self.is_stopping() else ("running", _("Running"))

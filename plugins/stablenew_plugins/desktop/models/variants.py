@@ -193,7 +193,10 @@ class VariantsModel(Model):
     def hints(self) -> Sequence[Hint]:
         """What is worth a word about the plan: what can't run, what is very large, what the kernel warns of."""
         plan = self._run.plan
-        found = [Hint(f"{path.name}: {problem}", "error") for path, problem in plan.problems]
+        found = [
+            Hint(problem if path.name in problem else f"{path.name}: {problem}", "error")
+            for path, problem in plan.problems
+        ]
         for pack in plan.packs:
             if pack.images > LARGEST_RUN:
                 text = _("{n} images are too many for one run. Draw some of them, or take the first ones.")
@@ -207,8 +210,10 @@ class VariantsModel(Model):
         """Keys of the tab Prompt."""
         group = _("Prompt")
         return (
-            Shortcut("Right", _("Next page of what will be made"), lambda: self.turn(1), "prompt", group=group),
-            Shortcut("Left", _("The page before"), lambda: self.turn(-1), "prompt", group=group),
+            Shortcut(
+                "PageDown", _("Next page of what will be made"), lambda: self.turn(1), "prompt", group=group
+            ),
+            Shortcut("PageUp", _("The page before"), lambda: self.turn(-1), "prompt", group=group),
             Shortcut(
                 "Ctrl+R",
                 _("Let things vary, or not"),

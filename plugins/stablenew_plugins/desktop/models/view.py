@@ -18,6 +18,8 @@ WINDOW = (1600, 1000)
 SMALLEST_WINDOW = (640, 420)
 WINDOW_AT = (40, 40)
 """Where on the screen it opens: its border stays within reach."""
+LARGEST_WINDOW = 16_384
+"""What graphics cards can draw, as far as the screen is not known."""
 THEMES = ("dark", "light")
 LARGEST_SCALE = 2.0
 
@@ -132,7 +134,7 @@ def window_size(remembered: Remembered, screen: tuple[int, int] | None) -> tuple
     """Width and height of the window, as it was left, within ``screen`` (None: not known)."""
     sizes = []
     for i, side in enumerate("wh"):
-        size = int(remembered.get(f"window_{side}", WINDOW[i]))
+        size = min(int(remembered.get(f"window_{side}", WINDOW[i])), LARGEST_WINDOW)
         if screen is not None:
             size = min(size, screen[i] - 2 * WINDOW_AT[i])
         sizes.append(max(size, SMALLEST_WINDOW[i]))

@@ -6,6 +6,7 @@ from stablenew_plugins.desktop.models.cluster import ClusterModel
 from stablenew_plugins.desktop.models.compare import CompareModel
 from stablenew_plugins.desktop.models.desk import Desk
 from stablenew_plugins.desktop.models.editor import EditorModel
+from stablenew_plugins.desktop.models.failures import FailureNews
 from stablenew_plugins.desktop.models.learning import LearningModel
 from stablenew_plugins.desktop.models.packs import PacksModel
 from stablenew_plugins.desktop.models.pipeline import PipelineModel
@@ -43,6 +44,7 @@ class Workbench:
         self.editor = EditorModel(desk, self.packs, self.pipeline, self.randomizer)
         self.variants = VariantsModel(desk, self.run, self.randomizer)
         self.queue = QueueModel(desk)
+        self.failures = FailureNews(desk, self._show_failed)
         self.cluster = ClusterModel(desk)
         self.ratings = Ratings(desk)
         self.promotion = PromoteModel(desk, self.view, self.pipeline)
@@ -62,6 +64,10 @@ class Workbench:
         self.view.may_close["editor"] = self.editor.may_close
         self.status.is_stopping = lambda: bool(self.run.stopping)
         self.shortcuts = shortcuts(self)
+
+    def _show_failed(self, run_id: str) -> None:
+        self.queue.show_failed(run_id)
+        self.view.show_tab("queue")
 
     def tick(self) -> None:
         """Let time pass: what waits for a moment of quiet, what goes away by itself."""

@@ -109,6 +109,8 @@ class ClusterPanel(Panel):
         scroll = dpg.get_y_scroll(self._area)
         focused = next((i for i, view in self._views.items() if view.is_typing()), None)
         dpg.delete_item(self._area, children_only=True)
+        for view in self._views.values():
+            view.close()
         self._views = {}
         columns, width = self._columns(), self._card_width()
         cards = self._cluster.cards

@@ -52,20 +52,21 @@ class ComparePanel(Panel):
         ui, compare = self.ui, self._compare
         room = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
         margin = 2 * ui.px(MARGIN)
+        height = room[1] - margin
         self._overlay = Overlay(
             ui,
             _("Compare"),
             self._bench.view.close,
             width=(room[0] - margin) / ui.scale,
-            height=(room[1] - margin) / ui.scale,
+            height=height / ui.scale,
             tag="compare",
             sub=_(
                 "The wheel zooms all of them, dragging moves them. Keys rate the one with the coloured name."
             ),
         )
         self._inner = self._overlay.width - 2 * ui.px(PADDING)
-        table = round(self._overlay.height * TABLE_SHARE)
-        self._high = self._overlay.height - ui.px(HEAD) - table - ui.px(34 + 34 + 30)
+        table = round(height * TABLE_SHARE)
+        self._high = height - ui.px(HEAD) - table - ui.px(34 + 34 + 30)
         with self._overlay, column(ui, 8):
             dpg.configure_item(self._overlay.item, no_scrollbar=True, no_scroll_with_mouse=True)
             dpg.add_group(tag="compare.images")

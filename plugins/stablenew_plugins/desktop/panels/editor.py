@@ -160,7 +160,7 @@ class EditorPanel(Panel):
         ui, model, c = self.ui, self._model, self.ui.colours
         with row(ui, 8, pos=(left, top)) as self._state:
             self._dot = text(ui, "", "small", c.amber, beside_frame=True, tag="editor.state")
-        with row(ui, 8, pos=(left + width - ui.px(344), top)):
+        with row(ui, 8, pos=(left + width - ui.px(344), top)) as self._foot:
             self._revert = button(
                 ui,
                 _("Revert"),
@@ -364,6 +364,8 @@ class EditorPanel(Panel):
             return
         kind, ui, model = self._bar_shown, self.ui, self._model
         dpg.configure_item(self._bar, show=bool(kind))
+        for item in (self._state, self._foot):
+            dpg.configure_item(item, show=not kind)
         dpg.delete_item(self._bar, children_only=True)
         if not kind:
             return

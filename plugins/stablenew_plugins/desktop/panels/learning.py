@@ -27,6 +27,7 @@ from stablenew_plugins.desktop.components.basic import (
 )
 from stablenew_plugins.desktop.components.fields import combo, put, text_field
 from stablenew_plugins.desktop.components.flow import text_width
+from stablenew_plugins.desktop.components.keyboard import is_held
 from stablenew_plugins.desktop.components.ratecard import TagChips
 from stablenew_plugins.desktop.components.thumbs import ThumbGrid, Tile
 from stablenew_plugins.desktop.components.ui import Ui
@@ -81,6 +82,17 @@ class LearningPanel(Panel):
                 self._sub = text(ui, "", "small", ui.colours.muted, tag="learning.sub")
             self._head_space = space(ui, 0, 10)
             with column(ui, 4), row(ui, 6):
+                button(
+                    ui,
+                    "",
+                    review.show_new,
+                    "chip_on",
+                    font="small_medium",
+                    height=28,
+                    show=False,
+                    tip=_("They wait, so that nothing moves while you work further down"),
+                    tag="learning.new",
+                )
                 for mode in self._learning.modes:
                     item = button(
                         ui,
@@ -103,7 +115,6 @@ class LearningPanel(Panel):
                     height=28,
                     tag="learning.liked",
                 )
-        del review
 
     def _build_filter(self) -> None:
         ui, review = self.ui, self._review
@@ -234,6 +245,10 @@ class LearningPanel(Panel):
             set_text(f"{item}.what", what)
             dpg.configure_item(item, enabled=not mode.why_not)
             used += text_width(ui, mode.title, "small_medium") + 2 * ui.px(11) + ui.px(6)
+        new = f"{icons.ARROW_UP}  " + many("{n} new image", "{n} new images", review.new)
+        dpg.configure_item("learning.new", label=new, show=review.new > 0)
+        if review.new:
+            used += text_width(ui, new, "small_medium") + 2 * ui.px(11) + ui.px(6)
         used += text_width(ui, f"{icons.CHART_BAR}  " + _("What was liked"), "small_medium") + 2 * ui.px(10)
         dpg.configure_item(self._head_space, width=max(ui.px(8), self._width - used - 2 * ui.px(8) - ui.px(4)))
 
@@ -305,18 +320,30 @@ class LearningPanel(Panel):
         ]
         self._tags.show(review.ratings.tags, lit, self._width - 2 * ui.px(PAD_CARD), review.letters)
         keepers = many("{n} keeper", "{n} keepers", review.keepers)
-        dpg.configure_item("learning.keepers", label=f"{icons.HEART}  {keepers}")
         enable_button("learning.keepers", review.keepers > 0)
         enable_button("learning.promote", bool(targets))
         enable_button("learning.compare", review.total > 1)
-        buttons = sum(
-            text_width(ui, f"{icons.HEART}  {words}", "medium") + 2 * ui.px(10)
-            for words in (_("Compare"), _("Promote"), keepers)
-        )
         inner = self._width - 2 * ui.px(PAD_CARD)
         stars_wide = 5 * ui.px(32) + 4 * ui.px(2)
         words = text_width(ui, place, "medium")
-        free = inner - words - stars_wide - buttons - 6 * ui.px(8)
+        long = {
+            "compare": f"{icons.COLUMNS_2}  {_('Compare')}",
+            "promote": f"{icons.WAND_SPARKLES}  {_('Promote')}",
+            "keepers": f"{icons.HEART}  {keepers}",
+        }
+        short = {
+            "compare": icons.COLUMNS_2,
+            "promote": icons.WAND_SPARKLES,
+            "keepers": f"{icons.HEART} {review.keepers}",
+        }
+        free = 0
+        for labels in (long, short):  # where there is no room for words, the icons say it
+            buttons = sum(text_width(ui, label, "medium") + 2 * ui.px(10) for label in labels.values())
+            free = inner - words - stars_wide - buttons - 6 * ui.px(8)
+            for name, label in labels.items():
+                dpg.configure_item(f"learning.{name}", label=label)
+            if free >= 0:
+                break
         left = max(0, min((inner - stars_wide) // 2 - words - ui.px(8), free))
         dpg.configure_item(self._left, width=max(1, left))
         dpg.configure_item(self._right, width=max(1, free - left))
@@ -387,9 +414,7 @@ class LearningPanel(Panel):
         )
 
     def _clicked(self, index: int) -> None:
-        shift = dpg.is_key_down(dpg.mvKey_LShift) or dpg.is_key_down(dpg.mvKey_RShift)
-        held = (dpg.mvKey_LControl, dpg.mvKey_RControl, dpg.mvKey_LWin, dpg.mvKey_RWin)
-        self._review.click(index, extend=shift, toggle=any(dpg.is_key_down(key) for key in held))
+        self._review.click(index, extend=is_held("Shift"), toggle=is_held("Ctrl"))
 
     def frame(self) -> None:
         """Follow the scroll bar and the cursor."""

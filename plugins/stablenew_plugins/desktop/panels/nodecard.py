@@ -15,6 +15,7 @@ from stablenew_plugins.desktop.components.basic import (
     button,
     card,
     column,
+    enable_button,
     label,
     row,
     set_text,
@@ -53,7 +54,6 @@ class _Job:
     bar: Bar
     work: Work | None = None
     texture: int | str | None = None
-    count: int = 0
 
 
 class NodeCardView:
@@ -77,7 +77,7 @@ class NodeCardView:
         ui, c = self._ui, self._ui.colours
         with card(ui, width=self._width, tag=f"cluster.{self._id}") as self._card, column(ui, 10):
             self._build_head()
-            with column(ui, 4, show=False) as self._trouble:
+            with dpg.group(show=False) as self._trouble, column(ui, 4):
                 self._problem = text(ui, "", "small", c.red, wrap=self._inner)
                 self._hint = text(ui, "", "small", c.muted, wrap=self._inner)
             for line in self._first.gpus:
@@ -144,7 +144,6 @@ class NodeCardView:
         ui, c = self._ui, self._ui.colours
         self._counts = text(ui, "", "small", c.faint)
         with row(ui, 8):
-            dpg.add_spacer(width=0)  # a row begins where its first item stands: one that is never hidden
             self._drain = button(
                 ui,
                 "",
@@ -232,11 +231,12 @@ class NodeCardView:
         set_text(self._model, self._fit(shown.model, self._inner - ui.px(30)))
         self._apply_works(shown)
         dpg.configure_item(self._refusal_row, show=bool(shown.refusal))
-        set_text(self._refusal, shown.refusal)
+        set_text(self._refusal, _("It last refused: {reason}").format(reason=shown.refusal))
         set_text(self._counts, shown.counts)
         words = _("Take work again") if shown.draining else _("Drain")
         icon = icons.PLAY if shown.draining else icons.PAUSE
-        dpg.configure_item(self._drain, label=f"{icon}  {words}", show=not shown.offline)
+        dpg.configure_item(self._drain, label=f"{icon}  {words}")
+        enable_button(self._drain, not shown.offline)
         if before is None or before.mood != shown.mood:
             style_card(ui, self._card, border=c.red if shown.mood == "bad" else None)
 
@@ -248,11 +248,20 @@ class NodeCardView:
             before, items.work = items.work, work
             if (before is None) != (work is None) or before is None:
                 dpg.configure_item(items.group, show=work is not None)
+            if before is not None and (work is None or before.job_id != work.job_id):
+                self._clear_picture(items, before)
             if work is not None:
                 width = self._inner - self._ui.px(PREVIEW + 14)
                 set_text(items.title, self._fit(work.title, width, "small_medium"))
                 set_text(items.note, self._fit(work.note, width))
                 items.bar.show(work.fraction)
+
+    def _clear_picture(self, items: _Job, before: Work) -> None:
+        """The place is that of another job from now on."""
+        self._ui.textures.end_live(self._slot(before))
+        side = self._ui.px(PREVIEW)
+        items.texture = None
+        dpg.configure_item(items.image, texture_tag=self._ui.textures.empty, width=side, height=side)
 
     def _apply_list(self) -> None:
         ui, c = self._ui, self._ui.colours
@@ -277,19 +286,26 @@ class NodeCardView:
     def frame(self) -> None:
         """Show the live previews that are there."""
         side = self._ui.px(PREVIEW)
-        for number, items in enumerate(self._jobs):
-            if items.work is None:
+        for items in self._jobs:
+            work = items.work
+            if work is None or not work.preview:
                 continue
-            picture = None
-            if data := items.work.preview:
-                slot = ("cluster", self._id, number)
-                picture = self._ui.textures.live(slot, hash(data), data, side, side, self._ui.px(8))
-            # The one before stays until the next is there: no flicker.
+            slot = self._slot(work)
+            picture = self._ui.textures.live(slot, hash(work.preview), work.preview, side, side, self._ui.px(8))
             if picture is not None and picture.texture != items.texture:
                 items.texture = picture.texture
                 dpg.configure_item(
                     items.image, texture_tag=picture.texture, width=picture.width, height=picture.height
                 )
+
+    def _slot(self, work: Work) -> tuple[str, str, str]:
+        return ("cluster", self._id, work.job_id)
+
+    def close(self) -> None:
+        """Let the live previews go."""
+        for items in self._jobs:
+            if items.work is not None:
+                self._ui.textures.end_live(self._slot(items.work))
 
     def is_typing(self) -> bool:
         """Whether its search field is in use."""

@@ -175,7 +175,11 @@ class PackListsOverlay(Panel):
             with column(ui, 3):
                 text(ui, fit(ui, name, "medium", ui.px(240)), "medium")
                 text(ui, many("{n} pack", "{n} packs", count), "small", ui.colours.muted)
-            with row(ui, 4, pos=(self._overlay.width - ui.px(44 + 14 + 276), ui.px(12))):
+            with row(
+                ui,
+                4,
+                pos=(self._overlay.width - ui.px(44 + 14 + (222 if current is not None else 184)), ui.px(12)),
+            ):
                 button(ui, _("Show"), show, "soft", height=34, width=64, tag=f"packlists.show.{name}")
                 button(ui, _("Select"), select, "soft", height=34, width=72, tag=f"packlists.select.{name}")
                 inside = current is not None and current in model.lists.get(name, ())

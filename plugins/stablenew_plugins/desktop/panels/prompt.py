@@ -41,6 +41,8 @@ class PromptPanel(Panel):
         with column(ui, 4, pos=(ui.px(EDGE), ui.px(18))):
             text(ui, _("Prompt"), "h1")
             self._line = text(ui, "", "small", ui.colours.muted, tag="prompt.line")
+            with dpg.tooltip(self._line, delay=0.4):
+                self._line_tip = text(ui, "", "small", wrap=ui.px(520))
         self._reset = button(
             ui,
             _("Reset"),
@@ -80,12 +82,14 @@ class PromptPanel(Panel):
         ui, bench = self.ui, self._bench
         variants, run = bench.variants, bench.run
         words = "  ·  ".join(part for part in (variants.line, variants.time) if part)
-        if not words:
-            words = (
-                _("Counting …")
-                if run.is_planning and run.sources
-                else _("Choose packs on the left, or write a prompt")
-            )
+        if not words and not run.sources:
+            words = _("Choose packs on the left, or write a prompt")
+        elif not words:
+            words = _("Counting …") if run.is_planning else _("This cannot run yet")
+        dpg.set_value(self._line_tip, words)
+        room = int(max(self._width - ui.px(130), ui.px(200)) / ui.px(6.3))
+        if len(words) > room:
+            words = variants.line if len(variants.line) <= room else f"{words[: room - 1]}…"
         set_text(self._line, words, ui.colours.faint if run.is_planning else ui.colours.muted)
         dpg.configure_item(self._reset, show=bench.randomizer.is_changed)
         self._runs.apply()

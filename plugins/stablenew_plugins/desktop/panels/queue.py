@@ -36,8 +36,9 @@ TOOLS, BODY = 70, 118
 """Where the tools and the list begin, before scaling."""
 DETAILS = 232
 """Height of what is told of one job."""
-PICTURE_ROW = 42
-LEAST_LIST = 150
+ROW, PICTURE_ROW = 32, 42
+"""Heights of rows, before scaling."""
+LEAST_LIST = 100
 """Height that the list keeps; in a lower window there are no details."""
 
 
@@ -56,6 +57,7 @@ class QueuePanel(Panel):
         self._empties: dict[str, Item] = {}
         self._tools: dict[str, Item] = {}
         self._in_front = ""
+        self._listed: object = None
         self._reveals = 0
         self._room = (0, 0)
 
@@ -74,6 +76,7 @@ class QueuePanel(Panel):
                 queue.search,
                 hint=_("Search: lake steps>=30 seed=42"),
                 width=240,
+                show=False,
                 tag="queue.search",
             )
             self._pause = button(ui, "", queue.toggle_pause, "soft", height=34, tag="queue.pause")
@@ -83,34 +86,47 @@ class QueuePanel(Panel):
                 queue.clear_ended,
                 _("Clear the history: forget jobs that are over. Images and files stay."),
                 "soft",
+                show=False,
                 tag="queue.clear",
             )
         self._build_tools()
-        lines = queuelines.Lines(queue, ui.colours)
-        for name, columns, line, height in (
-            ("queue", queuelines.queue_columns(), lines.waiting, 32),
-            ("history", queuelines.history_columns(), lines.ended, PICTURE_ROW),
-            ("found", queuelines.found_columns(), lines.found, PICTURE_ROW),
-            ("runs", queuelines.run_columns(), lines.run, 34),
-        ):
-            table = VirtualTable(
-                ui,
-                columns,
-                row=line,
-                select=queue.select,
-                open=queue.activate,
-                menu=self._menu,
-                row_height=height,
-                tag=f"queue.table.{name}",
-            )
-            dpg.configure_item(table.box, show=False, pos=(ui.px(PAD - 6), ui.px(BODY)))
-            self._tables[name] = table
+        for name in ("queue", "history", "found", "runs"):
             with area(ui, show=False, pos=(ui.px(PAD), ui.px(BODY)), tag=f"queue.empty.{name}") as empty:
                 self._empties[name] = empty
         self._details = QueueDetails(ui, self._bench)
         self._details.build()
         self.resized()
         self._settle()
+
+    def _table(self, name: str) -> VirtualTable:
+        """The table called ``name``; made when it is first looked at."""
+        if name not in self._tables:
+            ui, queue = self.ui, self._queue
+            lines = queuelines.Lines(queue, ui.colours)
+            columns, line, height = {
+                "queue": (queuelines.queue_columns, lines.waiting, ROW),
+                "history": (queuelines.history_columns, lines.ended, PICTURE_ROW),
+                "found": (queuelines.found_columns, lines.found, PICTURE_ROW),
+                "runs": (queuelines.run_columns, lines.run, ROW),
+            }[name]
+            dpg.push_container_stack("area.queue")
+            try:
+                table = VirtualTable(
+                    ui,
+                    columns(),
+                    row=line,
+                    select=queue.select,
+                    open=queue.activate,
+                    menu=self._menu,
+                    row_height=height,
+                    tag=f"queue.table.{name}",
+                )
+            finally:
+                dpg.pop_container_stack()
+            dpg.configure_item(table.box, show=False, pos=(ui.px(PAD - 6), ui.px(BODY)))
+            self._tables[name] = table
+            self.resized()
+        return self._tables[name]
 
     def _build_tools(self) -> None:
         ui, queue = self.ui, self._queue
@@ -157,8 +173,13 @@ class QueuePanel(Panel):
         queue = self._queue
         self._apply_head()
         name = self._name()
-        table = self._tables[name]
-        table.update(queue.rows.total)
+        table = self._table(name)
+        # Progress changes many times a second, and what is over does not show any.
+        moves = self._bench.state.revision if name in ("queue", "runs") else 0
+        listed = (name, queue.rows.revision, moves)
+        if listed != self._listed:
+            self._listed = listed
+            table.update(queue.rows.total)
         if name != self._in_front:
             self._in_front = name
             for other, item in self._tables.items():

@@ -61,7 +61,7 @@ class QueueDetails:
 
     def place(self, x: int, y: int, width: int, height: int) -> None:
         """Where it stands, in pixels; without height it is not shown."""
-        shown = height > self._ui.px(60)
+        shown = height > self._ui.px(110)
         dpg.configure_item(self._card, show=shown, pos=(x, y), width=max(1, width), height=max(1, height))
         if width != self._width:
             self._width = width

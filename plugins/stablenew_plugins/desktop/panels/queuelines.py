@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from stablenew_plugins.desktop.components.table import Cell, Column, Row
 from stablenew_plugins.desktop.models.jobwords import Mood, job_line, moment, run_line
+from stablenew_plugins.desktop.models.plainwords import explain_waiting
 from stablenew_plugins.desktop.models.queue import QueueModel
 from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
@@ -87,8 +88,8 @@ def run_columns() -> Sequence[Column]:
     return [
         Column(_("State"), 130),
         Column(_("Run")),
-        Column(_("Made"), 100),
-        Column(_("Progress"), 300, kind="bar"),
+        Column(_("Made"), 76),
+        Column(_("Progress"), 250, kind="bar"),
         Column(_("Time left"), 84, needs=640),
         Column(_("Folder"), 260, needs=1050),
     ]
@@ -122,7 +123,7 @@ class Lines:
                 Cell(note, c.text if line.fraction is not None else c.muted, line.fraction),
             ],
             self._queue.queue.is_selected(job.job_id),
-            self._tip(job.prompt, job.waiting_reason),
+            self._tip(job.prompt, self._why(job)),
         )
 
     def ended(self, index: int) -> Row | None:
@@ -191,6 +192,10 @@ class Lines:
 
     def _run(self, job: pb.Job) -> str:
         return job.run_name or self._queue.run_name(job.run_id)
+
+    @staticmethod
+    def _why(job: pb.Job) -> str:
+        return explain_waiting(job.waiting_reason).text if job.state == "queued" else ""
 
     @staticmethod
     def _tip(prompt: str, more: str) -> str:

@@ -80,15 +80,16 @@ class RandomizerCard:
                 put_at(text(ui, _("Randomizer"), "h2"), ui.px(50), ui.px(1))
                 self._summary = text(ui, "", "small", c.muted, tag="randomizer.summary")
                 put_at(self._summary, ui.px(50), ui.px(23))
-                self._toggle = Toggle(
-                    ui,
-                    self._model.chosen.enabled,
-                    self._model.enable,
-                    tip=_("Let things vary, or give each slot its first option (Ctrl+R)"),
-                    tag="randomizer.toggle",
-                )
+                with dpg.group() as self._switch:
+                    self._toggle = Toggle(
+                        ui,
+                        self._model.chosen.enabled,
+                        self._model.enable,
+                        tip=_("Let things vary, or give each slot its first option (Ctrl+R)"),
+                        tag="randomizer.toggle",
+                    )
                 self._titles = {mode_title(mode): mode for mode in MODES}
-                self._all_label = label(ui, _("All of them"))
+                self._all_label = label(ui, _("Everything"))
                 self._all = combo(
                     ui,
                     [as_written(), *self._titles],
@@ -119,6 +120,7 @@ class RandomizerCard:
         self._many, self._seeds = how_many(), seed_modes()
         with dpg.group(horizontal=True, horizontal_spacing=ui.px(18)) as self._row:
             with column(ui, 5):
+                dpg.add_spacer(height=0)  # or each column stands on the line of the one before
                 label(ui, _("How many variants?"))
                 with row(ui, 6):
                     self._how = combo(
@@ -128,6 +130,7 @@ class RandomizerCard:
                         model.chosen.number, model.choose_number, 1, LARGEST_COUNT, "randomizer.number"
                     )
             with column(ui, 5):
+                dpg.add_spacer(height=0)
                 words = label(ui, _("Images of each"))
                 self._count = self._int(
                     model.chosen.count, model.choose_count, 0, LARGEST_COUNT, "randomizer.count"
@@ -135,6 +138,7 @@ class RandomizerCard:
                 tooltip(ui, words, _("0: as many as the pipeline says"))
                 tooltip(ui, self._count, _("Images of each combination. 0: as many as the pipeline says."))
             with column(ui, 5):
+                dpg.add_spacer(height=0)
                 label(ui, _("Seeds"))
                 with row(ui, 6):
                     self._seed_mode = combo(
@@ -156,7 +160,7 @@ class RandomizerCard:
         self._width = inner = width - ui.px(34)
         dpg.configure_item(self._card, width=width)
         dpg.configure_item(self._head, width=inner)
-        put_at(self._toggle.item, inner - ui.px(36), ui.px(9))
+        put_at(self._switch, inner - ui.px(36), ui.px(9))
         put_at(self._all, inner - ui.px(36 + 14 + 128), ui.px(2))
         put_at(self._all_label, inner - ui.px(36 + 14 + 128 + 70), ui.px(11))
         dpg.configure_item(self._line, width=inner)

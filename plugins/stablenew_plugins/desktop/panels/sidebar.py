@@ -12,6 +12,7 @@ from stablenew_plugins.desktop.components.basic import (
     column,
     row,
     set_text,
+    space,
     style_button,
     text,
 )
@@ -47,18 +48,29 @@ class SidebarPanel(Panel):
         ui, model = self.ui, self._model
         left = ui.px(MARGIN)
         text(ui, _("Prompt packs"), "h2", pos=(left, ui.px(24)))
-        self._new = button(
-            ui,
-            _("New"),
-            lambda: model.open("newpack"),
-            "ghost",
-            icon=icons.PLUS,
-            font="small_medium",
-            height=28,
-            tag="sidebar.new",
-            tip=_("Make a pack (Ctrl+N)"),
-            pos=(left, ui.px(18)),
-        )
+        with row(ui, 2, pos=(left, ui.px(18))) as self._head:
+            button(
+                ui,
+                icons.CHECK,
+                model.toggle_shown,
+                "ghost",
+                font="small_medium",
+                height=28,
+                width=32,
+                tag="sidebar.selectall",
+                tip=_("Select all that are shown, or none of them (Ctrl+Shift+A)"),
+            )
+            button(
+                ui,
+                _("New"),
+                partial(model.open, "newpack"),
+                "ghost",
+                icon=icons.PLUS,
+                font="small_medium",
+                height=28,
+                tag="sidebar.new",
+                tip=_("Make a pack (Ctrl+N)"),
+            )
         self._search = text_field(
             ui,
             model.search,
@@ -89,7 +101,9 @@ class SidebarPanel(Panel):
                 tag="sidebar.lists",
             )
         with row(ui, 6, pos=(left, ui.px(132)), show=False) as self._list_row:
-            self._list_name = text(ui, "", "small_medium", ui.colours.accent_high, beside_frame=True)
+            with column(ui, 0):
+                space(ui, 5)
+                self._list_name = text(ui, "", "small_medium", ui.colours.accent_high)
             self._list_select = button(
                 ui, _("Select these"), self._select_list, "chip", font="small", tag="sidebar.list.select"
             )
@@ -104,8 +118,7 @@ class SidebarPanel(Panel):
                 tag="sidebar.list.leave",
             )
         self._list = PackList(ui, model)
-        with column(ui, 10, pos=(left, ui.px(LIST_TOP + 20)), show=False) as self._nothing:
-            pass
+        self._nothing = dpg.add_group(pos=(left, ui.px(LIST_TOP + 20)), show=False)
         self._preview = PackPreview(ui, model)
 
     def _select_list(self) -> None:
@@ -128,12 +141,12 @@ class SidebarPanel(Panel):
         self._list.resize(room + ui.px(12), height - top - foot - ui.px(6))
         dpg.set_item_pos(self._preview.item, [left, height - foot])
         self._preview.resize(room, foot - ui.px(4))
-        ui.later(self._place_new)
+        ui.later(self._place_head)
 
-    def _place_new(self) -> None:
-        if dpg.does_item_exist(self._new):
+    def _place_head(self) -> None:
+        if dpg.does_item_exist(self._head):
             end = dpg.get_item_width("area.sidebar") - self.ui.px(MARGIN)
-            dpg.set_item_pos(self._new, [end - dpg.get_item_rect_size(self._new)[0], self.ui.px(18)])
+            dpg.set_item_pos(self._head, [end - dpg.get_item_rect_size(self._head)[0], self.ui.px(18)])
 
     def apply(self) -> None:
         """Bring them up to date."""
@@ -197,10 +210,10 @@ class SidebarPanel(Panel):
             "search": _("No pack has all of these words in its name, prompts or wildcards."),
             "filter": _("Packs that you select or look at are listed here."),
         }
-        badge(ui, titles[kind][0], ui.colours.accent, 44)
-        text(ui, titles[kind][1], "h2")
-        text(ui, words[kind], "small", ui.colours.muted, wrap=wrap)
-        with column(ui, 8):
+        with column(ui, 10):
+            badge(ui, titles[kind][0], ui.colours.accent, 44)
+            text(ui, titles[kind][1], "h2")
+            text(ui, words[kind], "small", ui.colours.muted, wrap=wrap)
             if kind == "empty":
                 button(
                     ui, _("Add the examples"), model.add_examples, icon=icons.SPARKLES, tag="sidebar.examples"

@@ -26,8 +26,9 @@ from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 
 HEIGHT = 42
-TOKEN = 168
-"""Width of the first column."""
+TOKEN, NARROW_TOKEN = 168, 112
+"""Width of the first column, and where there is little room."""
+NARROW = 640
 MODE = 128
 COUNT = 64
 ACTION = 34
@@ -49,6 +50,7 @@ class SlotLine:
         self._ui, self._randomizer = ui, randomizer
         self._tag = f"randomizer.{place}"
         self._width = width
+        self._first = TOKEN if width > ui.px(NARROW) else NARROW_TOKEN
         self.line = line
         self._titles: dict[str, str] = {}
         with column(ui, 4) as self.item:
@@ -71,10 +73,11 @@ class SlotLine:
 
     def _build(self) -> None:
         ui, c, line = self._ui, self._ui.colours, self.line
-        with strip(ui, self._width, ui.px(HEIGHT)) as item:
-            dpg.draw_line((0, 0), (self._width, 0), color=c.line_soft, thickness=1, parent=item)
+        with strip(ui, self._width, ui.px(HEIGHT)):
+            with dpg.drawlist(self._width, 1, pos=(0, 0)):
+                dpg.draw_line((0, 0), (self._width, 0), color=c.line_soft)
             token = self._randomizer.title(line)
-            room = int(TOKEN / 7.4)
+            room = int(self._first / 7.4)
             font = "medium" if line.kind == "axis" else "mono"
             shown = text(
                 ui,
@@ -141,14 +144,15 @@ class SlotLine:
 
     def _chips(self) -> None:
         ui, line = self._ui, self.line
-        room = self._width - ui.px(TOKEN + MODE + COUNT + ACTION + 30)
-        x, left = ui.px(TOKEN), room
+        room = self._width - ui.px(self._first + MODE + COUNT + ACTION + 30)
+        x, left = ui.px(self._first), room
         more_width = ui.px(58)
         shown = 0
         for option in line.options:
             words = option.strip() or _("(nothing)")
             words = words if len(words) <= LONGEST_CHIP else words[: LONGEST_CHIP - 1] + "…"
-            width = ui.px(len(words) * LETTER + 24)
+            size = dpg.get_text_size(words, font=ui.fonts["small_medium"])  # None before anything was drawn
+            width = round(size[0] if size is not None else ui.px(len(words) * LETTER)) + ui.px(23)
             last = shown + 1 == line.count
             if left < width + (0 if last else more_width):
                 break

@@ -57,7 +57,7 @@ class VariantsCard:
                     ui,
                     icons.CHEVRON_LEFT,
                     partial(variants.turn, -1),
-                    _("The page before (Left)"),
+                    _("The page before (Page Up)"),
                     "soft",
                     tag="variants.back",
                 )
@@ -65,7 +65,7 @@ class VariantsCard:
                     ui,
                     icons.CHEVRON_RIGHT,
                     partial(variants.turn, 1),
-                    _("Next page (Right)"),
+                    _("Next page (Page Down)"),
                     "soft",
                     tag="variants.next",
                 )
@@ -145,9 +145,13 @@ class _Slot:
     def __init__(self, ui: Ui, bench: Workbench, place: int) -> None:
         self._ui, self._bench = ui, bench
         self._variant: Variant | None = None
-        with dpg.group(show=False, tag=f"variants.{place}") as self._item:
-            self._drawing: Item = dpg.add_drawlist(10, 10, tag=f"variants.{place}.drawing")
-        with dpg.tooltip(self._item, delay=0.5) as tip:  # a drawing takes none
+        with dpg.group(horizontal=True, horizontal_spacing=ui.px(4), show=False) as self._item:
+            with dpg.group(tag=f"variants.{place}") as around:  # a drawing takes no tooltip
+                self._drawing: Item = dpg.add_drawlist(10, 10, tag=f"variants.{place}.drawing")
+            self._edit = icon_button(
+                ui, icons.PENCIL, self._open, _("Edit this pack"), size=30, tag=f"variants.{place}.edit"
+            )
+        with dpg.tooltip(around, delay=0.5) as tip:
             dpg.bind_item_theme(tip, ui.themes.theme({}, {"WindowPadding": (12, 10)}))
             self._tip = text(ui, "", "small", wrap=ui.px(520))
 
@@ -158,6 +162,8 @@ class _Slot:
         if variant is None:
             return
         ui = self._ui
+        width -= ui.px(34)
+        dpg.configure_item(self._edit, show=variant.source.written is None)
         columns = int((width - ui.px(NUMBER)) / letter)
         lines = wrapped(variant.job.prompt, variant.lit, columns, MOST_LINES)
         height = ui.px(GAP) + len(lines) * ui.px(LINE) + ui.px(META)
@@ -177,6 +183,11 @@ class _Slot:
         if job.reason:
             parts.append(_("Node: {reason}").format(reason=job.reason))
         dpg.set_value(self._tip, "\n\n".join(parts))
+
+    def _open(self) -> None:
+        if self._variant is not None:
+            self._bench.packs.look_at(self._variant.source.path)
+            self._bench.view.open("editor")
 
     def _line(self, line: list[Piece], x: float, y: float, letter: float) -> None:
         ui, c = self._ui, self._ui.colours

@@ -36,16 +36,17 @@ class ViewerPanel(Panel):
         ui, viewer = self.ui, self._viewer
         room = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
         margin = 2 * ui.px(MARGIN)
+        whole = room[1] - margin
         self._overlay = Overlay(
             ui,
             _("Image"),
             self._bench.view.close,
             width=(room[0] - margin) / ui.scale,
-            height=(room[1] - margin) / ui.scale,
+            height=whole / ui.scale,
             tag="viewer",
         )
         self._inner = self._overlay.width - 2 * ui.px(PADDING)
-        height = self._overlay.height - ui.px(HEAD + FOOT)
+        height = whole - ui.px(HEAD + FOOT)
         with self._overlay:
             dpg.configure_item(self._overlay.item, no_scrollbar=True, no_scroll_with_mouse=True)
             self._zoom.build()

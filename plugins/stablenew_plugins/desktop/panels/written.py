@@ -18,7 +18,6 @@ from stablenew_plugins.desktop.components.basic import (
     label,
     row,
     set_text,
-    space,
     style_button,
     text,
     tooltip,
@@ -238,7 +237,6 @@ class WhatRunsCard:
                 self._comments = text(
                     ui, _("Lines that begin with # are left out."), "small", ui.colours.amber, show=False
                 )
-            space(ui, 0)
 
     def _clear_packs(self) -> None:
         packs = self._bench.packs

@@ -100,6 +100,7 @@ def comments(document: Document) -> Counter[str]:
 # --- identity -------------------------------------------------------------------------------------------------
 
 
+@A_THIRD
 @given(PACKS)
 def test_a_pack_read_and_written_is_the_same_bytes(pack: tuple[str, bytes]) -> None:
     assert open_document(*pack).to_bytes() == pack[1]
@@ -521,6 +522,7 @@ def test_read_rows_is_what_parse_pack_uses() -> None:
     assert read_rows("p.txt", "a\n\nb")[0] == parse_pack("p.txt", b"a\n\nb").rows
 
 
+@A_THIRD
 @given(PACKS)
 def test_places_are_where_the_texts_of_a_row_come_from(pack: tuple[str, bytes]) -> None:
     name, data = pack
