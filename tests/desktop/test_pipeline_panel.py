@@ -83,7 +83,7 @@ def test_a_name_is_found_by_typing(gui, pipeline):
     gui.until(lambda: not dpg.does_item_exist("pipeline.txt2img.sampler_name.1"))
     gui.click("pipeline.txt2img.sampler_name.0")
     gui.until(lambda: pipeline.value("txt2img.sampler_name") == "Sampler 39")
-    gui.until(lambda: not dpg.does_item_exist("pipeline.txt2img.sampler_name.popup"))
+    gui.until(lambda: not dpg.does_item_exist("picker"))
 
 
 def test_post_processors_are_dragged_and_moved_by_buttons(gui, pipeline):
@@ -186,3 +186,13 @@ def test_settings_of_an_image_are_chosen_and_taken(gui, lone_app, pipeline, libr
     gui.click("apply_image.do")
     gui.until(lambda: pipeline.value("txt2img.cfg_scale") == 5.5)
     assert pipeline.value("txt2img.steps") == 30
+
+
+def test_a_theme_is_chosen_while_a_list_was_open(gui, lone_app, pipeline):
+    gui.click("pipeline.txt2img.sampler_name")
+    gui.until(lambda: dpg.does_item_exist("picker"))
+    lone_app.bench.view.choose_theme("light")
+    gui.until(lambda: not dpg.does_item_exist("picker"))
+    gui.until(lambda: dpg.does_item_exist("pipeline.txt2img.steps"))
+    gui.click("pipeline.switch.txt2img")
+    gui.until(lambda: not pipeline.is_on("txt2img"))

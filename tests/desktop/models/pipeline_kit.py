@@ -47,6 +47,8 @@ class LibraryClient:
     def explain(self, run: kernel_pb2.RunRequest) -> pb.ExplainSettingsResponse:
         content = json.loads(self.get("preset", run.preset).content) if run.preset else {}
         layers = [Layer(f"preset {run.preset}.json", content)]
+        if run.sidecar:
+            layers.append(Layer(f"sidecar {run.sidecar_name}", json.loads(run.sidecar)))
         return explanation(Resolver(layers, run.sets, HOST.stages))
 
 

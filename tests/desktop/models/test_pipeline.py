@@ -330,6 +330,13 @@ def test_the_plan_is_asked_for_when_what_is_sent_changes(folder: Path) -> None:
     assert model.plan_revision == before + 1
 
 
+def test_a_kernel_that_comes_back_changes_no_card(folder: Path) -> None:
+    model = model_of(folder)
+    before = model.cards_revision
+    model.load()
+    assert model.cards_revision == before
+
+
 def test_seeds_are_drawn_locked_and_let_go(folder: Path) -> None:
     model = model_of(folder, draw=lambda: 4711)
     model.revert()

@@ -147,6 +147,16 @@ def test_where_values_come_from(bench: Bench) -> None:
     assert bench.presets.origins_like("no such setting at all") == []
 
 
+def test_what_a_pack_brings_is_explained(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("red\n", encoding="utf-8")
+    (tmp_path / "p.json").write_text('{"txt2img": {"steps": 21}}', encoding="utf-8")
+    bench.presets.explain(Source(tmp_path / "p.txt"))
+    [steps] = bench.presets.origins_like("txt2img.steps")
+    assert (steps.value, steps.source) == ("21", "sidecar p.json")
+    bench.presets.explain(Source(tmp_path / "gone.txt"))
+    assert "gone" in bench.presets.failure
+
+
 def test_profiles_say_what_they_set(tmp_path: Path) -> None:
     data = DataFolder(tmp_path)
     data.profiles.mkdir(parents=True)

@@ -21,6 +21,8 @@ ROWS_SHOWN = 200
 SEARCHED = 9
 """From so many on there is a field to narrow the list down."""
 ROW_HEIGHT = 30
+POPUP, KEYS = "picker", "picker.keys"
+"""Tags of the window, and of what its field does with keys."""
 _WIDEST, _HIGHEST = 460, 360
 _LOOKS = 8
 """Frames in which the size of a new window is looked for."""
@@ -29,10 +31,10 @@ _LOOKS = 8
 class Popup:
     """A small window at the pointer or below an item; a click beside it closes it. ``with popup:`` fills it."""
 
-    def __init__(self, ui: Ui, below: Item | None, *, width: float = 0, tag: str = "popup") -> None:
-        """``below``: the item that it belongs to; None: the pointer. ``width`` in pixels."""
-        if dpg.does_item_exist(tag):
-            dpg.delete_item(tag)
+    def __init__(self, ui: Ui, below: Item | None, *, width: float = 0) -> None:
+        """``below``: the item that it belongs to; None: the pointer. ``width`` in pixels. There is one at a
+        time: another one goes."""
+        close_popup()
         self._ui = ui
         place = dpg.get_mouse_pos(local=False)
         self._top = place[1]
@@ -50,7 +52,7 @@ class Popup:
             autosize=True,
             min_size=(round(width), ui.px(20)),
             pos=[round(place[0]), round(place[1])],
-            tag=tag,
+            tag=POPUP,
         )
         dpg.bind_item_theme(
             self.item,
@@ -85,11 +87,14 @@ class Popup:
 
     def close(self) -> None:
         """Take it away, behind this frame."""
-        self._ui.later(self._delete)
+        self._ui.later(close_popup)
 
-    def _delete(self) -> None:
-        if dpg.does_item_exist(self.item):
-            dpg.delete_item(self.item)
+
+def close_popup() -> None:
+    """Take it away, if there is one: one that is hidden is still there."""
+    for item in (POPUP, KEYS):
+        if dpg.does_item_exist(item):
+            dpg.delete_item(item)
 
 
 def popup_row(ui: Ui, words: str, click: Callable[[], None], *, is_on: bool = False, **options: Any) -> Item:
@@ -203,7 +208,7 @@ class Picker:
         names = list(self._names())
         width = max(dpg.get_item_rect_size(self._button)[0] + ui.px(30), ui.px(220))
         width = min(width, ui.px(_WIDEST))
-        self._popup = Popup(ui, self._button, width=width, tag=f"{self._tag}.popup")
+        self._popup = Popup(ui, self._button, width=width)
         rows = len(names) + bool(self._nothing)
         height = min(max(rows, 1) * ui.px(ROW_HEIGHT + 2), ui.px(_HIGHEST))
         with self._popup:
@@ -214,12 +219,9 @@ class Picker:
                     callback=on_value(lambda words: self._fill(names, words)),
                     tag=f"{self._tag}.search",
                 )
-                keys = f"{self._tag}.keys"
-                if dpg.does_item_exist(keys):
-                    dpg.delete_item(keys)
-                with dpg.item_handler_registry(tag=keys):
+                with dpg.item_handler_registry(tag=KEYS):
                     dpg.add_item_deactivated_handler(callback=on(self._entered))
-                dpg.bind_item_handler_registry(search, keys)
+                dpg.bind_item_handler_registry(search, KEYS)
                 ui.later(lambda: dpg.focus_item(search) if dpg.does_item_exist(search) else None)
                 space(ui, 2)
             self._list = dpg.add_child_window(

@@ -129,8 +129,10 @@ class PipelineModel(Model):
         self._load_base()
 
     def _show_stages(self, stages: Sequence[pb.Stage]) -> None:
-        self.cards = [card_rules.card_of(stage) for stage in stages]
-        self.cards_revision += 1
+        cards = [card_rules.card_of(stage) for stage in stages]
+        if cards != self.cards:  # a kernel that comes back has the same ones, and nothing is drawn anew
+            self.cards = cards
+            self.cards_revision += 1
         self._changed_values()
         self._send()
 

@@ -15,6 +15,7 @@ from stablenew_plugins.desktop.models.desk import Desk
 from stablenew_plugins.desktop.models.model import Model
 from stablenew_plugins.desktop.models.pipeline import DEFAULT_PRESET, PipelineModel
 from stablenew_plugins.desktop.models.shortcuts import Shortcut
+from stablenew_plugins.desktop.models.sources import Source
 from stablenew_plugins.desktop.text import _, many
 
 if TYPE_CHECKING:
@@ -289,17 +290,21 @@ class PresetsModel(Model):
 
     # --- where it comes from --------------------------------------------------------------------------------
 
-    def explain(self) -> None:
-        """Ask where each value of the next run comes from."""
+    def explain(self, source: Source | None = None) -> None:
+        """Ask where each value of the next run comes from; ``source``: with what this pack brings."""
         from stablenew_proto.v1 import kernel_pb2
 
         self.origins, self.failure = None, ""
         self.touch()
-        request = kernel_pb2.RunRequest()
-        self._pipeline.apply(request)
-        self._desk.ask(
-            lambda kernel: kernel.library.explain(request), self._show_origins, self._not_shown, key="explain"
-        )
+
+        def work(kernel: KernelClient) -> pb.ExplainSettingsResponse:
+            request = source.request() if source is not None else kernel_pb2.RunRequest()
+            request.pack = b""  # only what settings depend on
+            del request.wildcards[:]
+            self._pipeline.apply(request)
+            return kernel.library.explain(request)
+
+        self._desk.ask(work, self._show_origins, self._not_shown, key="explain")
 
     def _show_origins(self, answer: pb.ExplainSettingsResponse) -> None:
         self.origins = [

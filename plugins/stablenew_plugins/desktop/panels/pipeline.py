@@ -20,7 +20,7 @@ from stablenew_plugins.desktop.components.basic import (
 )
 from stablenew_plugins.desktop.components.fit import fit, width_of
 from stablenew_plugins.desktop.components.menu import Entry, open_menu
-from stablenew_plugins.desktop.components.picker import Picker
+from stablenew_plugins.desktop.components.picker import Picker, close_popup
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models import cards as rules
 from stablenew_plugins.desktop.models.nextrun import SHOWN, NextRun, Remark, brought_by, next_run
@@ -37,7 +37,7 @@ PRESET_WIDTH = 190
 HEAD_HEIGHT = 74
 LINE_AT, LINE_BELOW_AT = 46, 62
 """Where the line of the next run stands: beside the buttons, or below them where it has no room there."""
-CARDS_A_FRAME = 2
+CARDS_A_FRAME = 1
 """Cards that are made in one frame: all at once would hold it up."""
 
 
@@ -327,3 +327,7 @@ class PipelinePanel(Panel):
         self._show_line()
         for card in self._cards.values():
             card.resized(self._card_width)
+
+    def close(self) -> None:
+        """Take the open list away, too: it is drawn with what goes with the window."""
+        close_popup()

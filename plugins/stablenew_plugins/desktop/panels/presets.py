@@ -37,6 +37,8 @@ from stablenew_plugins.desktop.theme.tokens import Colour
 
 LINES_SHOWN = 150
 """Of a long list; typing finds the others."""
+LINES_A_FRAME = 25
+"""Of them, so many are made at once: all of them would hold up a frame."""
 
 
 class _Over(Panel):
@@ -64,14 +66,26 @@ class _Over(Panel):
             dpg.bind_item_theme(table, ui.themes.theme({}, {"CellPadding": (6, 6)}, dpg.mvTable))
             for width in widths:
                 dpg.add_table_column(init_width_or_weight=width)
-            for cells in rows:
-                with dpg.table_row():
-                    for (words, font, colour), width in zip(cells, widths, strict=True):
-                        flat = words.replace("\n", " ")
-                        shown = fit(ui, flat, font, room * width / sum(widths) - ui.px(14))
-                        item = text(ui, shown, font, colour)
-                        if shown != flat:
-                            tooltip(ui, item, words if len(words) < 800 else f"{words[:800]}…")
+        rooms = [room * width / sum(widths) - ui.px(14) for width in widths]
+        self._add_lines(table, list(rows), rooms)
+
+    def _add_lines(
+        self, table: Item, rows: Sequence[Sequence[tuple[str, str, Colour]]], rooms: Sequence[float]
+    ) -> None:
+        """Some of them; the others behind the next frame."""
+        ui = self.ui
+        if not dpg.does_item_exist(table):
+            return
+        for cells in rows[:LINES_A_FRAME]:
+            with dpg.table_row(parent=table):
+                for (words, font, colour), room in zip(cells, rooms, strict=True):
+                    flat = words.replace("\n", " ")
+                    shown = fit(ui, flat, font, room)
+                    item = text(ui, shown, font, colour)
+                    if shown != flat:
+                        tooltip(ui, item, words if len(words) < 800 else f"{words[:800]}…")
+        if rest := rows[LINES_A_FRAME:]:
+            ui.later(partial(self._add_lines, table, rest, rooms))
 
     def close(self) -> None:
         """Take it away."""
@@ -237,7 +251,9 @@ class ExplainOverlay(_Over):
             self._told = text(ui, "", "small", ui.colours.muted)
             with dpg.child_window(border=False, width=-1, height=-1) as self._list:
                 pass
-        self._presets.explain()
+        sources = self._bench.run.sources
+        self._of = sources[0].title if sources else ""
+        self._presets.explain(sources[0] if sources else None)
 
     def _search(self, words: str) -> None:
         self._words = words
@@ -256,7 +272,8 @@ class ExplainOverlay(_Over):
         elif presets.origins is None:
             set_text(self._told, _("Asking the kernel …"), c.muted)
         else:
-            set_text(self._told, many("{n} setting", "{n} settings", len(found)), c.muted)
+            words = many("{n} setting", "{n} settings", len(found))
+            set_text(self._told, f"{words}  ·  {self._of}" if self._of else words, c.muted)
         self._refill(self._list, lambda: self._fill(found))
 
     def _fill(self, found: Sequence[Origin]) -> None:
