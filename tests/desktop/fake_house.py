@@ -259,7 +259,7 @@ class FakeHouse:
                 steps=30,
                 fraction=fraction,
                 eta=12 * (1 - fraction),
-                preview_jpeg=jpeg(picture(7 + number, 256, 192, noise=1 - fraction)),
+                preview_jpeg=jpeg(picture(7 + number, 256, 192, blur=1 - fraction)),
             ),
         )
 

@@ -18,8 +18,8 @@ SKIES = (
 """Above, and at the horizon."""
 
 
-def picture(number: int, width: int, height: int, noise: float = 0.0) -> Image.Image:
-    """The picture ``number``, the same each time. ``noise``: 0 to 1, as of one that is not finished."""
+def picture(number: int, width: int, height: int, blur: float = 0.0) -> Image.Image:
+    """The picture ``number``, the same each time. ``blur``: 0 to 1, as of one that is not finished."""
     rng = np.random.default_rng(number)
     top, horizon = (np.array(colour, float) for colour in SKIES[number % len(SKIES)])
     across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
@@ -40,9 +40,11 @@ def picture(number: int, width: int, height: int, noise: float = 0.0) -> Image.I
         shade = horizon * (0.62 - 0.15 * layer) + top * (0.25 - 0.04 * layer)
         edge = np.clip((down - ridge) * height, 0, 1)[..., None]
         pixels = pixels * (1 - edge) + shade * edge
-    if noise:
-        pixels = pixels * (1 - 0.7 * noise) + rng.uniform(0, 255, pixels.shape) * 0.7 * noise
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    if blur:
+        small = max(2, round(width * 0.12 * (1 - blur))), max(2, round(height * 0.12 * (1 - blur)))
+        image = image.resize(small).resize((width, height), Image.Resampling.BICUBIC)
+    return image
 
 
 def jpeg(image: Image.Image) -> bytes:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import dearpygui.dearpygui as dpg
 import psutil
 from PIL import Image
 from Xlib import X
@@ -25,7 +26,7 @@ PATIENCE = 30.0
 """Seconds for what other processes have to do."""
 
 
-def preset(size: int = 64, steps: int = 2, images: int = 1, **sections: Any) -> Mapping[str, Any]:
+def preset(size: int = 64, steps: int = 2, images: int = 1, **sections: Any) -> dict[str, Any]:
     """Settings of a pack that has only the first stage, and small images."""
     others = ("img2img", "adetailer", "upscale", "color_grade", "film_grain", "sharpen", "watermark", "frame")
     return {
@@ -83,6 +84,7 @@ class Session:
     def frame(self) -> None:
         """Draw a frame, and leave the processors to the others for a moment."""
         self.app.frame()
+        assert not dpg.top_container_stack(), "a panel has left a container open"
         state = self.app.bench.status.now.state
         if not self.states or self.states[-1] != state:
             self.states.append(state)

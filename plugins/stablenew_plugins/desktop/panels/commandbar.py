@@ -30,7 +30,7 @@ TAB_ICONS = {
     "cluster": icons.SERVER,
     "learning": icons.GRADUATION_CAP,
 }
-NARROW = 1240
+NARROW = 1360
 """Below this width, before scaling, tabs are icons."""
 
 
