@@ -181,13 +181,15 @@ class House:
     def wait_run(self, run_id: str, seconds: float = DEADLINE) -> pb.Run:
         """Until the run is over, however often the kernel is restarted meanwhile."""
         last = "nothing heard"
+        client: KernelClient | None = None
 
         def over() -> pb.Run | None:
-            nonlocal last
+            nonlocal last, client
             try:
-                runs = [run for run in self.client().runs() if run.run_id == run_id]
+                client = client or self.client()
+                runs = [run for run in client.runs() if run.run_id == run_id]
             except StableNewError as error:
-                last = str(error)
+                last, client = str(error), None
                 return None
             last = str(runs)
             return runs[0] if runs and runs[0].state != "running" else None
