@@ -1,15 +1,16 @@
 """Makes the pictures of the desktop in ``docs/images/desktop``: ``python3 dev.py shots [KIND ...]``.
 
-``tabs``: each tab in both themes and at two scales; ``overlays``: what can lie over the window; both with a fake
-kernel that has much to show, at a time that stands still. ``walk``: somebody who opens StableNew for the first time and
-ends with rated images; real mouse and keyboard events, a real kernel, a real agent and the embedded engine, in
-a fresh data folder. A picture that looks as the one before is left as it is.
+``tabs``: each tab in both themes and at two scales; ``overlays``: what can lie over the window; both with a
+fake kernel that has much to show, at a time that stands still. ``walk``: somebody who opens StableNew for the
+first time and ends with rated images; real mouse and keyboard events, a real kernel, a real agent and the
+embedded engine, in a fresh data folder. A picture that looks as the one before is left as it is.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -127,6 +128,18 @@ def _window(screen: XDisplay) -> Iterator[Driver]:
 
 
 @contextmanager
+def _folder() -> Iterator[Path]:
+    """An empty folder that is called the same each time, since it is to be seen."""
+    folder = Path(tempfile.gettempdir()) / "stablenew-shots"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
 def _house(gui: Driver, theme: str, scale: float) -> Iterator[Any]:
     """The desktop with the fake kernel, in the one window of this process."""
     target: Any = gui.target
@@ -139,7 +152,7 @@ def _house(gui: Driver, theme: str, scale: float) -> Iterator[Any]:
         kept.append((module, name, getattr(module, name)))
         setattr(module, name, value)
 
-    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+    with _folder() as folder, chdir(folder):
         stillness.stop_the_clock(patch)
         try:
             with stillness.still_app(theme, scale) as app:
@@ -172,7 +185,9 @@ def _appearance(app: Any, gui: Driver) -> None:
 
 
 def _editor(app: Any, gui: Driver) -> None:
-    app.bench.packs.edit()
+    packs = app.bench.packs
+    packs.current = packs.current.absolute()
+    packs.edit()
     gui.until(lambda: gui.visible("editor.row.0"))
     gui.click("editor.positive.text", across=0.9, down=0.9)
     gui.type(", __we")
