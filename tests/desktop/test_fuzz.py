@@ -19,8 +19,8 @@ from stablenew_plugins.desktop.models.view import TABS
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "6"))
 SEEDS = [int(seed) for seed in os.environ.get("FUZZ_SEEDS", "1").split(",")]
 KEYS = (
-    "Escape", "Tab", "Return", "Up", "Down", "Left", "Right", "Home", "End", "Delete", "space", "F1", "Prior", "Next",
-    "ctrl+a", "ctrl+z", "ctrl+f", "ctrl+e", "ctrl+n", "ctrl+o", "ctrl+b", "ctrl+i", "ctrl+comma", "ctrl+Return",
+    "Escape", "Tab", "Return", "Up", "Down", "Left", "Right", "Home", "End", "Delete", "space", "F1", "Prior",
+    "Next",     "ctrl+a", "ctrl+z", "ctrl+f", "ctrl+e", "ctrl+n", "ctrl+o", "ctrl+b", "ctrl+i", "ctrl+comma", "ctrl+Return",
     "ctrl+1", "ctrl+2", "ctrl+3", "ctrl+4", "ctrl+5", "1", "4", "c", "p", "shift+Down", "alt+Up", "alt+Down",
 )  # fmt: skip
 WORDS = ("lake", "steps>=30", "[[", "{a|b", "__weather__", "<lora:", "é日", "99999999999", "-1", "", "(((")
@@ -31,7 +31,7 @@ class Monkey:
 
     def __init__(self, gui, app, house, seed):
         self.gui, self.app, self.house = gui, app, house
-        self.rng = random.Random(seed)  # noqa: S311
+        self.rng = random.Random(seed)
         self.done: list[str] = []
 
     def act(self):
