@@ -20,7 +20,8 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "6"))
 SEEDS = [int(seed) for seed in os.environ.get("FUZZ_SEEDS", "1").split(",")]
 KEYS = (
     "Escape", "Tab", "Return", "Up", "Down", "Left", "Right", "Home", "End", "Delete", "space", "F1", "Prior",
-    "Next",     "ctrl+a", "ctrl+z", "ctrl+f", "ctrl+e", "ctrl+n", "ctrl+o", "ctrl+b", "ctrl+i", "ctrl+comma", "ctrl+Return",
+    "Next", "ctrl+a", "ctrl+z", "ctrl+f", "ctrl+e", "ctrl+n", "ctrl+o", "ctrl+b", "ctrl+i", "ctrl+comma",
+    "ctrl+Return",
     "ctrl+1", "ctrl+2", "ctrl+3", "ctrl+4", "ctrl+5", "1", "4", "c", "p", "shift+Down", "alt+Up", "alt+Down",
 )  # fmt: skip
 WORDS = ("lake", "steps>=30", "[[", "{a|b", "__weather__", "<lora:", "é日", "99999999999", "-1", "", "(((")
