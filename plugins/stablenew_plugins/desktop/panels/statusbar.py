@@ -16,6 +16,9 @@ LONGEST_TEXT = 64
 """Characters of what is being made; the rest is in the Queue tab."""
 ERROR_ROOM = 260
 """Of the width, before scaling, what an error must leave free: it alone has the bar to itself."""
+REST = 180
+"""Width of dots, icons and what lies between, before scaling."""
+RUN_BAR, VRAM = 270, 140
 LETTER = 6.4
 """Width of a small letter on average, before scaling."""
 
@@ -68,14 +71,16 @@ class StatusBar(Panel):
         set_text(self._whole_text, now.text)
         set_text(self._text, short, c.red if now.state == "error" else c.muted)
         busy = now.state in ("running", "stopping")
-        self._show(busy, self._bar.item, self._percent)
+        vram, bar = self._room_for(short)
+        self._show(busy, self._percent)
+        self._show(busy and bar, self._bar.item)
         self._bar.show(now.fraction)
         set_text(self._percent, f"{now.fraction * 100:.0f} %")
         self._show(bool(now.eta), self._eta)
         set_text(self._eta, f"{icons.TIMER}  {now.eta}")
         self._show(bool(now.speed), self._speed)
         set_text(self._speed, now.speed)
-        self._show(bool(now.vram), self._vram_label, self._vram_bar.item, self._vram)
+        self._show(bool(now.vram) and vram, self._vram_label, self._vram_bar.item, self._vram)
         self._vram_bar.show(now.vram_fraction, c.red if now.vram_fraction > 0.92 else c.cyan)
         set_text(self._vram, now.vram)
         self._show(bool(now.queued), self._queued)
@@ -85,6 +90,15 @@ class StatusBar(Panel):
         set_text(self._nodes, now.nodes)
         self.ui.later(self._place)
 
+    def _room_for(self, words: str) -> tuple[bool, bool]:
+        """Whether the memory of the GPUs, and the bar of the run, fit beside all the rest."""
+        now = self._status.now
+        parts = (now.title, words, now.eta, now.speed, now.queued, now.nodes)
+        rest = REST + LETTER * sum(map(len, parts))
+        vram = VRAM + LETTER * len(now.vram) if now.vram else 0
+        room = self._width / self.ui.scale
+        return rest + RUN_BAR + vram <= room, rest + RUN_BAR <= room
+
     def _show(self, shown: bool, *items: Item) -> None:
         for item in items:
             if dpg.is_item_shown(item) != shown:
@@ -92,7 +106,9 @@ class StatusBar(Panel):
 
     def lay_out(self, width: int) -> None:
         """Put the right part at the right end of ``width`` pixels."""
-        self._width = width
+        if width != self._width:
+            self._width = width
+            self.apply()
         self.ui.later(self._place)
 
     def _place(self) -> None:
