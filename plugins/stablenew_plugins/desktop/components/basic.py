@@ -313,9 +313,12 @@ class Bar:
         self._width, self._height = ui.px(width), ui.px(height)
         self._top = ui.px(8.5) - self._height / 2
         rounding = self._height / 2
+        self._fraction = 0.0
         end = (self._width, self._top + self._height)
         with dpg.drawlist(self._width, ui.px(16)) as self.item:
-            dpg.draw_rectangle((0, self._top), end, rounding=rounding, fill=ui.colours.track_off, color=NONE)
+            self._track = dpg.draw_rectangle(
+                (0, self._top), end, rounding=rounding, fill=ui.colours.track_off, color=NONE
+            )
             self._fill = dpg.draw_rectangle(
                 (0, self._top),
                 (0, end[1]),
@@ -327,9 +330,19 @@ class Bar:
 
     def show(self, fraction: float, colour: Colour | None = None) -> None:
         """Fill it: 0 to 1."""
-        width = self._width * min(max(fraction, 0.0), 1.0)
+        self._fraction = min(max(fraction, 0.0), 1.0)
+        width = self._width * self._fraction
         options: dict[str, Any] = {"fill": colour} if colour is not None else {}
         dpg.configure_item(self._fill, pmax=(width, self._top + self._height), show=width > 0, **options)
+
+    def resize(self, width: float) -> None:
+        """Make it as wide as that, before scaling."""
+        if self._ui.px(width) == self._width:
+            return
+        self._width = self._ui.px(width)
+        dpg.configure_item(self.item, width=self._width)
+        dpg.configure_item(self._track, pmax=(self._width, self._top + self._height))
+        self.show(self._fraction)
 
 
 class Stars:

@@ -139,7 +139,8 @@ class Themes:
         return self.theme(colours, measures)
 
     def button(self, kind: str) -> int | str:
-        """The look of a button: primary, soft, ghost, tab, tab_on, danger, chip, chip_on, star, star_off."""
+        """The look of a button: primary, soft, ghost, lit, tab, tab_on, danger, chip, chip_on,
+        star, star_off."""
         c = self._palette
         measures: dict[str, Measure] = {}
         if kind.startswith("chip"):
@@ -168,6 +169,9 @@ def _button_colours(c: Palette, kind: str) -> Mapping[str, Colour]:
         "primary": lambda: looks(c.accent_low, c.accent, c.accent_high, WHITE, tint(c.accent_high, 90)),
         "soft": lambda: looks(c.raised, c.raised_hover, c.raised_active, c.text, c.line),
         "ghost": lambda: looks(NONE, c.raised, c.line, c.muted, NONE),
+        "lit": lambda: looks(
+            c.accent_soft, tint(c.accent, 60), tint(c.accent, 80), c.accent_high, c.accent_line
+        ),
         "tab": lambda: looks(NONE, c.raised, c.line, c.muted, NONE),
         "tab_on": lambda: looks(c.raised, c.raised, c.line, c.text, c.line),
         "danger": lambda: looks(tint(c.red, 26), tint(c.red, 50), tint(c.red, 70), c.red, tint(c.red, 60)),
