@@ -60,7 +60,7 @@ class PipelinePanel(Panel):
     def build(self) -> None:
         """Make the items. Cards follow, some a frame."""
         ui = self.ui
-        text(ui, _("Pipeline"), "h1", pos=(ui.px(SIDE), ui.px(16)))
+        text(ui, _("Pipeline"), "h1", pos=(ui.px(SIDE), ui.px(18)))
         with dpg.group(pos=(ui.px(SIDE), ui.px(LINE_AT))) as self._next_place:
             self._next = text(ui, "", "small", ui.colours.muted, tag="pipeline.next")
             with dpg.tooltip(self._next, delay=0.6):

@@ -81,7 +81,8 @@ class PromptPanel(Panel):
         """Bring them up to date."""
         ui, bench = self.ui, self._bench
         variants, run = bench.variants, bench.run
-        words = "  ·  ".join(part for part in (variants.line, variants.time) if part)
+        line = variants.line.replace(" x ", " × ")
+        words = "  ·  ".join(part for part in (line, variants.time) if part)
         if not words and not run.sources:
             words = _("Choose packs on the left, or write a prompt")
         elif not words:
@@ -89,7 +90,7 @@ class PromptPanel(Panel):
         dpg.set_value(self._line_tip, words)
         room = int(max(self._width - ui.px(130), ui.px(200)) / ui.px(6.3))
         if len(words) > room:
-            words = variants.line if len(variants.line) <= room else f"{words[: room - 1]}…"
+            words = line if len(line) <= room else f"{words[: room - 1]}…"
         set_text(self._line, words, ui.colours.faint if run.is_planning else ui.colours.muted)
         dpg.configure_item(self._reset, show=bench.randomizer.is_changed)
         self._runs.apply()

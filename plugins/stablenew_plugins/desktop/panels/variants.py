@@ -149,8 +149,9 @@ class _Slot:
             with dpg.group(tag=f"variants.{place}") as around:  # a drawing takes no tooltip
                 self._drawing: Item = dpg.add_drawlist(10, 10, tag=f"variants.{place}.drawing")
             self._edit = icon_button(
-                ui, icons.PENCIL, self._open, _("Edit this pack"), size=30, tag=f"variants.{place}.edit"
+                ui, icons.PENCIL, self._open, _("Edit this pack"), "quiet", 30, tag=f"variants.{place}.edit"
             )
+            dpg.bind_item_font(self._edit, ui.fonts["body"])
         with dpg.tooltip(around, delay=0.5) as tip:
             dpg.bind_item_theme(tip, ui.themes.theme({}, {"WindowPadding": (12, 10)}))
             self._tip = text(ui, "", "small", wrap=ui.px(520))

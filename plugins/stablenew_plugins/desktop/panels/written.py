@@ -80,10 +80,10 @@ class _PackLines:
             )
             self._field = field
             right -= ui.px(FIELD + 10)
-            put_at(field, right, ui.px(5))
+            put_at(field, right, ui.px(4))
             tooltip(ui, field, _("Which of its prompts run: 1-3, 7. Empty: all of them."))
             words = label(ui, _("Prompts"))
-            put_at(words, right - ui.px(60), ui.px(13))
+            put_at(words, right - ui.px(60), ui.px(14))
 
     def _write(self, words: str) -> None:
         self._randomizer.write_rows(self._pack, words)
@@ -194,7 +194,7 @@ class WhatRunsCard:
                     font="small_medium",
                     tag="prompt.show.quick",
                 )
-                self._note = text(ui, "", "small", ui.colours.amber, beside_frame=True)
+                self._note = text(ui, "", "small", ui.colours.amber, beside_frame=21)
                 self._instead = button(
                     ui,
                     _("Run it instead"),
