@@ -83,8 +83,7 @@ class CommandBar(Panel):
                 tip=_("Run at once, or collect runs first and start them together."),
             )
             self._pause = icon_button(ui, icons.PAUSE, bench.run.toggle_pause, "", "soft", tag="bar.pause")
-            with dpg.tooltip(self._pause, delay=0.4):
-                self._pause_tip = text(ui, "", "small")
+            self._pause_tip = tooltip(ui, self._pause, "")
             self._stop = button(
                 ui,
                 _("Stop"),
@@ -112,8 +111,7 @@ class CommandBar(Panel):
                 width=186,
                 tag="bar.run",
             )
-            with dpg.tooltip(self._run, delay=0.4):
-                self._run_tip = text(ui, "", "small", wrap=ui.px(320))
+            self._run_tip = tooltip(ui, self._run, "")
         tooltip(ui, self._name, _("StableNew"))
 
     def apply(self) -> None:
