@@ -230,11 +230,12 @@ def chips(
     return made
 
 
-def tooltip(ui: Ui, item: Item, words: str) -> None:
-    """Show ``words`` when the pointer rests on ``item``."""
+def tooltip(ui: Ui, item: Item, words: str, *, width: float = 320, **options: Any) -> Item:
+    """Show ``words``, in lines of ``width``, when the pointer rests on ``item``. Returns the text: its words may
+    change."""
     with dpg.tooltip(item, delay=0.4) as tip:
         dpg.bind_item_theme(tip, ui.themes.theme({}, {"WindowPadding": (10, 8)}))
-        text(ui, words, "small", wrap=ui.px(320))
+        return text(ui, words, "small", wrap=ui.px(width), **options)
 
 
 class Toggle:

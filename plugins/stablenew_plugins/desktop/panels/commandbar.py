@@ -116,8 +116,7 @@ class CommandBar(Panel):
             ),
         )
         self._pause = icon_button(ui, icons.PAUSE, run.toggle_pause, "", "ghost", tag="bar.pause")
-        with dpg.tooltip(self._pause, delay=0.4):
-            self._pause_tip = text(ui, "", "small")
+        self._pause_tip = tooltip(ui, self._pause, "")
         self._stop = button(
             ui,
             _("Stop"),
@@ -136,8 +135,7 @@ class CommandBar(Panel):
             tag="bar.next",
         )
         self._run = button(ui, "", run.run, "primary", height=CONTROL_HEIGHT, tag="bar.run")
-        with dpg.tooltip(self._run, delay=0.4):
-            self._run_tip = text(ui, "", "small", wrap=ui.px(320))
+        self._run_tip = tooltip(ui, self._run, "")
 
     def apply(self) -> None:
         """Bring them up to date."""

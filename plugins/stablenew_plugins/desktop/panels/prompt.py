@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import area, button, column, set_text, space, text
+from stablenew_plugins.desktop.components.basic import area, button, column, set_text, space, text, tooltip
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
@@ -41,8 +41,7 @@ class PromptPanel(Panel):
         with column(ui, 4, pos=(ui.px(EDGE), ui.px(18))):
             text(ui, _("Prompt"), "h1")
             self._line = text(ui, "", "small", ui.colours.muted, tag="prompt.line")
-            with dpg.tooltip(self._line, delay=0.4):
-                self._line_tip = text(ui, "", "small", wrap=ui.px(520))
+            self._line_tip = tooltip(ui, self._line, "", width=520)
         self._reset = button(
             ui,
             _("Reset"),

@@ -119,8 +119,7 @@ class SlotLine:
         items = [*self._titles] if line.axis else [as_written(), *self._titles]
         self._combo = combo(ui, items, mode_title(line.mode), self._choose, width=MODE, tag=f"{self._tag}.mode")
         put_at(self._combo, x, ui.px(4))
-        with dpg.tooltip(self._combo, delay=0.4):
-            self._mode_tip = text(ui, mode_help(line.mode), "small", wrap=ui.px(320))
+        self._mode_tip = tooltip(ui, self._combo, mode_help(line.mode))
 
     def _choose(self, title: str) -> None:
         self._randomizer.choose_mode(self.line.key, self._titles.get(title, AS_WRITTEN))

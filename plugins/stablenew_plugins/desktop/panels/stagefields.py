@@ -62,8 +62,7 @@ class FieldView:
                 ui, f"•  {_('reset')}", "small", ui.colours.accent_high, show=False, tag=f"{self.tag}.reset"
             )
             ui.on_click(self._mark, self._reset)
-            with dpg.tooltip(self._mark, delay=0.3):
-                self._mark_tip = text(ui, "", "small", wrap=ui.px(320))
+            self._mark_tip = tooltip(ui, self._mark, "")
 
     def title(self) -> str:
         """What it is called: under "Hires fix" the hires scale is the scale."""

@@ -63,8 +63,7 @@ class _PackLines:
             tooltip(ui, name, self._pack.source.key)
             self._sub = text(ui, "", "small", ui.colours.muted, tag=f"{self._tag}.sub")
             put_at(self._sub, ui.px(48), ui.px(23))
-            with dpg.tooltip(self._sub, delay=0.4):
-                self._sub_tip = text(ui, "", "small", wrap=ui.px(360))
+            self._sub_tip = tooltip(ui, self._sub, "", width=360)
             right = self._width - ui.px(34)
             self._open = icon_button(
                 ui, icons.CHEVRON_DOWN, self._toggle, _("Show its prompts"), tag=f"{self._tag}.open"
