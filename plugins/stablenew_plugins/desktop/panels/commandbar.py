@@ -23,6 +23,7 @@ from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
+from stablenew_plugins.desktop.theme.fonts import ICON_WIDTH
 from stablenew_plugins.desktop.theme.tokens import BAR_HEIGHT, CONTROL_HEIGHT, NONE, WHITE
 
 TAB_ICONS = {
@@ -60,7 +61,12 @@ class CommandBar(Panel):
             with dpg.drawlist(side, side):
                 c = ui.colours
                 dpg.draw_rectangle((0, 0), (side, side), rounding=ui.px(10), fill=c.accent_low, color=NONE)
-                logo = dpg.draw_text((ui.px(6.5), ui.px(5.5)), icons.LAYERS, color=WHITE, size=ui.px(20))
+                logo = dpg.draw_text(
+                    ((side - ui.px(20) * ICON_WIDTH) / 2, (side - ui.px(20)) / 2),
+                    icons.LAYERS,
+                    color=WHITE,
+                    size=ui.px(20),
+                )
                 dpg.bind_item_font(logo, ui.fonts["icon_large"])
             self._name = text(ui, "StableNew", "logo", beside_frame=True)
         with row(ui, TAB_GAP, pos=(ui.px(316), top)) as self._tab_row:
@@ -110,8 +116,7 @@ class CommandBar(Panel):
             ),
         )
         self._pause = icon_button(ui, icons.PAUSE, run.toggle_pause, "", "ghost", tag="bar.pause")
-        with dpg.tooltip(self._pause, delay=0.4):
-            self._pause_tip = text(ui, "", "small")
+        self._pause_tip = tooltip(ui, self._pause, "")
         self._stop = button(
             ui,
             _("Stop"),
@@ -130,8 +135,7 @@ class CommandBar(Panel):
             tag="bar.next",
         )
         self._run = button(ui, "", run.run, "primary", height=CONTROL_HEIGHT, tag="bar.run")
-        with dpg.tooltip(self._run, delay=0.4):
-            self._run_tip = text(ui, "", "small", wrap=ui.px(320))
+        self._run_tip = tooltip(ui, self._run, "")
 
     def apply(self) -> None:
         """Bring them up to date."""

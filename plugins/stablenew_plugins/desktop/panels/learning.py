@@ -103,8 +103,7 @@ class LearningPanel(Panel):
                         height=28,
                         tag=f"learning.mode.{mode.name}",
                     )
-                    with dpg.tooltip(item, delay=0.3):
-                        text(ui, "", "small", wrap=ui.px(300), tag=f"learning.mode.{mode.name}.what")
+                    tooltip(ui, item, "", width=300, tag=f"learning.mode.{mode.name}.what")
                 button(
                     ui,
                     _("What was liked"),

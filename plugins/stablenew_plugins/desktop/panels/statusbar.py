@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import Bar, Dot, row, set_text, text
+from stablenew_plugins.desktop.components.basic import Bar, Dot, row, set_text, text, tooltip
 from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.flow import text_width
 from stablenew_plugins.desktop.components.ui import Item, Ui
@@ -42,8 +42,7 @@ class StatusBar(Panel):
             self._dot = Dot(ui, ui.colours.faint)
             self._title = text(ui, "", "small_medium", tag="status.title")
             self._text = text(ui, "", "small", ui.colours.muted, tag="status.text")
-            with dpg.tooltip(self._text, delay=0.4):
-                self._whole_text = text(ui, "", "small", wrap=ui.px(520))
+            self._whole_text = tooltip(ui, self._text, "", width=520)
             self._bar = Bar(ui, BAR)
             self._percent = text(ui, "", "small_medium", tag="status.percent")
             self._eta = text(ui, "", "small_medium", ui.colours.accent_high, tag="status.eta")

@@ -4,9 +4,15 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dearpygui.dearpygui as dpg
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
 
 FOLDER = Path(__file__).parent.parent / "assets" / "fonts"
 
@@ -27,6 +33,34 @@ FACES = {
 
 MONO = "mono"
 MONO_SIZE = 13
+
+
+def size_of(font: str) -> int:
+    """How high its letters are, before scaling."""
+    return MONO_SIZE if font == MONO else FACES[font][1]
+
+
+ICON_WIDTH = 0.955
+"""How wide an icon is, of the height of its font. It is drawn in the middle of that, and of the height."""
+BLANK_WIDTH = 0.2315
+"""How wide a blank is, of the height of its font."""
+
+
+@lru_cache(maxsize=16)
+def _face(name: str) -> tuple[ImageFont.FreeTypeFont, float]:
+    from PIL import ImageFont
+
+    weight = FACES[name][0] if name in FACES else ""
+    path = FOLDER / (f"StableNewUI-{weight}.ttf" if weight else "JetBrainsMono-Regular.ttf")
+    face = ImageFont.truetype(str(path), 200)
+    return face, sum(face.getmetrics())
+
+
+def measured(words: str, font: str, scale: float) -> int:
+    """How wide ``words`` are in whole pixels, from the font's file: before Dear PyGui has drawn with it."""
+    face, height = _face(font)
+    widest = max(face.getlength(line) for line in words.split("\n"))
+    return math.ceil(widest * round(size_of(font) * scale) / height)
 
 
 class Fonts:

@@ -153,3 +153,8 @@ PAD_CARD = 16
 RADIUS, RADIUS_CARD, RADIUS_CHIP = 7, 12, 14
 BAR_HEIGHT, FOOT_HEIGHT = 60, 44
 CONTROL_HEIGHT = 34
+"""Of fields, combos and buttons, so that they stand in one line."""
+SMALL_HEIGHT = 28
+"""Of buttons with small letters."""
+FIELD_PADDING = 9.5
+"""Above and below a text of 15: what makes a field as high as that."""
