@@ -7,12 +7,10 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import dearpygui.dearpygui as dpg
 
-if TYPE_CHECKING:
-    from PIL import ImageFont
+from stablenew_plugins.desktop.theme.metrics import Metrics
 
 FOLDER = Path(__file__).parent.parent / "assets" / "fonts"
 
@@ -47,20 +45,16 @@ BLANK_WIDTH = 0.2315
 
 
 @lru_cache(maxsize=16)
-def _face(name: str) -> tuple[ImageFont.FreeTypeFont, float]:
-    from PIL import ImageFont
-
+def _face(name: str) -> Metrics:
     weight = FACES[name][0] if name in FACES else ""
-    path = FOLDER / (f"StableNewUI-{weight}.ttf" if weight else "JetBrainsMono-Regular.ttf")
-    face = ImageFont.truetype(str(path), 200)
-    return face, sum(face.getmetrics())
+    return Metrics(FOLDER / (f"StableNewUI-{weight}.ttf" if weight else "JetBrainsMono-Regular.ttf"))
 
 
 def measured(words: str, font: str, scale: float) -> int:
     """How wide ``words`` are in whole pixels, from the font's file: before Dear PyGui has drawn with it."""
-    face, height = _face(font)
-    widest = max(face.getlength(line) for line in words.split("\n"))
-    return math.ceil(widest * round(size_of(font) * scale) / height)
+    face = _face(font)
+    widest = max(face.width(line) for line in words.split("\n"))
+    return math.ceil(widest * round(size_of(font) * scale) / face.height)
 
 
 class Fonts:
