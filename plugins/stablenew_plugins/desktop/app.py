@@ -250,7 +250,7 @@ def open_window(data: DataFolder) -> int:
         return 3
     give_back()
     try:
-        log_to_file(data.logs / "desktop.log")
+        log_to_file(data.logs / "desktop.jsonl")
     except OSError as error:
         sys.stderr.write(f"stablenew: no log of the window can be written ({error})\n")
     dpg.create_context()
