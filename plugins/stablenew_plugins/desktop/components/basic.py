@@ -375,10 +375,10 @@ class Stars:
                 self._items.append(
                     button(
                         ui,
-                        "★",
+                        icons.STAR,
                         partial(self._clicked, number),
                         "star_off",
-                        font="star",
+                        font="icon",
                         width=32,
                         height=30,
                         **options,
@@ -389,7 +389,10 @@ class Stars:
         """Light so many."""
         self.stars = stars
         for number, item in enumerate(self._items, 1):
-            style_button(self._ui, item, "star" if number <= stars else "star_off")
+            lit = number <= stars
+            style_button(self._ui, item, "star" if lit else "star_off")
+            dpg.configure_item(item, label="★" if lit else icons.STAR)
+            dpg.bind_item_font(item, self._ui.fonts["star" if lit else "icon"])
 
     def _clicked(self, number: int) -> None:
         self._rate(0 if number == self.stars else number)

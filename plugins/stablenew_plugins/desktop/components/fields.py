@@ -11,7 +11,7 @@ import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.ui import Item, Ui, on_value
 from stablenew_plugins.desktop.theme import icons
-from stablenew_plugins.desktop.theme.fonts import BLANK_WIDTH, ICON_WIDTH, size_of
+from stablenew_plugins.desktop.theme.fonts import measured
 
 
 def put(item: Item, value: Any) -> None:
@@ -113,7 +113,7 @@ def combo(
     """One of ``items``. An item that is too long is cut by nobody: :func:`~.fit.fit` it before."""
     # What is called a label stands behind a combo, at a distance: here at one that puts it inside.
     chevron = icons.CHEVRON_DOWN + "  "
-    inside = -(ICON_WIDTH + 2 * BLANK_WIDTH) * size_of("body")
+    inside = -measured(chevron, "body", ui.scale) / ui.scale
     item = dpg.add_combo(
         list(items),
         label=chevron,

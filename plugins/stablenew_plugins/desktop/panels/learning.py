@@ -177,7 +177,7 @@ class LearningPanel(Panel):
                 _("1–5 rate, letters tag, Space enlarges, Shift and Ctrl choose several, Ctrl+Z takes back"),
                 "small",
                 ui.colours.faint,
-                beside_frame=True,
+                beside_frame=21,
             )
 
     # --- arrangement ----------------------------------------------------------------------------------------

@@ -211,14 +211,19 @@ class PreviewPanel(Panel):
                 self._show_facts(facts, inner)
 
     def _place_stage(self) -> None:
-        """The image's place is as high as the image, within limits."""
-        image = self._preview.image
-        most = max(round(self._room * LARGEST_SHARE), self.ui.px(LEAST_HEIGHT))
-        if image is None or not image.width:
-            height = min(self._width, most)
+        """The image's place is as high as the image, or the live one, within limits."""
+        image, live = self._preview.image, None
+        least = self.ui.px(LEAST_HEIGHT)
+        most = max(round(self._room * LARGEST_SHARE), least)
+        if self._preview.is_live:
+            live = self.ui.textures.live_picture("preview.image")
+        if live is not None:
+            height = self._width * live.height // max(live.width, 1)
+        elif image is not None and image.width:
+            height = self._width * image.height // image.width
         else:
-            height = min(max(self._width * image.height // image.width, self.ui.px(LEAST_HEIGHT)), most)
-        self._stage.place(self._width, height)
+            height = self._width
+        self._stage.place(self._width, min(max(height, least), most))
 
     def _show_facts(self, facts: tuple[Fact, ...], room: int) -> None:
         ui = self.ui
@@ -284,6 +289,7 @@ class PreviewPanel(Panel):
             self._stage.show_note("", "", 0.0)
         if live is not None and live.jpeg:
             self._stage.show_live(live.number, live.jpeg)
+            self._place_stage()
         elif image is not None:
             self._stage.show_file(Path(image.path))
         elif preview.is_loading:

@@ -40,8 +40,6 @@ def size_of(font: str) -> int:
 
 ICON_WIDTH = 0.955
 """How wide an icon is, of the height of its font. It is drawn in the middle of that, and of the height."""
-BLANK_WIDTH = 0.2315
-"""How wide a blank is, of the height of its font."""
 
 
 @lru_cache(maxsize=16)

@@ -155,6 +155,8 @@ class Themes:
             measures = {"FramePadding": (3, 1)}
         off = {"Button": c.inset, "ButtonHovered": c.inset, "ButtonActive": c.inset}
         disabled = {**off, "Text": c.faint, "Border": c.line_soft}
+        if kind in ("ghost", "quiet"):
+            disabled = {**dict.fromkeys((*off, "Border"), NONE), "Text": tint(c.faint, 140)}
         return self.theme(_button_colours(c, kind), measures, dpg.mvButton, disabled)
 
     def text_in(self, padding: float) -> int | str:
