@@ -215,7 +215,7 @@ def chips(
 
 
 def tooltip(ui: Ui, item: Item, words: str, *, width: float = 320, **options: Any) -> Item:
-    """Show ``words``, in lines of ``width``, when the pointer rests on ``item``. Returns the text: its words may
+    """Show ``words``, in lines of ``width``, when the pointer rests on ``item``. Returns the text; words may
     change."""
     with dpg.tooltip(item, delay=0.4) as tip:
         dpg.bind_item_theme(tip, ui.themes.theme({}, {"WindowPadding": (10, 8)}))
