@@ -254,37 +254,6 @@ def test_a_file_on_this_machine_is_taken_over(neighbours: ArtifactStore, tmp_pat
     assert neighbours.take_over(digest(DATA), len(DATA), "a/one.png")
 
 
-def test_what_was_just_taken_over_is_read_from_memory_once(
-    neighbours: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def take(content: bytes) -> str:
-        (tmp_path / "agents" / "a" / "one.png").write_bytes(content)
-        assert neighbours.take_over(digest(content), len(content), "a/one.png")
-        return digest(content)
-
-    def spoil(sha256: str) -> None:
-        """So that what is read tells where it comes from."""
-        path = neighbours.path(sha256)
-        assert path is not None
-        path.write_bytes(b"from the disk")
-
-    first = take(DATA)
-    spoil(first)
-    assert neighbours.read(first) == b"from the disk", "who may read it again is not whom it is kept for"
-    assert neighbours.read(first, cached=False) == DATA
-    assert neighbours.read(first, cached=False) == b"from the disk"
-
-    monkeypatch.setattr(artifacts, "FRESH_BYTES", len(DATA) + 10)  # room for one, and too little for the last
-    older, newer, large = take(DATA[1:]), take(DATA[2:]), take(DATA + b"0123456789!")
-    for sha256, found in ((older, False), (newer, True), (large, False)):
-        spoil(sha256)
-        assert (neighbours.read(sha256, cached=False) != b"from the disk") is found
-    gone = take(DATA)
-    assert neighbours.remove(gone)
-    with pytest.raises(ArtifactNotFound):
-        neighbours.read(gone, cached=False)
-
-
 def test_a_file_that_is_not_what_it_should_be_is_left_alone(neighbours: ArtifactStore, tmp_path: Path) -> None:
     for sha256, size in ((digest(b"other"), len(DATA)), (digest(DATA), len(DATA) - 1)):
         with pytest.raises(DigestMismatch, match=r"a/one\.png: not the"):

@@ -28,10 +28,6 @@ log = logging.getLogger(__name__)
 HASH_BLOCK = 1 << 20
 """Bytes read at a time when a resumed partial is hashed again."""
 
-FRESH_BYTES = 32 << 20
-"""Of files that were just taken over and are kept in memory until they are read: the delivery reads each image
-once, as soon as its result is committed. What does not fit is read from the disk."""
-
 STALE_PARTIAL_DAYS = 7
 """An upload that nobody continued for this long is dropped: its job has long been run again."""
 
@@ -62,9 +58,6 @@ class ArtifactStore:
         self._partials = folder / "partial"
         self._lock = threading.Lock()
         self._uploads: dict[str, Upload] = {}
-        self._fresh: dict[str, bytes] = {}
-        """Content of files that were just taken over, oldest first; see :data:`FRESH_BYTES`."""
-        self._fresh_bytes = 0
 
     def missing(self, digests: Iterable[str]) -> list[str]:
         """Those of ``digests`` (lower-case hex sha256) that are not held, in order."""
@@ -94,8 +87,6 @@ class ArtifactStore:
     def read(self, sha256: str, *, cached: bool = True) -> bytes:
         """The content of the complete file. Without ``cached`` the system is told that nobody will soon read it
         again. Raises ArtifactNotFound, StoreError."""
-        if not cached and (fresh := self._unfresh(sha256)) is not None:
-            return fresh
         with self.open(sha256) as file:
             try:
                 data = file.read()
@@ -117,7 +108,6 @@ class ArtifactStore:
 
     def remove(self, sha256: str) -> bool:
         """Forget the complete file; True if there was one. Raises StoreError."""
-        self._unfresh(sha256)
         try:
             self._path(sha256).unlink()
         except FileNotFoundError:
@@ -149,7 +139,6 @@ class ArtifactStore:
         """Forget the complete file unless somebody sent it, or was told of it, since ``before``; its bytes, or
         None if it stays or is gone already. Raises StoreError."""
         path, aside = self._path(sha256), self._partial(sha256).with_suffix(".gone")
-        self._unfresh(sha256)
         with self._lock:  # against whoever is told at this moment that it is here
             try:
                 if path.stat().st_mtime >= before:
@@ -220,36 +209,15 @@ class ArtifactStore:
             if not source.is_relative_to(self._agents.resolve()) or not source.is_file():
                 raise ValueError(f"{path}: no file of an agent")
             with source.open("r+b", buffering=0) as file:
-                data = _whole(file, size) if size <= FRESH_BYTES else None
-                digest = hashlib.file_digest(file, "sha256") if data is None else hashlib.sha256(data)
+                digest = hashlib.file_digest(file, "sha256")
                 if file.tell() != size or digest.hexdigest() != sha256:
                     raise DigestMismatch(f"{path}: not the {size} bytes with sha256 {sha256} that it should be")
                 os.fsync(file.fileno())
-                if data is not None:
-                    uncache(file.fileno())
             _move_into_place(source, final)
         except OSError as error:
             log.info("%s is uploaded instead of taken over: %s", path, error)
             return False
-        if data is not None:
-            self._keep_fresh(sha256, data)
         return True
-
-    def _keep_fresh(self, sha256: str, data: bytes) -> None:
-        with self._lock:
-            if sha256 in self._fresh:
-                return
-            self._fresh[sha256] = data
-            self._fresh_bytes += len(data)
-            while self._fresh_bytes > FRESH_BYTES:
-                self._fresh_bytes -= len(self._fresh.pop(next(iter(self._fresh))))
-
-    def _unfresh(self, sha256: str) -> bytes | None:
-        """The content of a file that was just taken over, which is then kept in memory no more."""
-        with self._lock:
-            data = self._fresh.pop(sha256, None)
-            self._fresh_bytes -= 0 if data is None else len(data)
-        return data
 
     def clean_partials(self, older_than_days: float = STALE_PARTIAL_DAYS, *, now: float | None = None) -> int:
         """Remove partial uploads that were not touched for that long; return how many. ``now`` is seconds
@@ -416,15 +384,6 @@ class Upload:
         with self._store._lock:
             if self._store._uploads.get(self.sha256) is self:
                 del self._store._uploads[self.sha256]
-
-
-def _whole(file: FileIO, size: int) -> bytes:
-    """All of ``file``; or, of one that has more than ``size`` bytes, one byte more than that. In one piece:
-    between two pieces a thread waits for the interpreter. Raises OSError."""
-    data = file.read(size + 1)
-    while len(data) <= size and (more := file.read(size + 1 - len(data))):
-        data += more
-    return data
 
 
 def _move_into_place(source: Path, final: Path) -> None:
