@@ -6,7 +6,19 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-NAMES = ("dispatch", "transfer", "overhead", "webui", "queue", "packs", "randomizer")
+NAMES = (
+    "dispatch",
+    "transfer",
+    "overhead",
+    "webui",
+    "queue",
+    "packs",
+    "randomizer",
+    "desktop_start",
+    "desktop_frame",
+    "desktop_memory",
+    "desktop_latency",
+)
 
 
 def main(argv: Sequence[str]) -> int:

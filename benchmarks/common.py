@@ -17,8 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -170,6 +171,17 @@ class Cluster:
         assert self._client is not None, "use the cluster in a with statement"
         return self._client
 
+    def cpu(self) -> dict[str, float]:
+        """Seconds of a core that ``kernel``, ``agents`` and ``workers`` have used since they were started, each
+        process in steps of the system's (10 ms, mostly)."""
+        agents = [psutil.Process(pid) for pid in self.agent_pids]
+        workers = [child for agent in agents for child in agent.children(recursive=True)]
+        return {
+            "kernel": cpu_seconds(psutil.Process(self.kernel_pid)),
+            "agents": sum(map(cpu_seconds, agents)),
+            "workers": sum(map(cpu_seconds, workers)),
+        }
+
     def __enter__(self) -> Self:
         try:
             self._start()
@@ -253,6 +265,12 @@ class Cluster:
 
     def _tail(self, name: str) -> str:
         return self._log(name).read_text(encoding="utf-8", errors="replace")[-2000:]
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """Seconds of a core that a process has used, its own and the system's for it."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:
@@ -340,16 +358,29 @@ def timed_run(cluster: Cluster, watch: Watch, asked: pb.RunRequest) -> float:
     return watch.run_ended(run_id) - begun
 
 
-def timed_images(cluster: Cluster, watch: Watch, asked: pb.RunRequest, images: int) -> tuple[float, float]:
-    """Seconds from submit until all ``images`` of the run are committed, and until all stand in its folder.
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What a run of images took."""
 
-    Returns when the run is over: its reports (the contact sheet) are not timed, and disturb nobody after that.
+    committed: float
+    """Seconds from submit until all images are committed."""
+    saved: float
+    """Seconds from submit until all stand in the run's folder."""
+    cpu: Mapping[str, float]
+    """Seconds of a core until then: see :meth:`Cluster.cpu`."""
+
+
+def timed_images(cluster: Cluster, watch: Watch, asked: pb.RunRequest, images: int) -> Timed:
+    """Time a run of so many ``images``.
+
+    Returns when the run is over: its reports (the contact sheet) are not in it, and disturb nobody after that.
     """
-    before = cluster.client.status().queue.done
+    before, used = cluster.client.status().queue.done, cluster.cpu()
     begun = time.perf_counter()
     run_id = cluster.client.submit(asked).run_id
     committed: list[float] = []
     saved: list[float] = []
+    cpu: dict[str, float] = {}
     seen = 0
 
     def ended(message: pb.WatchResponse) -> bool:
@@ -360,6 +391,7 @@ def timed_images(cluster: Cluster, watch: Watch, asked: pb.RunRequest, images: i
         seen += sum(image.run_id == run_id for image in message.images)
         if not saved and seen >= images:
             saved.append(now)
+            cpu.update({who: seconds - used[who] for who, seconds in cluster.cpu().items()})
         for run in message.runs:
             if run.run_id == run_id and run.state != "running":
                 if run.done != images or not saved:
@@ -370,7 +402,7 @@ def timed_images(cluster: Cluster, watch: Watch, asked: pb.RunRequest, images: i
     watch.until(ended)
     # The queue's counts are told a little later than a saved image, which cannot be before its commit.
     first = min([*committed, *saved])
-    return first - begun, saved[0] - begun
+    return Timed(first - begun, saved[0] - begun, cpu)
 
 
 def interleave(rounds: int, contestants: Iterable[Callable[[], None]]) -> None:

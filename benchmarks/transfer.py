@@ -4,7 +4,9 @@ Ours: kernel and agents as always; only the workers are replaced by ones that wr
 transfer is what is measured (``transfer.with_generation`` has the real worker, which also draws noise and packs
 it as PNG). An agent on the kernel's own machine hands its files over; ``transfer.streamed`` has agents that do
 not know where they are, and send every byte. Two times are taken of each run: when the last image is committed
-to the kernel's store, and when the last one also stands in the run's folder with its metadata.
+to the kernel's store, and when the last one also stands in the run's folder with its metadata. And what each
+kind of process used until then (``transfer.cpu_kernel``, ``cpu_agents``, ``cpu_workers``), which says more than
+the times where others use the machine, too.
 
 Theirs: a process that receives the same bytes on as many TCP connections, checks the sha256, writes the file,
 syncs it and answers; no queue, no database. And a plain copy of files, synced, on one thread.
@@ -141,6 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sockets: list[float] = []
     copies: list[float] = []
     generated: list[float] = []
+    used: dict[str, list[float]] = {}
     os.environ["STABLENEW_BENCH_IMAGE_BYTES"] = str(size)
     with (
         tempfile.TemporaryDirectory(prefix="stablenew-bench-", dir=chosen.folder) as scratch,
@@ -161,15 +164,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         port = int(first_line(server, 10.0))
 
         def ours() -> None:
-            first, last = timed_images(cluster, watch, request(images, preset), images)
-            committed.append(images / first)
-            saved.append(images / last)
+            timed = timed_images(cluster, watch, request(images, preset), images)
+            committed.append(images / timed.committed)
+            saved.append(images / timed.saved)
+            for who, seconds in timed.cpu.items():
+                used.setdefault(who, []).append(seconds * 1000 / images)
 
         def from_afar() -> None:
-            streamed.append(images / timed_images(remote, remote_watch, request(images, preset), images)[0])
+            timed = timed_images(remote, remote_watch, request(images, preset), images)
+            streamed.append(images / timed.committed)
 
         def with_generation() -> None:
-            generated.append(images / timed_images(whole, whole_watch, request(images, preset), images)[0])
+            timed = timed_images(whole, whole_watch, request(images, preset), images)
+            generated.append(images / timed.committed)
 
         timed_images(cluster, watch, request(agents * 2, preset), agents * 2)
         timed_images(remote, remote_watch, request(agents * 2, preset), agents * 2)
@@ -190,6 +197,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     target = at_least(statistics.median(committed), TARGET)
     emit_median("transfer.committed", committed, "images/s", images=images, megabytes=megabytes, **target)
     emit_median("transfer.saved", saved, "images/s", images=images)
+    for who, milliseconds in used.items():
+        emit_median(f"transfer.cpu_{who}", milliseconds, "ms of a core", images=images)
     emit_median("transfer.streamed", streamed, "images/s", images=images)
     emit_median("transfer.with_generation", generated, "images/s", images=images)
     emit_median("transfer.socket", sockets, "images/s", images=images, durable="fsync a file")

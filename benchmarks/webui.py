@@ -31,6 +31,7 @@ from benchmarks.common import (
     Watch,
     at_least,
     at_most,
+    cpu_seconds,
     describe_machine,
     emit,
     emit_median,
@@ -156,7 +157,7 @@ def compare(jobs: int, rounds: int, milliseconds: int, size: int, folder: Path) 
         def ours() -> None:
             nonlocal overlaps
             asked = request(jobs, preset(size, next(seeds)))
-            mine.append(jobs / timed_images(cluster, watch, asked, jobs)[1])
+            mine.append(jobs / timed_images(cluster, watch, asked, jobs).saved)
             told = fake.look()
             my_gaps.extend(told.gaps)
             overlaps += told.overlaps
@@ -202,7 +203,8 @@ def makespan(jobs: int, rounds: int, milliseconds: int, folder: Path) -> None:
         # Each node makes some first: how long they take there is then known, as it is in any house in use.
         timed_run(cluster, watch, request(4 * len(fakes), preset(64, 1)))
         for number in range(rounds):
-            seconds, _ = timed_images(cluster, watch, request(jobs, preset(64, 100_000 * (number + 1))), jobs)
+            asked = request(jobs, preset(64, 100_000 * (number + 1)))
+            seconds = timed_images(cluster, watch, asked, jobs).committed
             found.append(seconds / ideal)
         made = [one.look().images for one in fakes]
     emit_median(
@@ -227,9 +229,9 @@ def polling(seconds: int, folder: Path) -> None:
         worker = _worker(cluster)
         run = cluster.client.submit(request(1, preset(64, 1))).run_id
         time.sleep(min(1.0, seconds / 4))
-        before, begun = _cpu(worker), time.perf_counter()
+        before, begun = cpu_seconds(worker), time.perf_counter()
         time.sleep(seconds / 2)
-        used = (_cpu(worker) - before) / (time.perf_counter() - begun) * 100
+        used = (cpu_seconds(worker) - before) / (time.perf_counter() - begun) * 100
         watch.run_ended(run)
         questions = fake.look().questions
     emit("webui.polling_cpu", used, "%", questions=questions, **at_most(used, TARGET_POLLING_PERCENT))
@@ -276,11 +278,6 @@ def _worker(cluster: Cluster) -> psutil.Process:
     agent = psutil.Process(cluster.agent_pids[0])
     wait_for(lambda: bool(agent.children()), START_TIMEOUT, lambda: "the agent has no worker")
     return agent.children()[0]
-
-
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

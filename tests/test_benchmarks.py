@@ -62,13 +62,16 @@ def test_transfer(tmp_path: Path) -> None:
     found = figures("transfer", folder=tmp_path)
     for name in ("committed", "saved", "with_generation", "socket", "copy", "ratio_vs_socket", "ratio_vs_copy"):
         assert found[f"transfer.{name}"]["value"] > 0
+    assert {f"transfer.cpu_{who}" for who in ("kernel", "agents", "workers")} <= found.keys()
     # Committed comes before saved, in the very same run.
     assert found["transfer.committed"]["value"] >= found["transfer.saved"]["value"]
 
 
 def test_overhead(tmp_path: Path) -> None:
     found = figures("overhead", folder=tmp_path)
-    assert found["overhead.path"]["value"] > found["overhead.outside_worker"]["value"] > 0
+    kernel, agents = (found[f"overhead.cpu_{who}"]["value"] for who in ("kernel", "agents"))
+    assert found["overhead.outside_worker"]["value"] == pytest.approx(kernel + agents, rel=0.01)
+    assert kernel > 0
     assert found["overhead.direct"]["value"] > found["overhead.direct_without_png"]["value"] > 0
     assert {"value", "target", "met"} <= found["overhead.per_job"].keys()
 

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -180,6 +181,12 @@ def test_what_runs_beside_others_says_it_when_it_is_waited_for(capsys):
     assert code == 3
     assert took > 0
     assert capsys.readouterr().out.splitlines() == ["one", "two"]
+
+
+def test_no_two_test_modules_share_a_name():
+    """A directory on its own would pass; all together cannot be collected."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_what_is_compiled_is_kept(monkeypatch):

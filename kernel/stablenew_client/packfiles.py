@@ -26,7 +26,7 @@ PACK_ENDINGS = (".txt", ".tsv")
 """Endings of a pack; tried in this order when the name is given without one. A ``.json`` is a pack only where
 none of these stands beside it."""
 
-_NO_PACKS = ("wildcards",)
+NO_PACKS = ("wildcards",)
 """Folders whose text files are no packs."""
 
 
@@ -87,7 +87,7 @@ def find_packs(folder: Path) -> list[Path]:
             if item.name.startswith("."):
                 continue
             if item.is_dir():
-                found += find_packs(item) if item.name not in _NO_PACKS else []
+                found += find_packs(item) if item.name not in NO_PACKS else []
             elif item.suffix.lower() in PACK_ENDINGS or _is_json_pack(item):
                 found.append(item)
     except OSError as error:

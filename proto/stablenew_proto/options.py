@@ -44,5 +44,7 @@ SERVER_OPTIONS = (
     *MESSAGES,
     # Strictly below the client's interval, or jitter earns GOAWAY "too_many_pings"; the default is 5 minutes.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    # And on a loaded machine pings that were sent in time arrive in bunches, which is nobody's fault.
+    ("grpc.http2.max_ping_strikes", 0),
     ("grpc.so_reuseport", 0),  # otherwise a second kernel silently shares the port
 )

@@ -50,7 +50,7 @@ def stored(house: House) -> int:
 
 def test_another_node_goes_on_behind_the_stage_that_was_done(house: House) -> None:
     client = house.start_kernel("orphan_timeout=1")
-    agent(house, "one", "--backend-option", "seconds_per_step=0.05")
+    agent(house, "one", "--backend-option", "seconds_per_step=0.15")
     house.wait_online(client, 1)
     run_id = client.submit(request(house, *SLOW)).run_id
     wait_kept(client, run_id)

@@ -110,6 +110,20 @@ def test_a_callback_that_fails_is_shown_and_stops_nothing(gui, lone_app):
     gui.until(lambda: front(lone_app) == ["queue"])
 
 
+def test_a_panel_that_fails_takes_no_other_with_it(gui, lone_app, monkeypatch):
+    def fail() -> None:
+        raise ZeroDivisionError("a bug in a panel")
+
+    monkeypatch.setattr(lone_app.shell._foot, "refresh", fail)
+    gui.frames(5)
+    assert [toast.times for toast in lone_app.desk.toasts.shown] == [1]
+    assert len(gui.target.errors) == 1
+    gui.target.forget_errors()
+    monkeypatch.undo()
+    gui.click("tab.queue")
+    gui.until(lambda: front(lone_app) == ["queue"])
+
+
 def test_closing_asks_only_while_something_runs(gui, lone_app):
     from stablenew_proto.v1 import kernel_pb2 as pb
 

@@ -323,3 +323,14 @@ def test_importing_the_plugins_stays_light() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert told.stdout.strip() == "[]"
+
+
+def test_what_samples_in_an_upscale_counts_with_its_diffusion_pass_only() -> None:
+    from stablenew_plugins.stages.common import SamplingConfig
+    from stablenew_plugins.stages.upscale import UpscaleConfig
+
+    plain, ours = (
+        one.model_json_schema(by_alias=False)["properties"] for one in (SamplingConfig, UpscaleConfig)
+    )
+    for name, schema in plain.items():
+        assert ours[name] == {**schema, "only_with": "upscale_mode=img2img"}

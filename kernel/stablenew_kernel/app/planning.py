@@ -48,6 +48,9 @@ SETTINGS_KEPT = 8
 one again and again."""
 
 
+DRAWS_KEPT = 10_000
+"""Packs of which is known that they have been queued. What others draw changes when there are more."""
+
 _Key = tuple[str, bytes, str, bytes, tuple[str, ...], GlobalNegative]
 """Name and content of preset and sidecar, ``--set``, global negative prompt: all that settings depend on, but
 for profiles."""
@@ -90,11 +93,17 @@ def is_later(run: pb.RunRequest) -> bool:
     return bool(run.images or run.from_stage or run.only_stages or run.HasField("promote"))
 
 
+def pack_of(run: pb.RunRequest) -> str:
+    """Which pack ``run`` is of: its path, or its name where it has none."""
+    return run.pack_path or run.pack_name
+
+
 class Planner:
     """Plans runs. Blocking; call it in a thread. Thread-safe.
 
-    What is drawn for a plan stays the same until a plan is queued (see :meth:`turn`): a dry run shows the very
-    images that the run after it makes, and however many dry runs there are, they change nothing.
+    What is drawn for a pack stays the same until a run of it is queued (see :meth:`turn`): a dry run shows the
+    very images that the run after it makes, however many dry runs there are, and whatever other packs are
+    queued before it.
     """
 
     def __init__(
@@ -121,7 +130,9 @@ class Planner:
         self._sources = sources
         self._recall = recall
         self._draw = rng.getrandbits(64)
-        """All that the next plan draws follows from it."""
+        """All that is drawn for a pack that has not been queued yet follows from it and the pack's name."""
+        self._draws: dict[str, int] = {}
+        """All that the next plan of a pack draws follows from it; of packs that have been queued."""
         self._lock = Lock()
         self._read: dict[_Key, _Settings] = {}
         """The latest last. Threads may replace it at any time, by another one."""
@@ -137,9 +148,21 @@ class Planner:
             if ours:
                 self._lock.release()
 
-    def draw_anew(self) -> None:
-        """The plan of this turn is to be queued: the next one draws something else."""
-        self._draw = self._rng.getrandbits(64)
+    def draw_anew(self, pack: str) -> None:
+        """The plan of this turn is to be queued: the next one of ``pack`` (see :func:`pack_of`) draws something
+        else. Plans of other packs do not change: who queues several gets of each what was shown."""
+        if len(self._draws) >= DRAWS_KEPT and pack not in self._draws:
+            self._draws.clear()
+            self._draw = self._rng.getrandbits(
+                64
+            )  # or those that are forgotten would draw what they drew first
+        self._draws[pack] = self._rng.getrandbits(64)
+
+    def _random(self, run: pb.RunRequest) -> Random:
+        """What the next plan of the pack of ``run`` draws from."""
+        pack = pack_of(run)
+        drawn = self._draws.get(pack)
+        return Random(f"{self._draw} {pack}" if drawn is None else drawn)  # noqa: S311
 
     def plan(
         self, run: pb.RunRequest, last_run: Mapping[str, JsonValue] | None = None, *, dry: bool = False
@@ -156,7 +179,7 @@ class Planner:
         return plan_run(
             request,
             self._host.stages,
-            rng=Random(self._draw),  # noqa: S311
+            rng=self._random(run),
             randomizers=self._host.randomizers,
             filter_jobs=filter_jobs,
             memory=_Kept(partial(self._recall, request.pack.title)),
@@ -182,7 +205,7 @@ class Planner:
             found.sources,
             later,
             self._host.stages,
-            rng=Random(self._draw),  # noqa: S311
+            rng=self._random(run),
             filter_jobs=self._host.filter_jobs if self._host.listens("filter_jobs") else None,
         )
         if promotes and not run.promote.again:

@@ -20,7 +20,7 @@ from stablenew_kernel.app.delivery import VERSION
 from stablenew_kernel.app.forecast import Forecaster
 from stablenew_kernel.app.outlook import Outlook
 from stablenew_kernel.app.places import PlaceDesk
-from stablenew_kernel.app.planning import Planner, is_later
+from stablenew_kernel.app.planning import Planner, is_later, pack_of
 from stablenew_kernel.domain.estimate import Estimate
 from stablenew_kernel.domain.link import QueuedJob
 from stablenew_kernel.domain.naming import DEFAULT_PATTERN, parse_pattern
@@ -109,7 +109,7 @@ class RunDesk:
     async def submit(self, run: pb.RunRequest) -> pb.SubmitRunResponse:
         """Plan and queue; returns after the commit. A client that hangs up stops nothing."""
         asked = {
-            "pack": run.pack_path or run.pack_name,
+            "pack": pack_of(run),
             "preset": run.preset_name or run.preset,
             "rows": run.rows,
             "sets": list(run.sets),
@@ -155,7 +155,7 @@ class RunDesk:
             if planned.count > FEW or planned.memory.slots or (self._needs_yes(planned) and not run.confirmed):
                 return None
             new = self._prepared(planned, asked, "", run.priority)
-            self._planner.draw_anew()
+            self._planner.draw_anew(asked.get("pack", ""))
             return new
 
     def _prepare(
@@ -169,7 +169,7 @@ class RunDesk:
                 raise _Unconfirmed(planned)
             new = self._prepared(planned, asked, out_dir, priority)
             new.make_folder()
-            self._planner.draw_anew()
+            self._planner.draw_anew(asked.get("pack", ""))
             return new
 
     def _prepared(self, planned: Plan, asked: Mapping[str, Any], out_dir: str, priority: int) -> NewRun:

@@ -16,6 +16,7 @@ from typing import Any
 import dearpygui.dearpygui as dpg
 
 from stablenew_api.datafolder import DataFolder
+from stablenew_api.jsonlog import log_to_file
 from stablenew_plugins.desktop.components.keyboard import is_typing, keys_of
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.display import missing, screen_size
@@ -40,6 +41,8 @@ AWAKE = 1.5
 """Seconds that it stays active after the last sign of a person."""
 DRAIN_BUDGET = 0.003
 """Seconds a frame for messages of other threads."""
+SAME_FAULT = 5.0
+"""Seconds in which the same fault is told once."""
 SAVE_EVERY = 5.0
 """Seconds between two looks at whether something is to be remembered."""
 
@@ -77,6 +80,8 @@ class App:
         self._saved_at = clock()
         self._next_frame = 0.0
         self._looks = self.bench.view.looks_revision
+        self._faults: dict[object, float] = {}
+        """When each was told last."""
         self._held: set[int] = set()
         """Keys that were pressed and are still down: more of them are repetitions."""
         self._probe = Probe.wanted(os.environ, self.bench.view.quit)
@@ -109,11 +114,14 @@ class App:
         began = self._clock()
         if self.mailbox.drain(self._clock, DRAIN_BUDGET, self._failed):
             self._awake_until = max(self._awake_until, began + 0.25)
-        self.bench.tick()
-        if self.bench.view.looks_revision != self._looks:
-            self._draw_anew()
-        self.ui.textures.tick()
-        self.shell.refresh()
+        try:
+            self.bench.tick()
+            if self.bench.view.looks_revision != self._looks:
+                self._draw_anew()
+            self.ui.textures.tick()
+            self.shell.refresh()
+        except Exception as error:  # a fault in one panel must not take the window
+            self._failed(error)
         if self._probe is not None:
             self._probe.drain()
         before = self._clock()
@@ -142,7 +150,16 @@ class App:
                 self._failed(error)
 
     def _failed(self, error: Exception) -> None:
-        log.error("a callback failed", exc_info=error)
+        """Log and show ``error``; one that comes again in each frame, once a while."""
+        now = self._clock()
+        place = error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        fault = (type(error), place.tb_frame.f_code if place is not None else None)
+        if now - self._faults.get(fault, -SAME_FAULT) < SAME_FAULT:
+            return
+        self._faults[fault] = now
+        log.error("something in the window failed", exc_info=error)
         self.desk.complain(error)
 
     def wake(self) -> None:
@@ -232,6 +249,10 @@ def open_window(data: DataFolder) -> int:
         sys.stderr.write(f"stablenew: {reason}\n")
         return 3
     give_back()
+    try:
+        log_to_file(data.logs / "desktop.jsonl")
+    except OSError as error:
+        sys.stderr.write(f"stablenew: no log of the window can be written ({error})\n")
     dpg.create_context()
     dpg.configure_app(manual_callback_management=True)
     try:

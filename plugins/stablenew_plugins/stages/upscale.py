@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import AliasChoices, Field
+from pydantic.fields import FieldInfo
 
 from stablenew_api.backend import Capabilities, Feature, Img2ImgRequest, Progress, Request, UpscaleRequest
 from stablenew_api.errors import StageFailure
@@ -95,16 +96,34 @@ class EnlargingConfig(StageConfig):
     )
 
 
+_OF_THE_PASS = marks(only_with="upscale_mode=img2img")
+
+
+def _of_the_pass(name: str) -> Any:
+    """The field ``name`` of what samples, marked as one of the diffusion pass."""
+    field = SamplingConfig.model_fields[name]
+    told = field.json_schema_extra
+    extra = {**(told if isinstance(told, dict) else {}), **_OF_THE_PASS}
+    return FieldInfo.merge_field_infos(field, json_schema_extra=extra)
+
+
 class UpscaleConfig(SamplingConfig, EnlargingConfig):
     """Settings of upscale."""
 
+    model: str = _of_the_pass("model")
+    vae: str = _of_the_pass("vae")
+    sampler_name: str = _of_the_pass("sampler_name")
+    scheduler: str = _of_the_pass("scheduler")
+    steps: int = _of_the_pass("steps")
+    cfg_scale: float = _of_the_pass("cfg_scale")
+    clip_skip: int = _of_the_pass("clip_skip")
     denoising_strength: float = Field(
         0.35,
         ge=0,
         le=1,
         title="Denoising strength",
         description=f"Of the diffusion pass. {DENOISE_HELP}",
-        json_schema_extra=marks(only_with="upscale_mode=img2img"),
+        json_schema_extra=_OF_THE_PASS,
     )
 
     def ours(self) -> bool:

@@ -140,6 +140,32 @@ def test_a_pack_is_opened_and_a_row_chosen(bench: Bench) -> None:
     assert editor.at == 2
 
 
+def test_it_begins_at_the_row_that_was_asked_for(bench: Bench, tmp_path: Path) -> None:
+    editor = bench.editor
+    editor.begin_at(bench.path, 2)
+    editor.open_pack(bench.path)  # it is open already
+    assert editor.texts["positive"].text == "[[time]] light"
+    other = bench.path.with_name("other.txt")
+    other.write_bytes(b"one\n\ntwo\n\nthree\n")
+    editor.begin_at(other, 1)
+    editor.open_pack(other)  # it is read first
+    assert editor.texts["positive"].text == "two"
+    editor.open_pack(bench.path)
+    assert editor.at == 0  # asked for once
+    editor.begin_at(bench.path, 50)
+    editor.open_pack(bench.path)
+    assert editor.at == 0  # it is gone: where one was
+
+
+def test_a_row_that_was_asked_for_is_found_where_it_has_moved_to(bench: Bench) -> None:
+    editor = bench.editor
+    editor.choose(2)
+    editor.move_row(-2)
+    editor.begin_at(bench.path, 0)
+    editor.open_pack(bench.path)
+    assert (editor.at, editor.texts["positive"].text) == (1, "a boat, at sea")
+
+
 def test_saving_one_row_leaves_all_other_bytes(bench: Bench) -> None:
     editor = bench.editor
     editor.choose(1)

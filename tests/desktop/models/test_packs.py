@@ -13,8 +13,9 @@ from tests.desktop.desk_kit import make_desk
 
 from stablenew_api.errors import KernelUnavailable, StableNewError, UserError
 from stablenew_client.examples import add_examples, shipped_packs
+from stablenew_client.importing import ImportedPacks
 from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.packdisk import import_pack, new_pack
+from stablenew_plugins.desktop.models.packdisk import bring, import_pack, new_pack
 from stablenew_plugins.desktop.models.packs import AT_ONCE, SCAN_EVERY, PacksModel, in_words
 from stablenew_proto.v1 import kernel_pb2, packs_pb2
 
@@ -444,3 +445,55 @@ def test_all_that_are_shown_are_selected_and_let_go_again(tmp_path: Path) -> Non
     model.look_for("")
     model.toggle_shown()
     assert sorted(names(model.selected)) == ["city", "forest", "sea"]
+
+
+def test_files_of_other_programs_become_packs_and_nothing_is_lost_without_a_word(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path / "data")
+    model = PacksModel(desk)
+    styles = tmp_path / "styles.csv"
+    styles.write_text(
+        "name,prompt,negative_prompt\nfilm,film grain of {prompt},blurry\nplain,a house,\n", encoding="utf-8"
+    )
+    settle(model, desk)
+    model.bring(str(styles))
+    settle(model, desk)
+    [toast] = desk.toasts.shown
+    assert (toast.text, toast.level) == ("1 pack imported.", "warning")
+    assert "[[prompt]]" in toast.hint
+    [path] = model.selected
+    assert desk.data.packs in path.parents
+    assert "a house" in path.read_text(encoding="utf-8")
+    found = bring(desk.data, str(styles))
+    assert found.packs  # once more: the same again, or beside it
+
+
+def test_wildcards_and_what_cannot_be_read_are_told(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path / "data")
+    folder = tmp_path / "wildcards"
+    folder.mkdir()
+    (folder / "hair.txt").write_text("red\nblond\n", encoding="utf-8")
+    (folder / "photo.bin").write_bytes(bytes(range(256)))
+    model = PacksModel(desk)
+    model.bring(str(folder))
+    [toast] = desk.toasts.shown
+    assert (toast.text, toast.level) == ("1 wildcard file imported.", "warning")
+    assert "photo.bin" in toast.hint
+    with pytest.raises(UserError, match=r"photo\.bin"):
+        bring(desk.data, str(folder / "photo.bin"))
+    with pytest.raises(UserError, match="nothing"):
+        bring(desk.data, str(tmp_path / "nothing.csv"))
+
+
+def test_a_text_that_no_importer_knows_is_a_pack(tmp_path: Path) -> None:
+    data = make_desk(tmp_path / "data").data
+    pack = tmp_path / "sea.txt"
+    pack.write_text("a boat\n", encoding="utf-8")
+
+    def knows_nothing(_data: object, given: str) -> ImportedPacks:
+        raise UserError(f"{given}: nothing in it says what it is")
+
+    found = bring(data, str(pack), knows_nothing)
+    assert [path.name for path in found.packs] == ["sea.txt"]
+    (tmp_path / "sea.csv").write_text("a,b\n", encoding="utf-8")
+    with pytest.raises(UserError, match="nothing in it says"):
+        bring(data, str(tmp_path / "sea.csv"), knows_nothing)

@@ -298,6 +298,17 @@ def test_what_a_pack_brings_is_told_and_can_be_overruled(bench: Bench) -> None:
     assert brought_by(plan_of(spec=spec), bench.pipeline) == {}
 
 
+def test_a_seed_that_a_pack_fixes_is_told(bench: Bench) -> None:
+    told: dict[str, Any] = {"sidecar": "demo.json", "choices": [], "base_seed": 20261, "plan_seed": 0}
+    spec = {"provenance": told, "stages": [{"name": "txt2img", "config": {"seed": 20263}}]}
+    assert brought_by(plan_of(spec=spec), bench.pipeline)["txt2img.seed"].value == 20261
+    assert "txt2img.seed" not in brought_by(plan_of(spec=spec), bench.pipeline, seeded=True)
+    told["choices"] = [{"slot": "txt2img.seed", "value": "20261"}]
+    assert "txt2img.seed" not in brought_by(plan_of(spec=spec), bench.pipeline)
+    told.update(choices=[], plan_seed=77)  # drawn
+    assert "txt2img.seed" not in brought_by(plan_of(spec=spec), bench.pipeline)
+
+
 def test_images_a_row_of_a_pack_are_told(bench: Bench) -> None:
     config = {"batch_size": 2, "batch_count": 1}
     spec = {

@@ -214,6 +214,17 @@ def test_a_large_run_is_asked_about_once_and_queued_once(
     assert not bench.run.submitting
 
 
+def test_some_of_a_large_run_can_be_had_in_its_place(bench: Bench, kernel: FakeKernel, tmp_path: Path) -> None:
+    kernel.question = "700 images, more than 500. To make fewer: --sample 100 draws 100 of them."
+    bench.select(write(tmp_path, "a.txt"))
+    bench.run.run()
+    question = bench.run.question
+    assert question is not None
+    assert question.words == "700 images, more than 500."
+    bench.run.answer(True, some=True)
+    assert [run.sample for run in kernel.submitted] == [100]
+
+
 def test_collecting_pauses_the_queue_before_anything_could_begin(
     bench: Bench, kernel: FakeKernel, tmp_path: Path
 ) -> None:

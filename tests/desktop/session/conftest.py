@@ -28,8 +28,9 @@ def _warm_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture
-def sessions(gui: Any) -> Iterator[Callable[..., Session]]:
-    """Opens the desktop in ``gui``, on a data folder; see :class:`Session`. All are closed at the end."""
+def sessions(gui: Any, own: Any) -> Iterator[Callable[..., Session]]:
+    """Opens the desktop in ``gui``, on a data folder; see :class:`Session`. All are closed at the end, before
+    the kernel of ``own`` is stopped: a window would start it anew."""
     opened: list[Session] = []
 
     def start(data: Any, packs: Mapping[str, str] | None = None, **remembered: Any) -> Session:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import psutil
+import pytest
 from session_kit import images_in, preset
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_though_its_kernel_was_killed(gui, sessions, own):
     session = sessions(own)
     session.until_ready()

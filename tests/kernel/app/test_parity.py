@@ -72,9 +72,9 @@ def test_the_cases_are_not_trivial(world: World) -> None:
 def test_the_next_run_draws_anew(world: World) -> None:
     case = next(case for case in some_cases(60) if case.request.seed == -1)
     planner = world.house.kernel.runs._planner
-    before = planner._draw
+    before = dict(planner._draws)
     world.check(case)
-    assert planner._draw != before
+    assert planner._draws != before
 
 
 # --- break one rule, and it must show -------------------------------------------------------------------------
@@ -113,8 +113,16 @@ def preview_plans_with_another_seed(patch: pytest.MonkeyPatch, world: World) -> 
     """The dry run draws for itself."""
 
     def begin(planner: Planner) -> Callable[[], None]:
-        before, planner._draw = planner._draw, planner._draw ^ 1
-        return lambda: setattr(planner, "_draw", before)
+        before = planner._draw, planner._draws
+        planner._draw, planner._draws = (
+            planner._draw ^ 1,
+            {pack: draw ^ 1 for pack, draw in planner._draws.items()},
+        )
+
+        def end() -> None:
+            planner._draw, planner._draws = before
+
+        return end
 
     _while_previewing(patch, begin)
 
@@ -122,7 +130,14 @@ def preview_plans_with_another_seed(patch: pytest.MonkeyPatch, world: World) -> 
 @mutant("SPEC")
 def dry_run_advances(patch: pytest.MonkeyPatch, world: World) -> None:
     """A dry run uses up what it drew."""
-    _while_previewing(patch, lambda planner: lambda: setattr(planner, "_draw", planner._draw + 1))
+
+    def begin(planner: Planner) -> Callable[[], None]:
+        def end() -> None:
+            planner._draw, planner._draws = planner._draw + 1, {}
+
+        return end
+
+    _while_previewing(patch, begin)
 
 
 @mutant("COUNT", "SPEC", "LINE")

@@ -154,3 +154,38 @@ def test_a_filter_drops_jobs(places: tuple[Path, Path]) -> None:
     run = pb.RunRequest(pack_name="p.txt", pack=b"a house", count=4, seed=10)
     jobs = planner(places[0], EveryOther()).plan(run).jobs
     assert [job.spec.stages[0].seed for job in jobs] == [10, 12]
+
+
+def test_who_queues_several_packs_gets_of_each_what_was_shown(places: tuple[Path, Path]) -> None:
+    own, _ = places
+    ours = planner(own)
+    runs = [pb.RunRequest(pack_name="p.txt", pack_path=f"{n}/p.txt", pack=b"a house") for n in range(3)]
+
+    def drawn(run: pb.RunRequest) -> list[JobSpec]:
+        return [job.spec for job in ours.plan(run).jobs]
+
+    shown = [drawn(run) for run in runs]
+    assert len({specs[0].stages[0].seed for specs in shown}) == 3
+    queued = []
+    for run in runs:
+        with ours.turn():
+            queued.append(drawn(run))
+            ours.draw_anew(planning.pack_of(run))
+    assert queued == shown
+    again = [drawn(run) for run in runs]
+    assert all(one != other for one, other in zip(again, shown, strict=True))
+    assert again == [drawn(run) for run in runs]
+
+
+def test_packs_that_are_forgotten_do_not_draw_what_they_drew_first(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, _ = places
+    monkeypatch.setattr(planning, "DRAWS_KEPT", 2)
+    ours = planner(own)
+    run = pb.RunRequest(pack_name="p.txt", pack=b"a house")
+    seeds = {ours.plan(run).plan_seed}
+    for other in ("p.txt", "q.txt", "r.txt"):
+        ours.draw_anew(other)
+        seeds.add(ours.plan(run).plan_seed)
+    assert len(seeds) == 3  # the first, the one behind its run, and the one behind being forgotten

@@ -1,4 +1,4 @@
-"""Remove one rule of the randomizer, and a test of ``test_randomizer`` or ``test_plan`` must fail."""
+"""Remove one rule of the randomizer, and a test of ``test_randomizer_rules`` or ``test_plan`` must fail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import test_plan
-import test_randomizer
+import test_randomizer_rules
 from hypothesis import Phase, settings
 
 import stablenew_kernel.domain.plan as plan_module
@@ -40,7 +40,7 @@ def mutant(caught_by: Callable[..., None]) -> Callable[[Patch], Patch]:
     return register
 
 
-@mutant(test_randomizer.test_fanout_is_nested_loops_and_the_line_says_so)
+@mutant(test_randomizer_rules.test_fanout_is_nested_loops_and_the_line_says_so)
 def the_first_slot_is_the_fastest(patch: pytest.MonkeyPatch) -> None:
     """Fanout in the other order: the same images, but not where old files expect them."""
 
@@ -54,7 +54,7 @@ def the_first_slot_is_the_fastest(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Fanout, "pick", pick)
 
 
-@mutant(test_randomizer.test_a_slot_more_or_elsewhere_changes_no_other_pick)
+@mutant(test_randomizer_rules.test_a_slot_more_or_elsewhere_changes_no_other_pick)
 def picks_follow_the_place_of_a_slot(patch: pytest.MonkeyPatch) -> None:
     """What a slot takes depends on how many stand before it."""
     original = RandomPicks.pick
@@ -65,7 +65,7 @@ def picks_follow_the_place_of_a_slot(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RandomPicks, "pick", pick)
 
 
-@mutant(test_randomizer.test_a_slot_more_or_elsewhere_changes_no_other_pick)
+@mutant(test_randomizer_rules.test_a_slot_more_or_elsewhere_changes_no_other_pick)
 def all_slots_drink_from_one_source(patch: pytest.MonkeyPatch) -> None:
     """One random generator for all slots of an image."""
 
@@ -76,7 +76,7 @@ def all_slots_drink_from_one_source(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RandomPicks, "pick", pick)
 
 
-@mutant(test_randomizer.test_random_draws_every_option_before_one_comes_again)
+@mutant(test_randomizer_rules.test_random_draws_every_option_before_one_comes_again)
 def a_draw_may_come_again_at_once(patch: pytest.MonkeyPatch) -> None:
     """No bag: each draw stands for itself."""
 
@@ -86,7 +86,7 @@ def a_draw_may_come_again_at_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(random_picks, "_draw", draw)
 
 
-@mutant(test_randomizer.test_random_draws_every_option_before_one_comes_again)
+@mutant(test_randomizer_rules.test_random_draws_every_option_before_one_comes_again)
 def every_bag_is_the_same(patch: pytest.MonkeyPatch) -> None:
     """The second bag comes in the order of the first."""
 
@@ -96,7 +96,7 @@ def every_bag_is_the_same(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(random_picks, "_draw", draw)
 
 
-@mutant(test_randomizer.test_weights_hold)
+@mutant(test_randomizer_rules.test_weights_hold)
 def weights_are_not_heeded(patch: pytest.MonkeyPatch) -> None:
     """An option of weight 3 is as likely as one of weight 1."""
     original = parts.OneOf.__init__
@@ -107,13 +107,13 @@ def weights_are_not_heeded(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(parts.OneOf, "__init__", init)
 
 
-@mutant(test_randomizer.test_what_it_means)
+@mutant(test_randomizer_rules.test_what_it_means)
 def escapes_stay(patch: pytest.MonkeyPatch) -> None:
     r"""``\{`` reaches the backend as it is written."""
     patch.setattr(space, "resolve", lambda text: text)
 
 
-@mutant(test_randomizer.test_what_it_means)
+@mutant(test_randomizer_rules.test_what_it_means)
 def tags_are_looked_into(patch: pytest.MonkeyPatch) -> None:
     """``<lora:my__lora__v1:1>`` holds a wildcard."""
     pattern = grammar._SPECIAL.pattern.replace("(?P<tag>", "(?P<tag>(?!)")
@@ -121,13 +121,13 @@ def tags_are_looked_into(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(grammar, "_SPECIAL", re.compile(pattern, re.DOTALL))
 
 
-@mutant(test_randomizer.test_what_it_means)
+@mutant(test_randomizer_rules.test_what_it_means)
 def names_of_slots_are_taken_to_the_letter(patch: pytest.MonkeyPatch) -> None:
     """``[[Time-of day]]`` and ``[[time_of_day]]`` are two."""
     patch.setattr(space, "normalize", lambda name: name)
 
 
-@mutant(test_randomizer.test_the_count_is_the_truth_and_a_draw_is_one_of_them)
+@mutant(test_randomizer_rules.test_the_count_is_the_truth_and_a_draw_is_one_of_them)
 def some_of_several_are_counted_without_their_order(patch: pytest.MonkeyPatch) -> None:
     """``{2$$a|b}`` is one way, not two."""
     original = parts.SomeOf.__init__
@@ -139,13 +139,13 @@ def some_of_several_are_counted_without_their_order(patch: pytest.MonkeyPatch) -
     patch.setattr(parts.SomeOf, "__init__", init)
 
 
-@mutant(test_randomizer.test_what_is_wrong_has_its_place)
+@mutant(test_randomizer_rules.test_what_is_wrong_has_its_place)
 def nesting_has_no_bound(patch: pytest.MonkeyPatch) -> None:
     """As deep as the text goes."""
     patch.setattr(grammar, "MAX_DEPTH", 10**6)
 
 
-@mutant(test_randomizer.test_a_name_that_leads_nowhere)
+@mutant(test_randomizer_rules.test_a_name_that_leads_nowhere)
 def what_nobody_defined_is_left_as_it_stands(patch: pytest.MonkeyPatch) -> None:
     """An unknown wildcard is no error, as in other programs."""
     original = Wildcards.find
@@ -156,7 +156,7 @@ def what_nobody_defined_is_left_as_it_stands(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Wildcards, "find", find)
 
 
-@mutant(test_randomizer.test_later_stages_take_the_same_picks)
+@mutant(test_randomizer_rules.test_later_stages_take_the_same_picks)
 def each_stage_picks_for_itself(patch: pytest.MonkeyPatch) -> None:
     """The slots of a later stage's prompt are others than those of the first."""
     original = space.Compiler.compile
@@ -167,7 +167,7 @@ def each_stage_picks_for_itself(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(space.Compiler, "compile", compile_apart)
 
 
-@mutant(test_randomizer.test_the_old_section_in_all_its_forms)
+@mutant(test_randomizer_rules.test_the_old_section_in_all_its_forms)
 def the_limit_of_a_matrix_is_not_heeded(patch: pytest.MonkeyPatch) -> None:
     """All combinations, whatever the section says."""
     original = variants.RowVariants.__init__
@@ -178,7 +178,7 @@ def the_limit_of_a_matrix_is_not_heeded(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(variants.RowVariants, "__init__", init)
 
 
-@mutant(test_randomizer.test_count_preview_and_queue_are_one)
+@mutant(test_randomizer_rules.test_count_preview_and_queue_are_one)
 def the_sample_holds_some_twice(patch: pytest.MonkeyPatch) -> None:
     """Drawn with putting back."""
     patch.setattr(plan_module, "permute", lambda index, size, key: index // 2)

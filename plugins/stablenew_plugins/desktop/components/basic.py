@@ -11,12 +11,14 @@ import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.ui import Item, Ui, on
 from stablenew_plugins.desktop.theme import icons
+from stablenew_plugins.desktop.theme.fonts import ICON_WIDTH, size_of
 from stablenew_plugins.desktop.theme.tokens import (
     CONTROL_HEIGHT,
     GAP,
     NONE,
     PAD_CARD,
     RADIUS_CARD,
+    SMALL_HEIGHT,
     WHITE,
     Colour,
     tint,
@@ -31,14 +33,15 @@ def text(
     font: str = "body",
     colour: Colour | None = None,
     *,
-    beside_frame: bool = False,
+    beside_frame: bool | float = False,
     **options: Any,
 ) -> Item:
-    """A text. ``beside_frame``: it stands in a row with buttons or fields, and is aligned to their texts."""
+    """A text. ``beside_frame``: it stands in a row with buttons or fields, and is aligned to their texts; if
+    they are not as high as fields are, that is their height, before scaling."""
     item = dpg.add_text(words, color=colour or ui.colours.text, **options)
     dpg.bind_item_font(item, ui.fonts[font])
-    if not beside_frame:
-        dpg.bind_item_theme(item, ui.themes.tight_text())
+    height = CONTROL_HEIGHT if beside_frame is True else beside_frame
+    dpg.bind_item_theme(item, ui.themes.text_in(max(0.0, (height - size_of(font)) / 2)))
     return item
 
 
@@ -75,11 +78,21 @@ def space(ui: Ui, height: float = 0, width: float = 0) -> Item:
 def column(ui: Ui, gap: float = GAP, **options: Any) -> Iterator[Item]:
     """What is made within stands one below the other, ``gap`` apart.
 
-    Two groups: the space behind a group is that of its own theme, and must be that of what it stands in.
+    Two groups: the space behind a group is that of its own theme, and must be that of what it stands in. A tag
+    or ``show`` is that of the outer one; what comes out is the inner one, to put more into it: hide that with
+    :func:`show_column`.
     """
     with dpg.group(**options), dpg.group() as group:
         dpg.bind_item_theme(group, ui.themes.theme({}, {"ItemSpacing": (GAP, gap)}))
         yield group
+
+
+def show_column(column_: Item, shown: bool) -> None:
+    """Show what :func:`column` gave, or hide it with the space that it takes. To hide the item itself leaves a
+    gap."""
+    around = dpg.get_item_parent(column_)
+    if dpg.is_item_shown(around) != shown:
+        dpg.configure_item(around, show=shown)
 
 
 @contextmanager
@@ -168,7 +181,10 @@ def button(
     **options: Any,
 ) -> Item:
     """A button: one ``primary`` a screen, ``soft`` for the others, ``ghost`` in rows of them, ``danger``,
-    ``chip``; see :meth:`~..theme.look.Themes.button`. ``width`` and ``height`` before scaling."""
+    ``chip``; see :meth:`~..theme.look.Themes.button`. ``width`` and ``height`` before scaling; 0: what it
+    needs, and as high as a field, or less if its letters are small."""
+    if not height and not kind.startswith(("chip", "star")):
+        height = SMALL_HEIGHT if font.startswith("small") else CONTROL_HEIGHT
     shown = f"{icon}  {words}" if icon and words else icon or words
     item = dpg.add_button(label=shown, callback=on(click), width=ui.px(width), height=ui.px(height), **options)
     dpg.bind_item_font(item, ui.fonts[font])
@@ -214,11 +230,12 @@ def chips(
     return made
 
 
-def tooltip(ui: Ui, item: Item, words: str) -> None:
-    """Show ``words`` when the pointer rests on ``item``."""
+def tooltip(ui: Ui, item: Item, words: str, *, width: float = 320, **options: Any) -> Item:
+    """Show ``words``, in lines of ``width``, when the pointer rests on ``item``. Returns the text, which may
+    change."""
     with dpg.tooltip(item, delay=0.4) as tip:
         dpg.bind_item_theme(tip, ui.themes.theme({}, {"WindowPadding": (10, 8)}))
-        text(ui, words, "small", wrap=ui.px(320))
+        return text(ui, words, "small", wrap=ui.px(width), **options)
 
 
 class Toggle:
@@ -284,7 +301,7 @@ def badge(ui: Ui, icon: str, colour: Colour, size: float = 36) -> Item:
         dpg.draw_rectangle(
             (0, 0), (side, side), rounding=ui.px(9), fill=tint(colour, 34), color=tint(colour, 60)
         )
-        place = (side - glyph * 1.16) / 2, (side - glyph * 1.2) / 2
+        place = (side - glyph * ICON_WIDTH) / 2, (side - glyph) / 2
         drawn = dpg.draw_text(place, icon, color=colour, size=glyph)
         dpg.bind_item_font(drawn, ui.fonts["icon_large"])
     return item
@@ -313,9 +330,12 @@ class Bar:
         self._width, self._height = ui.px(width), ui.px(height)
         self._top = ui.px(8.5) - self._height / 2
         rounding = self._height / 2
+        self._fraction = 0.0
         end = (self._width, self._top + self._height)
         with dpg.drawlist(self._width, ui.px(16)) as self.item:
-            dpg.draw_rectangle((0, self._top), end, rounding=rounding, fill=ui.colours.track_off, color=NONE)
+            self._track = dpg.draw_rectangle(
+                (0, self._top), end, rounding=rounding, fill=ui.colours.track_off, color=NONE
+            )
             self._fill = dpg.draw_rectangle(
                 (0, self._top),
                 (0, end[1]),
@@ -327,9 +347,19 @@ class Bar:
 
     def show(self, fraction: float, colour: Colour | None = None) -> None:
         """Fill it: 0 to 1."""
-        width = self._width * min(max(fraction, 0.0), 1.0)
+        self._fraction = min(max(fraction, 0.0), 1.0)
+        width = self._width * self._fraction
         options: dict[str, Any] = {"fill": colour} if colour is not None else {}
         dpg.configure_item(self._fill, pmax=(width, self._top + self._height), show=width > 0, **options)
+
+    def resize(self, width: float) -> None:
+        """Make it as wide as that, before scaling."""
+        if self._ui.px(width) == self._width:
+            return
+        self._width = self._ui.px(width)
+        dpg.configure_item(self.item, width=self._width)
+        dpg.configure_item(self._track, pmax=(self._width, self._top + self._height))
+        self.show(self._fraction)
 
 
 class Stars:
@@ -345,10 +375,10 @@ class Stars:
                 self._items.append(
                     button(
                         ui,
-                        "★",
+                        icons.STAR,
                         partial(self._clicked, number),
                         "star_off",
-                        font="star",
+                        font="icon",
                         width=32,
                         height=30,
                         **options,
@@ -359,7 +389,10 @@ class Stars:
         """Light so many."""
         self.stars = stars
         for number, item in enumerate(self._items, 1):
-            style_button(self._ui, item, "star" if number <= stars else "star_off")
+            lit = number <= stars
+            style_button(self._ui, item, "star" if lit else "star_off")
+            dpg.configure_item(item, label="★" if lit else icons.STAR)
+            dpg.bind_item_font(item, self._ui.fonts["star" if lit else "icon"])
 
     def _clicked(self, number: int) -> None:
         self._rate(0 if number == self.stars else number)
@@ -401,6 +434,7 @@ __all__ = [
     "label",
     "row",
     "set_text",
+    "show_column",
     "space",
     "style_button",
     "style_card",

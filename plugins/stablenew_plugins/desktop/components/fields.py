@@ -10,6 +10,8 @@ from typing import Any
 import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.ui import Item, Ui, on_value
+from stablenew_plugins.desktop.theme import icons
+from stablenew_plugins.desktop.theme.fonts import measured
 
 
 def put(item: Item, value: Any) -> None:
@@ -108,15 +110,19 @@ def combo(
     width: float = -1,
     **options: Any,
 ) -> Item:
-    """One of ``items``."""
+    """One of ``items``. An item that is too long is cut by nobody: :func:`~.fit.fit` it before."""
+    # What is called a label stands behind a combo, at a distance: here at one that puts it inside.
+    chevron = icons.CHEVRON_DOWN + "  "
+    inside = -measured(chevron, "body", ui.scale) / ui.scale
     item = dpg.add_combo(
         list(items),
+        label=chevron,
         default_value=value,
         callback=on_value(change),
         width=ui.px(width) if width > 0 else int(width),
         height_mode=dpg.mvComboHeight_Large,
+        no_arrow_button=True,
         **options,
     )
-    style = {"Button": (0, 0, 0, 0), "ButtonHovered": ui.colours.raised, "Text": ui.colours.text}
-    dpg.bind_item_theme(item, ui.themes.theme(style, {}, dpg.mvCombo))
+    dpg.bind_item_theme(item, ui.themes.theme({}, {"ItemInnerSpacing": (inside, 6)}, dpg.mvCombo))
     return item

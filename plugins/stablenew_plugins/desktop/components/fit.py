@@ -7,16 +7,15 @@ from functools import lru_cache
 import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.ui import Ui
-from stablenew_plugins.desktop.theme.fonts import FACES, MONO, MONO_SIZE
+from stablenew_plugins.desktop.theme.fonts import measured
 
 
 def width_of(ui: Ui, words: str, font: str) -> float:
-    """How wide ``words`` are, in pixels. Before the first frame, and where nothing is drawn, a guess."""
+    """How wide ``words`` are, in pixels."""
     size = dpg.get_text_size(words, font=ui.fonts[font])
     if size is not None and (size[0] > 0 or not words):
         return float(size[0])
-    points = MONO_SIZE if font == MONO else FACES[font][1]
-    return len(words) * ui.px(points) * (0.6 if font == MONO else 0.52)
+    return measured(words, font, ui.scale)  # nothing was drawn with it yet
 
 
 def fit(ui: Ui, words: str, font: str, width: float) -> str:

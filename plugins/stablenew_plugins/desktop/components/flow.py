@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-import dearpygui.dearpygui as dpg
-
 from stablenew_plugins.desktop.components.basic import column, row
+from stablenew_plugins.desktop.components.fit import width_of
 from stablenew_plugins.desktop.components.ui import Item, Ui
 
 T = TypeVar("T")
 
 
 def text_width(ui: Ui, words: str, font: str = "body") -> int:
-    """How wide ``words`` are, in pixels; about, where nothing is drawn yet."""
-    size = dpg.get_text_size(words, font=ui.fonts[font])
-    return round(size[0]) if size else round(len(words) * ui.px(7.2))
+    """How wide ``words`` are, in whole pixels."""
+    return round(width_of(ui, words, font))
 
 
 def shortened(ui: Ui, words: str, width: int, font: str = "body") -> str:

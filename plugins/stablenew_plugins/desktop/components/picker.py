@@ -8,7 +8,7 @@ from typing import Any
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import space, text
+from stablenew_plugins.desktop.components.basic import space, text, tooltip
 from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.ui import Item, Ui, on, on_value
 from stablenew_plugins.desktop.text import _, many
@@ -171,8 +171,7 @@ class Picker:
         dpg.bind_item_theme(
             self._arrow, ui.themes.theme({**colours, "Text": c.muted}, {"FramePadding": (4, 4)}, dpg.mvButton)
         )
-        with dpg.tooltip(self._button, delay=0.6):
-            self._tip = text(ui, "", "small", wrap=ui.px(320))
+        self._tip = tooltip(ui, self._button, "")
 
     def _style(self) -> None:
         c = self._ui.colours

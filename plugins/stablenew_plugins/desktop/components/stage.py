@@ -12,6 +12,7 @@ from stablenew_plugins.desktop.components.textures import Picture
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
+from stablenew_plugins.desktop.theme.fonts import ICON_WIDTH
 from stablenew_plugins.desktop.theme.tokens import NONE, WHITE, Colour, tint
 
 SHADE: Colour = (8, 10, 16, 185)
@@ -118,7 +119,9 @@ class ImageStage:
         x, y = self._width / 2, self._height / 2 - ui.px(46)
         side = ui.px(44)
         dpg.configure_item(self._tile, pmin=(x - side / 2, y), pmax=(x + side / 2, y + side), show=True)
-        dpg.configure_item(self._icon, text=icon, pos=(x - ui.px(13.5), y + ui.px(8)), show=True)
+        dpg.configure_item(
+            self._icon, text=icon, pos=(x - ui.px(24 * ICON_WIDTH) / 2, y + ui.px(10)), show=True
+        )
         self._centred(self._title, title, y + side + ui.px(14), "medium")
         self._centred(self._words, words, y + side + ui.px(38), "small")
 

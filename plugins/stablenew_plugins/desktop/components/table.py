@@ -26,9 +26,10 @@ How = Literal["one", "toggle", "range"]
 
 POOL = 32
 """Rows at first; more are made where a window is higher."""
-HEAD = 26
+FONT_SIZE, PAD = 13, 8
+"""Of its letters, and what is above and below them and all else in a cell."""
+HEAD = FONT_SIZE + 2 * PAD
 """Height of the line of titles, before scaling."""
-FONT_SIZE = 13
 BAR = (72, 5)
 """Width and height of the bar in a cell, before scaling."""
 
@@ -182,19 +183,25 @@ class VirtualTable:
         with dpg.item_handler_registry() as self._handlers:
             dpg.add_item_double_clicked_handler(dpg.mvMouseButton_Left, callback=self._double_clicked)
             dpg.add_item_clicked_handler(dpg.mvMouseButton_Right, callback=self._right_clicked)
-        with (
-            area(ui, no_scrollbar=True, tag=f"{tag}.area") as self.box,
-            dpg.table(
-                tag=tag,
-                header_row=True,
-                scrollY=True,
-                freeze_rows=1,
-                resizable=True,
-                policy=dpg.mvTable_SizingFixedFit,
-                pad_outerX=False,
-                borders_innerH=True,
-            ) as self.item,
-        ):
+        self._rules: list[Item] = []
+        self._ruled: tuple[float, ...] = ()
+        with area(ui, no_scrollbar=True, tag=f"{tag}.area") as self.box:
+            # The columns of a table can be resized only with lines between them, in the colour of those between
+            # its rows. So it has none, and below it lines are drawn between the rows.
+            with area(ui, pos=(0, ui.px(HEAD)), no_scrollbar=True, no_scroll_with_mouse=True) as self._below_it:
+                self._paper = dpg.add_drawlist(1, 1)
+            with area(ui, pos=(0, 0), no_scrollbar=True) as self._around:
+                self.item = dpg.add_table(
+                    tag=tag,
+                    header_row=True,
+                    scrollY=True,
+                    freeze_rows=1,
+                    resizable=True,
+                    policy=dpg.mvTable_SizingFixedFit,
+                    pad_outerX=False,
+                )
+        dpg.push_container_stack(self.item)
+        try:
             dpg.bind_item_theme(self.item, self._table_theme)
             dpg.bind_item_font(self.item, ui.fonts["small"])
             dpg.add_table_column(label="", width_fixed=True, init_width_or_weight=ui.px(6), no_resize=True)
@@ -203,6 +210,8 @@ class VirtualTable:
                 pass
             with dpg.table_row(height=1) as self._below:
                 pass
+        finally:
+            dpg.pop_container_stack()
         self._grow(POOL)
 
     # --- making ---------------------------------------------------------------------------------------------
@@ -211,14 +220,15 @@ class VirtualTable:
         ui, c = self._ui, self._ui.colours
         themes = ui.themes
         # No more than fits: a text that is higher than its row makes all rows higher than the scroll bar knows.
-        middle = max(0, (self.row_height - ui.px(FONT_SIZE)) // 2) / ui.scale
+        self._inner = self.row_height - 2 * ui.px(PAD)
+        middle = max(0, (self._inner - ui.px(FONT_SIZE)) // 2) / ui.scale
         self._text_theme = themes.theme({}, {"FramePadding": (0, middle)}, dpg.mvText)
         self._lit_theme = themes.theme({"HeaderHovered": tint(c.accent, 60)}, {}, dpg.mvSelectable)
         self._table_theme = themes.theme(
             {
                 "TableHeaderBg": c.bg,
                 "Text": c.muted,
-                "TableBorderLight": tint(c.line_soft, 150),
+                "TableBorderLight": NONE,
                 "TableBorderStrong": NONE,
                 "SeparatorHovered": c.accent_line,
                 "SeparatorActive": c.accent,
@@ -228,7 +238,8 @@ class VirtualTable:
                 "HeaderHovered": tint(c.muted, 22),
                 "HeaderActive": tint(c.accent, 60),
             },
-            {"CellPadding": (6, 0), "ItemSpacing": (6, 0)},
+            # What is selected is drawn half of this higher and lower than it is: as high as its row.
+            {"CellPadding": (6, PAD), "ItemSpacing": (6, 2 * PAD)},
         )
 
     def _column(self, column: Column) -> Item:
@@ -245,7 +256,7 @@ class VirtualTable:
             with dpg.table_row(height=self.row_height, parent=self.item, before=self._below) as item:
                 selectable = dpg.add_selectable(
                     span_columns=True,
-                    height=self.row_height,
+                    height=self._inner,
                     callback=partial(self._clicked, number),
                     tag=f"{self._tag}.{number}",
                 )
@@ -263,17 +274,13 @@ class VirtualTable:
         ui = self._ui
         made = _CellItems()
         if column.kind == "picture":
-            side = self.row_height - ui.px(6)
-            with dpg.group() as group:
-                dpg.bind_item_theme(group, ui.themes.theme({}, {"ItemSpacing": (0, 0)}))
-                dpg.add_spacer(height=ui.px(3))
-                made.image = dpg.add_image(ui.textures.empty, width=side, height=side)
+            made.image = dpg.add_image(ui.textures.empty, width=self._inner, height=self._inner)
             return made
         with dpg.group(horizontal=True, horizontal_spacing=ui.px(8)):
             if column.kind == "bar":
                 width, height = ui.px(BAR[0]), ui.px(BAR[1])
-                top = self.row_height / 2 - height / 2
-                with dpg.drawlist(width, self.row_height, show=False) as made.bar:
+                top = self._inner / 2 - height / 2
+                with dpg.drawlist(width, self._inner, show=False) as made.bar:
                     dpg.draw_rectangle(
                         (0, top),
                         (width, top + height),
@@ -306,6 +313,9 @@ class VirtualTable:
         dpg.configure_item(self.item, width=width, height=height)
         for column, item in zip(self._columns, self._column_items, strict=True):
             dpg.configure_item(item, enabled=width >= self._ui.px(column.needs))
+        dpg.configure_item(self._around, width=width, height=height)
+        for item in (self._below_it, self._paper):
+            dpg.configure_item(item, width=width, height=height - self._ui.px(HEAD))
         self._grow(math.ceil(height / self.row_height) + 3)
         self._state.dirty = True
 
@@ -354,9 +364,27 @@ class VirtualTable:
             self._height(self._below, now.below)
             for number, line in enumerate(self._lines):
                 self._write(line, now.first + number)
+        self._rule(scroll)
         for line in self._lines:
             if line.visible and line.shown is not None:
                 self._pictures(line, line.shown)
+
+    def _rule(self, scroll: float) -> None:
+        """Draw the lines between the rows where the rows are now."""
+        state, height = self._state, self.row_height
+        ruled = (scroll, state.count, state.width, state.height)
+        if ruled == self._ruled:
+            return
+        self._ruled = ruled
+        first = math.floor(scroll / height)
+        wanted = math.ceil(state.height / height) + 1
+        while len(self._rules) < wanted:
+            line = dpg.draw_line((0, 0), (1, 0), color=tint(self._ui.colours.line, 190), parent=self._paper)
+            self._rules.append(line)
+        for number, line in enumerate(self._rules):
+            y = (first + number + 1) * height - scroll - 0.5
+            shown = number < wanted and first + number < state.count
+            dpg.configure_item(line, p1=(0, y), p2=(state.width, y), show=shown)
 
     def _height(self, item: Item, height: float) -> None:
         dpg.configure_item(item, height=max(1, int(height)), show=height > 0)
@@ -433,7 +461,7 @@ class VirtualTable:
         dpg.configure_item(bar, show=cell.fraction is not None)
         if cell.fraction is not None:
             width, height = self._ui.px(BAR[0]), self._ui.px(BAR[1])
-            bottom = self.row_height / 2 + height / 2
+            bottom = self._inner / 2 + height / 2
             part = width * min(max(cell.fraction, 0.0), 1.0)
             dpg.configure_item(fill, pmax=(part, bottom), show=part > 0)
 
@@ -453,9 +481,8 @@ class VirtualTable:
         for items, cell in zip(line.cells, row.cells, strict=False):
             if items.image is None:
                 continue
-            side = int(self.row_height - self._ui.px(6))
             picture = (
-                self._ui.textures.thumbnail(cell.picture, side, self._ui.px(4))
+                self._ui.textures.thumbnail(cell.picture, self._inner, self._ui.px(4))
                 if cell.picture is not None
                 else None
             )

@@ -87,9 +87,24 @@ class EditorModel(Model):
         self._expand_due = 0.0
         self._stamp: tuple[int, ...] = ()
         self._close_then = False
+        self._begin_at: tuple[Path, int] | None = None
+        """Pack, and row of its file from 0, that is to be edited when they are here."""
         desk.state.on_connected.append(self._connected)
 
     # --- opening --------------------------------------------------------------------------------------------
+
+    def begin_at(self, path: Path, row: int) -> None:
+        """Let the editor begin at ``row`` of the file, from 0, when it next opens ``path``."""
+        self._begin_at = path, row
+
+    def _begin(self) -> None:
+        """Go to the row that was asked for."""
+        if self._begin_at is None or self._files is None:
+            return
+        (path, origin), self._begin_at = self._begin_at, None
+        if path == self.path:
+            found = [at for at, row in enumerate(self.rows) if row.origin == origin]
+            self.choose(found[0] if found else self.at)
 
     def open_pack(self, path: Path | None) -> None:
         """Edit ``path``. What is not saved stays as it is; of another pack, that one stays open."""
@@ -98,6 +113,7 @@ class EditorModel(Model):
             self._desk.toasts.say(words.format(pack=self.path.name), "warning")
             path = self.path
         if path is None or (path == self.path and self._files is not None):
+            self._begin()
             self._ask_wildcards()
             self._read_soon(0.0)
             return
@@ -136,6 +152,7 @@ class EditorModel(Model):
         self._past.clear()
         self.conflict = None
         self._load_texts()
+        self._begin()
 
     def _take(self, loaded: Loaded) -> None:
         """What is on the disk is what edits begin from."""

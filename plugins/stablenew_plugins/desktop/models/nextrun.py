@@ -87,9 +87,10 @@ def _remarks(run: RunModel, pipeline: PipelineModel) -> Sequence[Remark]:
     return list(told.values())
 
 
-def brought_by(plan: Plan, pipeline: PipelineModel) -> Mapping[str, Brought]:
+def brought_by(plan: Plan, pipeline: PipelineModel, *, seeded: bool = False) -> Mapping[str, Brought]:
     """Settings that jobs have from the packs' own settings, by name: what the first job of each pack carries.
-    Seeds and what the randomizer chose are each job's own."""
+    What the randomizer chose is each job's own; so are seeds, but for the first one where it was not drawn.
+    ``seeded``: the run itself gives that, and so no pack does."""
     found: dict[str, Brought] = {}
     for pack in plan.packs:
         if not pack.jobs:
@@ -111,6 +112,10 @@ def brought_by(plan: Plan, pipeline: PipelineModel) -> Mapping[str, Brought]:
                 one = pipeline.field(f"{stage}.{key}")
                 if one is not None and one.kind != "seed" and one.name not in chosen:
                     found[one.name] = Brought(pack.source.title, value)
+        seed = pipeline.field(f"{next(iter(stages), '')}.seed")
+        fixed = told.get("base_seed") if told.get("plan_seed") == 0 else None
+        if fixed is not None and seed is not None and seed.name not in chosen and not seeded:
+            found[seed.name] = Brought(pack.source.title, fixed)
     return found
 
 

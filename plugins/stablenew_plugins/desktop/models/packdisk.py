@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import UserError
 from stablenew_api.files import write_new
+from stablenew_client.importing import ImportedPacks, import_packs
 from stablenew_client.packfiles import PACK_ENDINGS, find_packs, read_pack
 from stablenew_client.packlists import PackLists, packs_of
 from stablenew_plugins.desktop.text import _
@@ -103,6 +104,26 @@ def new_pack(folder: Path, name: str) -> Path:
     path = folder / f"{stem}.txt"
     _write(path, FIRST_ROW.encode("utf-8"))
     return path
+
+
+def bring(
+    data: DataFolder, given: str, importer: Callable[[DataFolder, str], ImportedPacks] = import_packs
+) -> ImportedPacks:
+    """Bring the file or folder ``given`` to the person's own packs: a pack is copied; of files of other
+    programs packs are made. Blocking. Raises UserError, with the reason of ``importer`` where that says more.
+    """
+    path = Path(given).expanduser()
+    ending = path.suffix.lower()
+    if not path.is_dir() and ending in PACK_ENDINGS and ending != ".txt":
+        return ImportedPacks([import_pack(data.packs, given)])
+    if data.packs.absolute() in path.absolute().parents:
+        return ImportedPacks([import_pack(data.packs, given)])
+    try:
+        return importer(data, str(path.absolute()))
+    except UserError:
+        if path.is_dir() or ending not in (".txt", ".json"):
+            raise
+        return ImportedPacks([import_pack(data.packs, given)])  # these two may be packs of ours as well
 
 
 def import_pack(folder: Path, given: str) -> Path:

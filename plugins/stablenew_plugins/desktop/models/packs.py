@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from stablenew_api.errors import KernelUnavailable, StableNewError, UserError
 from stablenew_client.examples import add_examples
-from stablenew_client.packfiles import read_pack, request_of
+from stablenew_client.importing import ImportedPacks
+from stablenew_client.packfiles import NO_PACKS, find_packs, read_pack, request_of
 from stablenew_client.packlists import PackLists
 from stablenew_plugins.desktop.models import packdisk
 from stablenew_plugins.desktop.models.desk import Desk
@@ -20,6 +21,7 @@ from stablenew_plugins.desktop.models.model import Model
 from stablenew_plugins.desktop.models.packdisk import Scan, Stamp
 from stablenew_plugins.desktop.models.packfolders import PackFolders
 from stablenew_plugins.desktop.models.shortcuts import Shortcut
+from stablenew_plugins.desktop.models.toasts import Level
 from stablenew_plugins.desktop.text import _, many
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ SCAN_EVERY = 3.0
 """Seconds between two looks at the disk."""
 AT_ONCE = 2
 """Packs that are described at a time: the kernel has other work, too."""
+NOTES = 3
+"""Remarks about an import that are shown at once."""
 ROWS = 200
 """Rows of the pack that is looked at."""
 RECENT = 40
@@ -475,17 +479,39 @@ class PacksModel(Model):
         self._desk.work(lambda: packdisk.new_pack(self._desk.data.packs, name), done)
 
     def bring(self, given: str) -> None:
-        """Copy the pack ``given`` to the person's own; of a folder, show all packs in it from now on."""
+        """Copy the pack ``given`` to the person's own, or make packs of a file of another program; of a folder
+        with packs, show all in it from now on."""
         text = given.strip().strip('"')
-        folder = Path(text).expanduser()
+        folder = Path(text).expanduser().absolute()
         if not text:
             return
-        if folder.is_dir():
-            self.folders.add(folder.absolute())
-            return
-        self._desk.work(
-            lambda: packdisk.import_pack(self._desk.data.packs, text), lambda path: self._added([path])
-        )
+
+        def work() -> ImportedPacks | None:
+            if folder.is_dir() and folder.name not in NO_PACKS and find_packs(folder):
+                return None
+            return packdisk.bring(self._desk.data, text)
+
+        def done(found: ImportedPacks | None) -> None:
+            if found is None:
+                self.folders.add(folder)
+            else:
+                self._brought(found)
+
+        self._desk.work(work, done)
+
+    def _brought(self, found: ImportedPacks) -> None:
+        """Show what was imported, and say what of it is not as it was."""
+        parts = [
+            many("{n} pack imported.", "{n} packs imported.", len(found.packs)) if found.packs else "",
+            many("{n} wildcard file imported.", "{n} wildcard files imported.", len(found.wildcards))
+            if found.wildcards
+            else "",
+        ]
+        words = " ".join(filter(None, parts)) or _("Nothing was imported.")
+        level: Level = "warning" if found.notes or not any(parts) else "good"
+        detail = "\n".join(found.notes) if len(found.notes) > NOTES else ""
+        self._desk.toasts.say(words, level, hint="\n".join(found.notes[:NOTES]), detail=detail)
+        self._added(found.packs)
 
     def reveal(self) -> None:
         """Show the pack that is looked at, or the folder of packs, in the system's file manager."""

@@ -445,6 +445,11 @@ class RandomizerModel(Model):
         """``as_set`` by the pipeline, ``new`` ones, ``counting`` up from a number, or ``fixed``."""
         self._change(seeds=seeds)
 
+    @property
+    def seeds_runs(self) -> bool:
+        """Whether what is chosen here gives each run its seed, whatever else has one."""
+        return self.chosen.seeds != "as_set"
+
     def choose_seed(self, seed: int) -> None:
         """The first one, or the only one."""
         self._change(seed=min(max(seed, 0), LARGEST_SEED))

@@ -31,6 +31,11 @@ QUIET = 0.25
 SHOWN = 60
 """Jobs of the plan that are shown, of all packs together."""
 
+FEWER = " To make fewer: "
+"""What stands behind it, in a question of the kernel, is for the command line."""
+SOME = 100
+"""Images of each pack that can be had in place of a large run."""
+
 QueueMode = Literal["run", "collect"]
 
 
@@ -98,6 +103,11 @@ class Question:
     text: str
     requests: Sequence[pb.RunRequest]
     first: bool
+
+    @property
+    def words(self) -> str:
+        """What is asked, without how the command line makes fewer."""
+        return "\n".join(line.partition(FEWER)[0] for line in self.text.splitlines())
 
 
 @dataclass(slots=True)
@@ -286,14 +296,16 @@ class RunModel(Model):
         self.touch()
         self._desk.complain(error)
 
-    def answer(self, yes: bool) -> None:
-        """Answer :attr:`question`."""
+    def answer(self, yes: bool, *, some: bool = False) -> None:
+        """Answer :attr:`question`; ``some``: :data:`SOME` images of each pack, drawn, in place of all."""
         question, self.question = self.question, None
         self.touch()
         if question is None or not yes:
             return
         for request in question.requests:
             request.confirmed = True
+            if some:
+                request.sample = min(SOME, request.sample or SOME)
         self.submitting = True
         collects = self.queue_mode == "collect" and not self.is_paused
         asked = self._desk.ask(

@@ -13,7 +13,7 @@ from stablenew_plugins.desktop.models.choices import Choice, Span, choices_of, s
 from stablenew_plugins.desktop.models.desk import Desk
 from stablenew_plugins.desktop.models.model import Model
 from stablenew_plugins.desktop.models.randomizer import Hint, RandomizerModel
-from stablenew_plugins.desktop.models.run import Plan, RunModel
+from stablenew_plugins.desktop.models.run import FEWER, Plan, RunModel
 from stablenew_plugins.desktop.models.shortcuts import Shortcut
 from stablenew_plugins.desktop.models.sources import Source
 from stablenew_plugins.desktop.text import _, many
@@ -202,7 +202,7 @@ class VariantsModel(Model):
                 text = _("{n} images are too many for one run. Draw some of them, or take the first ones.")
                 found.append(Hint(text.format(n=f"{pack.images:,}"), "error"))
             elif pack.summary is not None and pack.summary.question:
-                found.append(Hint(_("You will be asked first: ") + pack.summary.question))
+                found.append(Hint(_("You will be asked first: ") + pack.summary.question.partition(FEWER)[0]))
         found += [Hint(text) for text in plan.warnings]
         return [*found, *self._randomizer.hints]
 

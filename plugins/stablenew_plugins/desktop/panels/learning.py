@@ -103,8 +103,7 @@ class LearningPanel(Panel):
                         height=28,
                         tag=f"learning.mode.{mode.name}",
                     )
-                    with dpg.tooltip(item, delay=0.3):
-                        text(ui, "", "small", wrap=ui.px(300), tag=f"learning.mode.{mode.name}.what")
+                    tooltip(ui, item, "", width=300, tag=f"learning.mode.{mode.name}.what")
                 button(
                     ui,
                     _("What was liked"),
@@ -178,7 +177,7 @@ class LearningPanel(Panel):
                 _("1–5 rate, letters tag, Space enlarges, Shift and Ctrl choose several, Ctrl+Z takes back"),
                 "small",
                 ui.colours.faint,
-                beside_frame=True,
+                beside_frame=21,
             )
 
     # --- arrangement ----------------------------------------------------------------------------------------

@@ -45,10 +45,11 @@ def import_packs(ui: Ui, bench: Workbench) -> Opened:
         bench,
         title=_("Import packs"),
         sub=_(
-            "Paste the path of a .txt, .tsv or .json pack: it is copied to your packs, with its settings. "
-            "Of a folder, all packs in it are shown from now on, and stay where they are."
+            "Paste a path. A pack is copied to your packs, with its settings. A styles.csv, a list of prompts, "
+            "wildcards, or an image that carries its prompt is made into packs. Of a folder, all packs are "
+            "shown from now on, and stay where they are."
         ),
-        hint=_("Path of a pack or of a folder"),
+        hint=_("Path of a file or of a folder"),
         action=_("Import"),
         icon=icons.UPLOAD,
         act=bench.packs.bring,

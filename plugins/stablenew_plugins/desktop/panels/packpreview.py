@@ -14,6 +14,7 @@ from stablenew_plugins.desktop.components.basic import (
     icon_button,
     row,
     set_text,
+    show_column,
     style_card,
     text,
 )
@@ -44,7 +45,7 @@ class PackPreview:
             self._title = text(ui, _("PACK PREVIEW"), "micro", c.faint, pos=(0, ui.px(8)))
             with row(ui, 2, pos=(0, 0)) as self._pager:
                 self._turn(icons.CHEVRON_LEFT, -1, _("Row before (Alt+Left)"), "sidebar.row.before")
-                self._place = text(ui, "", "small", c.muted, tag="sidebar.row", beside_frame=True)
+                self._place = text(ui, "", "small", c.muted, tag="sidebar.row", beside_frame=26)
                 self._turn(icons.CHEVRON_RIGHT, 1, _("Row behind (Alt+Right)"), "sidebar.row.behind")
             with dpg.child_window(
                 border=True, always_use_window_padding=True, pos=(0, ui.px(30)), tag="sidebar.row.card"
@@ -153,7 +154,7 @@ class PackPreview:
         ui, look = self._ui, self._model.look
         dpg.delete_item(self._chips, children_only=True)
         slots = [slot for slot in look.slots if one.number in slot.rows] if look is not None and one else []
-        dpg.configure_item(self._chips, show=bool(slots))
+        show_column(self._chips, bool(slots))
         room = self._width - ui.px(38)
         lines: list[list[str]] = [[]]
         used = 0.0

@@ -17,6 +17,7 @@ from stablenew_plugins.desktop.components.basic import (
     space,
     style_card,
     text,
+    tooltip,
 )
 from stablenew_plugins.desktop.components.fit import fit, width_of
 from stablenew_plugins.desktop.components.menu import Entry, open_menu
@@ -60,11 +61,10 @@ class PipelinePanel(Panel):
     def build(self) -> None:
         """Make the items. Cards follow, some a frame."""
         ui = self.ui
-        text(ui, _("Pipeline"), "h1", pos=(ui.px(SIDE), ui.px(16)))
+        text(ui, _("Pipeline"), "h1", pos=(ui.px(SIDE), ui.px(18)))
         with dpg.group(pos=(ui.px(SIDE), ui.px(LINE_AT))) as self._next_place:
             self._next = text(ui, "", "small", ui.colours.muted, tag="pipeline.next")
-            with dpg.tooltip(self._next, delay=0.6):
-                self._next_tip = text(ui, "", "small", wrap=ui.px(420))
+            self._next_tip = tooltip(ui, self._next, "", width=420)
         with row(ui, 8, pos=(0, ui.px(18))) as self._actions:
             self._preset = Picker(
                 ui,
@@ -131,7 +131,7 @@ class PipelinePanel(Panel):
         bench, pipeline = self._bench, self._bench.pipeline
         if bench.run.plan is not self._plan:
             self._plan = bench.run.plan
-            pipeline.show_brought(brought_by(self._plan, pipeline))
+            pipeline.show_brought(brought_by(self._plan, pipeline, seeded=bench.randomizer.seeds_runs))
         self._preset.show(pipeline.preset, bench.presets.label)
         dpg.configure_item(self._undo, enabled=pipeline.can_undo)
         found = next_run(bench.run, pipeline)

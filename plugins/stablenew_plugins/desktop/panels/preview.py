@@ -24,6 +24,7 @@ from stablenew_plugins.desktop.components.basic import (
 from stablenew_plugins.desktop.components.flow import shortened, text_width
 from stablenew_plugins.desktop.components.ratecard import RateCard
 from stablenew_plugins.desktop.components.stage import ImageStage
+from stablenew_plugins.desktop.components.strip import put_at, strip
 from stablenew_plugins.desktop.components.thumbs import ThumbStrip, Tile
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.imagefacts import Fact
@@ -39,6 +40,8 @@ NAME_WIDTH = 74
 LARGEST_SHARE = 0.46
 """Of the height of the panel, for the image."""
 LEAST_HEIGHT = 160
+HEAD, CHIP = 30, 22
+"""Heights of the line of the title and of the chip in it."""
 
 
 class PreviewPanel(Panel):
@@ -86,9 +89,8 @@ class PreviewPanel(Panel):
 
     def _build_head(self) -> None:
         ui, preview = self.ui, self._preview
-        with row(ui, 4):
-            text(ui, _("Preview"), "h2", beside_frame=True)
-            self._head_space = space(ui, 0, 10)
+        with strip(ui, ui.px(300), ui.px(HEAD)) as self._head:
+            put_at(text(ui, _("Preview"), "h2"), 0, ui.px((HEAD - 16) / 2))
             button(
                 ui,
                 _("Follow"),
@@ -96,7 +98,7 @@ class PreviewPanel(Panel):
                 "chip",
                 font="small_medium",
                 tip=_("Show whatever is newest. Choosing an image switches it off. (F)"),
-                height=28,
+                height=CHIP,
                 tag="preview.follow",
             )
             icon_button(
@@ -104,7 +106,7 @@ class PreviewPanel(Panel):
                 icons.FOLDER_OPEN,
                 preview.reveal,
                 _("Show the file in its folder"),
-                size=28,
+                size=HEAD,
                 tag="preview.reveal",
             )
             icon_button(
@@ -112,7 +114,7 @@ class PreviewPanel(Panel):
                 icons.MAXIMIZE,
                 lambda: self._bench.viewer.open(preview),
                 _("As large as the window (Space)"),
-                size=28,
+                size=HEAD,
                 tag="preview.expand",
             )
 
@@ -172,9 +174,11 @@ class PreviewPanel(Panel):
         dpg.configure_item("preview.scroll", width=width, height=height)
         self._width = width - 2 * ui.px(MARGIN) - ui.px(4)
         self._room = height
+        dpg.configure_item(self._head, width=self._width)
+        put_at("preview.expand", self._width - ui.px(HEAD), 0)
+        put_at("preview.reveal", self._width - ui.px(2 * HEAD + 2), 0)
         follow = text_width(ui, _("Follow"), "small_medium") + ui.px(22)
-        used = text_width(ui, _("Preview"), "h2") + follow + 2 * ui.px(28) + 4 * ui.px(4)
-        dpg.configure_item(self._head_space, width=max(0, self._width - used))
+        put_at("preview.follow", self._width - ui.px(2 * HEAD + 10) - follow, ui.px((HEAD - CHIP) / 2))
         third = (self._width - 2 * ui.px(8)) // 3
         for line in self._actions:
             for _icon, _words, _act, _tip, name in line:
@@ -207,14 +211,19 @@ class PreviewPanel(Panel):
                 self._show_facts(facts, inner)
 
     def _place_stage(self) -> None:
-        """The image's place is as high as the image, within limits."""
-        image = self._preview.image
-        most = max(round(self._room * LARGEST_SHARE), self.ui.px(LEAST_HEIGHT))
-        if image is None or not image.width:
-            height = min(self._width, most)
+        """The image's place is as high as the image, or the live one, within limits."""
+        image, live = self._preview.image, None
+        least = self.ui.px(LEAST_HEIGHT)
+        most = max(round(self._room * LARGEST_SHARE), least)
+        if self._preview.is_live:
+            live = self.ui.textures.live_picture("preview.image")
+        if live is not None:
+            height = self._width * live.height // max(live.width, 1)
+        elif image is not None and image.width:
+            height = self._width * image.height // image.width
         else:
-            height = min(max(self._width * image.height // image.width, self.ui.px(LEAST_HEIGHT)), most)
-        self._stage.place(self._width, height)
+            height = self._width
+        self._stage.place(self._width, min(max(height, least), most))
 
     def _show_facts(self, facts: tuple[Fact, ...], room: int) -> None:
         ui = self.ui
@@ -280,6 +289,7 @@ class PreviewPanel(Panel):
             self._stage.show_note("", "", 0.0)
         if live is not None and live.jpeg:
             self._stage.show_live(live.number, live.jpeg)
+            self._place_stage()
         elif image is not None:
             self._stage.show_file(Path(image.path))
         elif preview.is_loading:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import area, button, column, set_text, space, text
+from stablenew_plugins.desktop.components.basic import area, button, column, set_text, space, text, tooltip
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
@@ -41,8 +41,7 @@ class PromptPanel(Panel):
         with column(ui, 4, pos=(ui.px(EDGE), ui.px(18))):
             text(ui, _("Prompt"), "h1")
             self._line = text(ui, "", "small", ui.colours.muted, tag="prompt.line")
-            with dpg.tooltip(self._line, delay=0.4):
-                self._line_tip = text(ui, "", "small", wrap=ui.px(520))
+            self._line_tip = tooltip(ui, self._line, "", width=520)
         self._reset = button(
             ui,
             _("Reset"),
@@ -81,7 +80,8 @@ class PromptPanel(Panel):
         """Bring them up to date."""
         ui, bench = self.ui, self._bench
         variants, run = bench.variants, bench.run
-        words = "  ·  ".join(part for part in (variants.line, variants.time) if part)
+        line = variants.line.replace(" x ", " × ")
+        words = "  ·  ".join(part for part in (line, variants.time) if part)
         if not words and not run.sources:
             words = _("Choose packs on the left, or write a prompt")
         elif not words:
@@ -89,7 +89,7 @@ class PromptPanel(Panel):
         dpg.set_value(self._line_tip, words)
         room = int(max(self._width - ui.px(130), ui.px(200)) / ui.px(6.3))
         if len(words) > room:
-            words = variants.line if len(variants.line) <= room else f"{words[: room - 1]}…"
+            words = line if len(line) <= room else f"{words[: room - 1]}…"
         set_text(self._line, words, ui.colours.faint if run.is_planning else ui.colours.muted)
         dpg.configure_item(self._reset, show=bench.randomizer.is_changed)
         self._runs.apply()

@@ -10,6 +10,7 @@ import dearpygui.dearpygui as dpg
 from stablenew_plugins.desktop.components.basic import button, column, row, space, text
 from stablenew_plugins.desktop.components.overlay import Overlay
 from stablenew_plugins.desktop.components.ui import Ui
+from stablenew_plugins.desktop.models.run import SOME
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
@@ -48,8 +49,8 @@ def run_question(ui: Ui, bench: Workbench) -> Opened:
     """Whether to queue so many images."""
     question = bench.run.question
 
-    def answer(yes: bool) -> None:
-        bench.run.answer(yes)
+    def answer(yes: bool, *, some: bool = False) -> None:
+        bench.run.answer(yes, some=some)
         bench.view.close()
 
     overlay = Overlay(
@@ -57,13 +58,16 @@ def run_question(ui: Ui, bench: Workbench) -> Opened:
         _("That is a large run"),
         lambda: answer(False),
         width=560,
-        sub=question.text if question is not None else "",
+        sub=question.words if question is not None else "",
         tag="question",
     )
     with overlay:
         space(ui, 4)
         with row(ui, 10):
             button(ui, _("Queue them all"), lambda: answer(True), "primary", tag="question.yes")
+            several = question is not None and len(question.requests) > 1
+            label = _("Draw {n} of each") if several else _("Draw {n} of them")
+            button(ui, label.format(n=SOME), lambda: answer(True, some=True), "soft", tag="question.some")
             button(ui, _("Not now"), lambda: answer(False), "ghost", tag="question.no")
     return overlay.close
 

@@ -32,11 +32,11 @@ from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
 
 PAD = 20
-TOOLS, BODY = 70, 118
+TOOLS, BODY = 74, 106
 """Where the tools and the list begin, before scaling."""
 DETAILS = 232
 """Height of what is told of one job."""
-ROW, PICTURE_ROW = 32, 42
+ROW, PICTURE_ROW = 32, 52
 """Heights of rows, before scaling."""
 LEAST_LIST = 100
 """Height that the list keeps; in a lower window there are no details."""
@@ -183,8 +183,9 @@ class QueuePanel(Panel):
         if name != self._in_front:
             self._in_front = name
             for other, item in self._tables.items():
-                dpg.configure_item(item.box, show=other == name)
+                dpg.configure_item(item.box, show=other == name and queue.rows.total > 0)
             self._reveals = queue.rows.reveals
+        dpg.configure_item(table.box, show=queue.rows.total > 0)
         self._apply_empty(name)
         if queue.rows.reveals != self._reveals:
             self._reveals = queue.rows.reveals

@@ -21,7 +21,7 @@ from stablenew_plugins.desktop.components.basic import (
     text,
     tooltip,
 )
-from stablenew_plugins.desktop.components.fields import combo, int_field, put
+from stablenew_plugins.desktop.components.fields import combo, int_field, put, text_field
 from stablenew_plugins.desktop.components.strip import put_at, strip
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.chosen import LARGEST_COUNT, LARGEST_SEED, Many, Seeds
@@ -132,11 +132,19 @@ class RandomizerCard:
             with column(ui, 5):
                 dpg.add_spacer(height=0)
                 words = label(ui, _("Images of each"))
-                self._count = self._int(
-                    model.chosen.count, model.choose_count, 0, LARGEST_COUNT, "randomizer.count"
+                self._count = text_field(
+                    ui,
+                    self._count_words(),
+                    lambda typed: model.choose_count(int("".join(filter(str.isdigit, typed))[:9] or 0)),
+                    hint=_("as the pipeline says"),
+                    width=160,
+                    decimal=True,
+                    no_spaces=True,
+                    tag="randomizer.count",
                 )
-                tooltip(ui, words, _("0: as many as the pipeline says"))
-                tooltip(ui, self._count, _("Images of each combination. 0: as many as the pipeline says."))
+                tip = _("Images of each combination. Empty: as many as the pipeline says.")
+                tooltip(ui, words, tip)
+                tooltip(ui, self._count, tip)
             with column(ui, 5):
                 dpg.add_spacer(height=0)
                 label(ui, _("Seeds"))
@@ -147,6 +155,10 @@ class RandomizerCard:
                     self._seed = self._int(
                         model.chosen.seed, model.choose_seed, 0, LARGEST_SEED, "randomizer.seed", 110
                     )
+
+    def _count_words(self) -> str:
+        count = self._model.chosen.count
+        return f"{count}" if count else ""
 
     def _int(self, value: int, change: Any, least: int, largest: int, tag: str, width: float = 84) -> Item:
         largest = min(largest, 2**31 - 1)  # what such a field can hold
@@ -162,7 +174,7 @@ class RandomizerCard:
         dpg.configure_item(self._head, width=inner)
         put_at(self._switch, inner - ui.px(36), ui.px(9))
         put_at(self._all, inner - ui.px(36 + 14 + 128), ui.px(2))
-        put_at(self._all_label, inner - ui.px(36 + 14 + 128 + 70), ui.px(11))
+        put_at(self._all_label, inner - ui.px(36 + 14 + 128 + 70), ui.px(12))
         dpg.configure_item(self._line, width=inner)
         dpg.delete_item(self._line, children_only=True)
         dpg.draw_line((0, 0), (inner, 0), color=ui.colours.line_soft, parent=self._line)
@@ -238,7 +250,7 @@ class RandomizerCard:
         put(self._how, next(title for title, many_ in self._many.items() if many_ == chosen.many))
         put(self._seed_mode, next(title for title, seeds in self._seeds.items() if seeds == chosen.seeds))
         put(self._number, chosen.number)
-        put(self._count, chosen.count)
+        put(self._count, self._count_words())
         put(self._seed, min(chosen.seed, 2**31 - 1))
         dpg.configure_item(self._number, show=chosen.many != "all")
         dpg.configure_item(self._seed, show=chosen.seeds in ("counting", "fixed"))
@@ -258,7 +270,7 @@ class RandomizerCard:
             with column(ui, 4):
                 space(ui, 2)
                 with row(ui, 10):
-                    text(ui, _("GOES ON FROM RUN TO RUN"), "micro", c.faint, beside_frame=True)
+                    text(ui, _("GOES ON FROM RUN TO RUN"), "micro", c.faint, beside_frame=21)
                     button(
                         ui,
                         _("Begin all anew"),

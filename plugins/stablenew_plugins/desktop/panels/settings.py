@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -32,7 +33,11 @@ from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.tokens import NONE, SCALES
 
 WIDTH, HEIGHT = 980, 700
-SECTIONS_WIDTH = 210
+EDGE, SECTIONS_WIDTH, BETWEEN = 22, 210, 20
+FIELD = 300
+"""Width of what is at the right of a setting."""
+LEAST_WORDS = 220
+"""Width that its description keeps beside that."""
 MARKS = {"ok": icons.CIRCLE_CHECK, "note": icons.INFO, "fix": icons.CIRCLE_ALERT}
 
 
@@ -67,7 +72,7 @@ class SettingsPanel(Panel):
             "kernel": (icons.SLIDERS_HORIZONTAL, _("Runs and kernel"), self._kernel),
             "about": (icons.INFO, _("About"), self._about),
         }
-        with self._overlay, row(ui, 20):
+        with self._overlay, row(ui, BETWEEN):
             with column(ui, 4):
                 for name, (icon, title, _build) in self._sections.items():
                     self._buttons[name] = button(
@@ -127,8 +132,7 @@ class SettingsPanel(Panel):
     def _look(self) -> None:
         ui, view = self.ui, self._bench.view
         self._title(_("Appearance"), _("Only for this window."))
-        label(ui, _("Theme"))
-        with row(ui, 8):
+        with self._line(_("Theme"), _("Light suits a bright room.")), row(ui, 8):
             for theme, title, icon in (("dark", _("Dark"), icons.MOON), ("light", _("Light"), icons.SUN)):
                 kind = "chip_on" if view.theme == theme else "chip"
                 button(
@@ -137,28 +141,55 @@ class SettingsPanel(Panel):
                     partial(self._later, partial(view.choose_theme, theme)),
                     kind,
                     icon=icon,
+                    height=28,
                     tag=f"settings.theme.{theme}",
                 )
-        space(ui, 2)
-        label(ui, _("Size of everything"))
-        with row(ui, 8):
+        with self._line(_("Size of everything"), _("Letters, buttons and pictures alike.")), row(ui, 6):
             for scale in SCALES:
                 kind = "chip_on" if abs(view.scale - scale) < 0.01 else "chip"
                 button(
                     ui,
-                    f"{scale * 100:.0f} %",
+                    f"{scale * 100:.0f}%",
                     partial(self._later, partial(view.choose_scale, scale)),
                     kind,
+                    font="small_medium",
+                    height=28,
                     tag=f"settings.scale.{scale * 100:.0f}",
                 )
-        space(ui, 2)
-        button(
-            ui,
-            _("All keys (F1)"),
-            partial(self._later, partial(view.open, "shortcuts")),
-            "soft",
-            icon=icons.KEYBOARD,
-        )
+        with self._line(_("Keys"), _("All that the keyboard can do (F1).")):
+            button(
+                ui,
+                _("Show all keys"),
+                partial(self._later, partial(view.open, "shortcuts")),
+                "soft",
+                icon=icons.KEYBOARD,
+            )
+
+    @contextmanager
+    def _line(
+        self, title: str, words: str, *, note: str = "", problem: str = "", wide: bool = False
+    ) -> Iterator[None]:
+        """A setting: what it is at the left, what is made within at the right, or below where it is ``wide`` or
+        there is little room. ``note`` stands behind the title."""
+        ui, c = self.ui, self.ui.colours
+        room = self._overlay.width - ui.px(2 * EDGE + SECTIONS_WIDTH + BETWEEN + 14)
+        beside = not wide and room >= ui.px(FIELD + LEAST_WORDS)
+        left = room - ui.px(FIELD + BETWEEN) if beside else room
+        with dpg.drawlist(room, 1):
+            dpg.draw_line((0, 0), (room, 0), color=c.line_soft)
+        with dpg.group(horizontal=beside, horizontal_spacing=ui.px(BETWEEN)):
+            with column(ui, 4):
+                dpg.add_spacer(width=left, height=0)
+                with row(ui, 10):
+                    text(ui, title, "medium")
+                    if note:
+                        text(ui, note, "small", c.amber)
+                if words:
+                    text(ui, words, "small", c.muted, wrap=left)
+                if problem:
+                    text(ui, problem, "small", c.red, wrap=left)
+            with column(ui, 6):
+                yield
 
     def _later(self, call: Callable[[], None]) -> None:
         """The button that is being clicked goes with what this does."""
@@ -272,11 +303,10 @@ class SettingsPanel(Panel):
 
     def _path(self, title: str, path: str, what: str) -> None:
         ui = self.ui
-        with column(ui, 4):
-            label(ui, f"{title}  ·  {what}")
-            with row(ui, 8):
-                text(ui, path, "mono", beside_frame=True)
-                icon_button(ui, icons.COPY, partial(dpg.set_clipboard_text, path), _("Copy the path"), size=28)
+        with self._line(title, what, wide=True), row(ui, 8):
+            text(ui, path, "mono", beside_frame=28)
+            copy = partial(dpg.set_clipboard_text, path)
+            icon_button(ui, icons.COPY, copy, _("Copy the path"), "quiet", 28)
 
     def _kernel(self) -> None:
         model = self._model
@@ -290,27 +320,29 @@ class SettingsPanel(Panel):
                 self._setting(setting)
 
     def _setting(self, setting: Setting) -> None:
-        ui, c, model = self.ui, self.ui.colours, self._model
-        with column(ui, 4):
-            with row(ui, 8):
-                text(ui, setting.title, "medium", beside_frame=True)
-                if setting.waits:
-                    text(ui, _("at the next start of the kernel"), "small", c.amber, beside_frame=True)
-            text(ui, setting.description, "small", c.muted, wrap=ui.px(640))
+        model = self._model
+        note = _("at the next start of the kernel") if setting.waits else ""
+        wide = setting.name in FOLDER_KEYS or setting.schema.get("type") == "array"
+        problem = model.refused.get(setting.name, "")
+        with self._line(setting.title, setting.description, note=note, problem=problem, wide=wide):
             self._field(setting)
-            if reason := model.refused.get(setting.name):
-                text(ui, reason, "small", c.red, wrap=ui.px(640))
-            space(ui, 4)
 
     def _field(self, setting: Setting) -> None:
         ui, model = self.ui, self._model
         kind, tag = setting.schema.get("type"), f"settings.{setting.name}"
         change: Callable[[Any], None] = partial(model.change, setting.name)
         if kind == "boolean":
-            Toggle(ui, bool(setting.value), change, tag=tag)
+            with row(ui, 0):
+                space(ui, 0, FIELD - Toggle.WIDTH)
+                Toggle(ui, bool(setting.value), change, tag=tag)
         elif "enum" in setting.schema:
             combo(
-                ui, [str(one) for one in setting.schema["enum"]], str(setting.value), change, width=240, tag=tag
+                ui,
+                [str(one) for one in setting.schema["enum"]],
+                str(setting.value),
+                change,
+                width=FIELD,
+                tag=tag,
             )
         elif kind == "integer":
             dpg.add_input_int(
@@ -318,7 +350,7 @@ class SettingsPanel(Panel):
                 callback=lambda _s, value, _u: change(value),
                 on_enter=True,
                 step=0,
-                width=ui.px(240),
+                width=ui.px(FIELD),
                 tag=tag,
             )
         elif kind == "number":
@@ -328,7 +360,7 @@ class SettingsPanel(Panel):
                 on_enter=True,
                 step=0,
                 format="%.6g",
-                width=ui.px(240),
+                width=ui.px(FIELD),
                 tag=tag,
             )
         elif kind == "array":
@@ -342,7 +374,9 @@ class SettingsPanel(Panel):
                 tag=tag,
             )
         else:
-            text_field(ui, str(setting.value or ""), change, on_enter=True, hint=_("Enter saves"), tag=tag)
+            width = -1 if setting.name in FOLDER_KEYS else FIELD
+            words = str(setting.value or "")
+            text_field(ui, words, change, on_enter=True, hint=_("Enter saves"), width=width, tag=tag)
 
     def _about(self) -> None:
         ui, state = self.ui, self._bench.state
@@ -354,9 +388,8 @@ class SettingsPanel(Panel):
             else []
         )
         for title, words in lines:
-            with row(ui, 10):
-                label(ui, title)
-                text(ui, words, "small")
+            with self._line(title, ""):
+                text(ui, words, "small", wrap=ui.px(FIELD))
         text(
             ui,
             _("The fonts Inter and JetBrains Mono: SIL Open Font License. The icons of Lucide: ISC License."),

@@ -18,6 +18,7 @@ from stablenew_plugins.desktop.components.basic import (
     tooltip,
 )
 from stablenew_plugins.desktop.components.fields import combo, put, text_field
+from stablenew_plugins.desktop.components.flow import text_width
 from stablenew_plugins.desktop.components.strip import put_at, strip
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.randomizer import AS_WRITTEN, RandomizerModel
@@ -34,8 +35,6 @@ COUNT = 64
 ACTION = 34
 LONGEST_CHIP = 20
 """Letters."""
-LETTER = 7.0
-"""Width of a letter of a chip, about."""
 
 
 def as_written() -> str:
@@ -86,7 +85,7 @@ class SlotLine:
                 c.accent_high,
                 tag=f"{self._tag}.token",
             )
-            put_at(shown, 0, ui.px(13))
+            put_at(shown, 0, ui.px(14))
             tooltip(ui, shown, self._about())
             self._chips()
             right = self._width - ui.px(ACTION)
@@ -104,7 +103,7 @@ class SlotLine:
             right -= ui.px(COUNT)
             count = f"× {line.count:,}" if line.count < 10_000_000 else "× …"
             number = text(ui, count, "medium", c.text if line.count else c.red)
-            put_at(number, right + ui.px(6), ui.px(12))
+            put_at(number, right + ui.px(6), ui.px(13))
             tooltip(ui, number, many("{n} option", "{n} options", line.count))
             right -= ui.px(MODE + 10)
             self._mode(right)
@@ -113,15 +112,14 @@ class SlotLine:
         ui, line = self._ui, self.line
         if not (line.mode_setting or line.axis):
             words = _("part of another") if not line.mode else mode_title(line.mode)
-            put_at(text(ui, words, "small", ui.colours.faint), x + ui.px(10), ui.px(13))
+            put_at(text(ui, words, "small", ui.colours.faint), x + ui.px(10), ui.px(14))
             self._combo = None
             return
         self._titles = {mode_title(mode): mode for mode in self._randomizer.modes}
         items = [*self._titles] if line.axis else [as_written(), *self._titles]
         self._combo = combo(ui, items, mode_title(line.mode), self._choose, width=MODE, tag=f"{self._tag}.mode")
-        put_at(self._combo, x, ui.px(5))
-        with dpg.tooltip(self._combo, delay=0.4):
-            self._mode_tip = text(ui, mode_help(line.mode), "small", wrap=ui.px(320))
+        put_at(self._combo, x, ui.px(4))
+        self._mode_tip = tooltip(ui, self._combo, mode_help(line.mode))
 
     def _choose(self, title: str) -> None:
         self._randomizer.choose_mode(self.line.key, self._titles.get(title, AS_WRITTEN))
@@ -151,8 +149,7 @@ class SlotLine:
         for option in line.options:
             words = option.strip() or _("(nothing)")
             words = words if len(words) <= LONGEST_CHIP else words[: LONGEST_CHIP - 1] + "…"
-            size = dpg.get_text_size(words, font=ui.fonts["small_medium"])  # None before anything was drawn
-            width = round(size[0] if size is not None else ui.px(len(words) * LETTER)) + ui.px(23)
+            width = text_width(ui, words, "small_medium") + ui.px(23)
             last = shown + 1 == line.count
             if left < width + (0 if last else more_width):
                 break
@@ -174,7 +171,7 @@ class SlotLine:
             font="small_medium",
             tag=tag,
         )
-        put_at(item, x, self._ui.px(9))
+        put_at(item, x, self._ui.px(10))
 
     # --- bringing it up to date -----------------------------------------------------------------------------
 

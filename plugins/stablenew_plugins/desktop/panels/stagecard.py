@@ -30,7 +30,7 @@ from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models import cards as rules
 from stablenew_plugins.desktop.models.cards import PROMOTED, RUN_SECTION, Card, Field, Group
 from stablenew_plugins.desktop.models.pipeline import PipelineModel
-from stablenew_plugins.desktop.panels.stagefields import FIELD_PADDING, WIDE, FieldView, SizeField, field_view
+from stablenew_plugins.desktop.panels.stagefields import WIDE, FieldView, SizeField, field_view
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.tokens import Colour, Palette
@@ -91,7 +91,6 @@ class StageCard:
         with card_box(ui, (PAD, 15), tag=f"pipeline.card.{card.name}", width=width, **options) as self.item:
             self._head()
             self._body = dpg.add_group(show=False)
-            dpg.bind_item_theme(self._body, ui.themes.theme({}, {"FramePadding": (10, FIELD_PADDING)}))
 
     # --- the line that is always there ----------------------------------------------------------------------
 

@@ -28,13 +28,10 @@ from stablenew_plugins.desktop.models.cards import Field
 from stablenew_plugins.desktop.models.pipeline import PipelineModel
 from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
+from stablenew_plugins.desktop.theme.tokens import CONTROL_HEIGHT
 
 WIDE = frozenset({"lines", "list", "json", "choices"})
 """Kinds that take a whole line of a card."""
-
-FIELD_PADDING = 9
-FIELD_HEIGHT = 33
-"""Of all fields and of the buttons beside them: what the padding makes of a line of text."""
 
 
 class FieldView:
@@ -65,8 +62,7 @@ class FieldView:
                 ui, f"•  {_('reset')}", "small", ui.colours.accent_high, show=False, tag=f"{self.tag}.reset"
             )
             ui.on_click(self._mark, self._reset)
-            with dpg.tooltip(self._mark, delay=0.3):
-                self._mark_tip = text(ui, "", "small", wrap=ui.px(320))
+            self._mark_tip = tooltip(ui, self._mark, "")
 
     def title(self) -> str:
         """What it is called: under "Hires fix" the hires scale is the scale."""
@@ -293,14 +289,14 @@ class SeedField(FieldView):
         ui = self.ui
         with row(ui, 6):
             self.item = text_field(ui, "", self._typed, hint=_("a new one each run"), width=-1, tag=self.tag)
-            dpg.configure_item(self.item, width=-ui.px(2 * FIELD_HEIGHT + 2 * 6))
+            dpg.configure_item(self.item, width=-ui.px(2 * CONTROL_HEIGHT + 2 * 6))
             icon_button(
                 ui,
                 icons.DICE_5,
                 lambda: self.model.draw_seed(self.one.name),
                 _("Draw a seed that stays"),
                 "soft",
-                size=FIELD_HEIGHT,
+                size=CONTROL_HEIGHT,
                 tag=f"{self.tag}.dice",
             )
             self._lock = icon_button(
@@ -309,7 +305,7 @@ class SeedField(FieldView):
                 lambda: self.model.lock_seed(self.one.name),
                 _("Keep one seed, or draw a new one for each run"),
                 "soft",
-                size=FIELD_HEIGHT,
+                size=CONTROL_HEIGHT,
                 tag=f"{self.tag}.lock",
             )
 
@@ -338,7 +334,7 @@ class OptionField(FieldView):
             lambda: self.one.options,
             tag=self.tag,
             find=rules.filtered,
-            height=FIELD_HEIGHT,
+            height=CONTROL_HEIGHT,
         )
 
     def show(self, value: Any) -> None:
@@ -363,7 +359,7 @@ class ChoiceField(FieldView):
             tag=self.tag,
             nothing="" if self.one.shortest else self._nothing(),
             find=rules.filtered,
-            height=FIELD_HEIGHT,
+            height=CONTROL_HEIGHT,
         )
 
     def _nothing(self) -> str:
@@ -394,7 +390,7 @@ class ChoicesField(FieldView):
             tag=self.tag,
             find=rules.filtered,
             width=280,
-            height=FIELD_HEIGHT,
+            height=CONTROL_HEIGHT,
         )
         self._picker.show("", _("Add …"))
 
@@ -449,7 +445,7 @@ class SizeField(FieldView):
     def make(self) -> None:
         """See :class:`FieldView`."""
         ui = self.ui
-        rest = FIELD_HEIGHT + 66 + 16 + 4 * 6
+        rest = CONTROL_HEIGHT + 66 + 16 + 4 * 6
         half = max(44.0, (self.width / ui.scale - rest) / 2)
         with row(ui, 6):
             self._width = text_field(ui, "", partial(self._typed, self.one), width=half, tag=self.tag)
@@ -462,7 +458,7 @@ class SizeField(FieldView):
                 self._swap,
                 _("Turn it around"),
                 "soft",
-                size=FIELD_HEIGHT,
+                size=CONTROL_HEIGHT,
                 tag=f"{self.tag}.swap",
             )
             self._shape = button(
@@ -472,7 +468,7 @@ class SizeField(FieldView):
                 "soft",
                 font="small_medium",
                 width=66,
-                height=FIELD_HEIGHT,
+                height=CONTROL_HEIGHT,
                 tag=f"{self.tag}.shape",
                 tip=_("Another shape of about as many pixels"),
             )

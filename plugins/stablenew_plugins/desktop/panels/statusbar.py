@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import Bar, Dot, row, set_text, text
+from stablenew_plugins.desktop.components.basic import Bar, Dot, row, set_text, text, tooltip
+from stablenew_plugins.desktop.components.fit import fit
+from stablenew_plugins.desktop.components.flow import text_width
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
@@ -12,12 +16,15 @@ from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.tokens import Colour
 
-LONGEST_TEXT = 64
-"""Characters of what is being made; the rest is in the Queue tab."""
-ERROR_ROOM = 260
-"""Of the width, before scaling, what an error must leave free: it alone has the bar to itself."""
-LETTER = 6.4
-"""Width of a small letter on average, before scaling."""
+GAP, MARGIN = 10, 20
+BAR, SHORT_BAR = 260, 110
+"""Widths of how far it is, where there is room, and where there is less."""
+VRAM_BAR = 84
+DOT = 10
+LEAST_TEXT = 190
+"""Of what is being made, before scaling; below it, it says nothing."""
+GIVEN_UP = ("speed", "long bar", "vram", "queued", "text", "eta", "bar", "nodes")
+"""What goes where there is little room, in this order. ``text`` is cut before it goes."""
 
 
 class StatusBar(Panel):
@@ -31,23 +38,30 @@ class StatusBar(Panel):
     def build(self) -> None:
         """Make the items."""
         ui = self.ui
-        with row(ui, 10, pos=(ui.px(20), ui.px(14))):
+        with row(ui, GAP, pos=(ui.px(MARGIN), ui.px(14))):
             self._dot = Dot(ui, ui.colours.faint)
             self._title = text(ui, "", "small_medium", tag="status.title")
             self._text = text(ui, "", "small", ui.colours.muted, tag="status.text")
-            with dpg.tooltip(self._text, delay=0.4):
-                self._whole_text = text(ui, "", "small", wrap=ui.px(520))
-            self._bar = Bar(ui, 260)
+            self._whole_text = tooltip(ui, self._text, "", width=520)
+            self._bar = Bar(ui, BAR)
             self._percent = text(ui, "", "small_medium", tag="status.percent")
             self._eta = text(ui, "", "small_medium", ui.colours.accent_high, tag="status.eta")
             self._speed = text(ui, "", "small", ui.colours.muted, tag="status.speed")
-        with row(ui, 10, pos=(0, ui.px(14))) as self._right:
+        with row(ui, GAP, pos=(0, ui.px(14))) as self._right:
             self._vram_label = text(ui, _("VRAM"), "small", ui.colours.muted)
-            self._vram_bar = Bar(ui, 84, ui.colours.cyan)
+            self._vram_bar = Bar(ui, VRAM_BAR, ui.colours.cyan)
             self._vram = text(ui, "", "small", ui.colours.muted, tag="status.vram")
             self._queued = text(ui, "", "small", ui.colours.muted, tag="status.queued")
             self._node_dot = Dot(ui, ui.colours.faint)
             self._nodes = text(ui, "", "small", ui.colours.muted, tag="status.nodes")
+        self._all: dict[str, Sequence[Item]] = {
+            "bar": (self._bar.item, self._percent),
+            "eta": (self._eta,),
+            "speed": (self._speed,),
+            "vram": (self._vram_label, self._vram_bar.item, self._vram),
+            "queued": (self._queued,),
+            "nodes": (self._node_dot.item, self._nodes),
+        }
 
     def apply(self) -> None:
         """Bring them up to date."""
@@ -61,41 +75,83 @@ class StatusBar(Panel):
         }
         self._dot.show(colours.get(now.state, c.faint))
         set_text(self._title, now.title)
-        room = LONGEST_TEXT
-        if now.state == "error" and not now.nodes:
-            room = max(room, int((self._width / self.ui.scale - ERROR_ROOM) / LETTER))
-        short = now.text if len(now.text) <= room else now.text[: room - 1] + "…"
         set_text(self._whole_text, now.text)
-        set_text(self._text, short, c.red if now.state == "error" else c.muted)
-        busy = now.state in ("running", "stopping")
-        self._show(busy, self._bar.item, self._percent)
         self._bar.show(now.fraction)
         set_text(self._percent, f"{now.fraction * 100:.0f} %")
-        self._show(bool(now.eta), self._eta)
         set_text(self._eta, f"{icons.TIMER}  {now.eta}")
-        self._show(bool(now.speed), self._speed)
         set_text(self._speed, now.speed)
-        self._show(bool(now.vram), self._vram_label, self._vram_bar.item, self._vram)
         self._vram_bar.show(now.vram_fraction, c.red if now.vram_fraction > 0.92 else c.cyan)
         set_text(self._vram, now.vram)
-        self._show(bool(now.queued), self._queued)
         set_text(self._queued, f"{icons.LIST_ORDERED}  {now.queued}")
-        self._show(bool(now.nodes), self._node_dot.item, self._nodes)
         self._node_dot.show(c.green if now.nodes_good else c.amber)
         set_text(self._nodes, now.nodes)
-        self.ui.later(self._place)
+        self._fit()
 
     def _show(self, shown: bool, *items: Item) -> None:
         for item in items:
             if dpg.is_item_shown(item) != shown:
                 dpg.configure_item(item, show=shown)
 
-    def lay_out(self, width: int) -> None:
-        """Put the right part at the right end of ``width`` pixels."""
-        self._width = width
-        self.ui.later(self._place)
+    # --- what there is room for -----------------------------------------------------------------------------
 
-    def _place(self) -> None:
-        if dpg.does_item_exist(self._right):
-            size = dpg.get_item_rect_size(self._right)[0]
-            dpg.set_item_pos(self._right, [max(0, self._width - size - self.ui.px(20)), self.ui.px(14)])
+    def _parts(self) -> dict[str, int]:
+        """How wide all is that there is to say now, but the title and what is being made."""
+        ui, now = self.ui, self._status.now
+        gap = ui.px(GAP)
+
+        def wide(item: Item, font: str = "small") -> int:
+            return text_width(ui, dpg.get_value(item), font) + gap
+
+        parts: dict[str, int] = {}
+        if now.state in ("running", "stopping"):
+            short = ui.px(SHORT_BAR) + gap + wide(self._percent, "small_medium")
+            parts["bar"] = short
+            parts["long bar"] = ui.px(BAR) - ui.px(SHORT_BAR)
+        if now.eta:
+            parts["eta"] = wide(self._eta, "small_medium")
+        if now.speed:
+            parts["speed"] = wide(self._speed)
+        if now.vram:
+            parts["vram"] = wide(self._vram_label) + ui.px(VRAM_BAR) + gap + wide(self._vram)
+        if now.queued:
+            parts["queued"] = wide(self._queued)
+        if now.nodes:
+            parts["nodes"] = ui.px(DOT) + gap + wide(self._nodes)
+        return parts
+
+    def _fit(self) -> None:
+        """Say as much as there is room for, and put the right part at the right end."""
+        ui, now, c = self.ui, self._status.now, self.ui.colours
+        if not self._width:
+            return
+        parts = self._parts()
+        gap = ui.px(GAP)
+        title = ui.px(DOT) + 2 * gap + text_width(ui, now.title, "small_medium")
+        room = self._width - 2 * ui.px(MARGIN) - title - gap
+        words = text_width(ui, now.text, "small") + gap if now.text else 0
+        failed = now.state == "error"  # why nothing works matters more than how much there is of what does
+        least = min(words, room if failed else ui.px(LEAST_TEXT))
+        gone: set[str] = set()
+        for name in GIVEN_UP:
+            if sum(parts.values()) - sum(parts.get(one, 0) for one in gone) + least <= room:
+                break
+            gone.add(name)
+            if name == "text" and not failed:
+                least = 0
+        used = sum(width for name, width in parts.items() if name not in gone)
+        self._bar.resize(SHORT_BAR if "long bar" in gone else BAR)
+        told = bool(now.text) and (failed or "text" not in gone)
+        short = fit(ui, now.text, "small", max(0, room - used - gap))
+        self._show(told, self._text)
+        set_text(self._text, short, c.red if now.state == "error" else c.muted)
+        for name, items in self._all.items():
+            self._show(name in parts and name not in gone, *items)
+        at_right = ("vram", "queued", "nodes")
+        width = sum(parts[name] for name in at_right if name in parts and name not in gone)
+        dpg.set_item_pos(self._right, [self._width - width + gap - ui.px(MARGIN), ui.px(14)])
+
+    def lay_out(self, width: int) -> None:
+        """Fill a bar of ``width`` pixels."""
+        self._width = width
+        self._fit()
+        self.ui.later(self._fit)  # how wide texts are is known behind the first frame

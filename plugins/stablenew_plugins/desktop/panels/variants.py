@@ -149,8 +149,9 @@ class _Slot:
             with dpg.group(tag=f"variants.{place}") as around:  # a drawing takes no tooltip
                 self._drawing: Item = dpg.add_drawlist(10, 10, tag=f"variants.{place}.drawing")
             self._edit = icon_button(
-                ui, icons.PENCIL, self._open, _("Edit this pack"), size=30, tag=f"variants.{place}.edit"
+                ui, icons.PENCIL, self._open, _("Edit this prompt"), "quiet", 30, tag=f"variants.{place}.edit"
             )
+            dpg.bind_item_font(self._edit, ui.fonts["body"])
         with dpg.tooltip(around, delay=0.5) as tip:
             dpg.bind_item_theme(tip, ui.themes.theme({}, {"WindowPadding": (12, 10)}))
             self._tip = text(ui, "", "small", wrap=ui.px(520))
@@ -186,7 +187,9 @@ class _Slot:
 
     def _open(self) -> None:
         if self._variant is not None:
-            self._bench.packs.look_at(self._variant.source.path)
+            path = self._variant.source.path
+            self._bench.packs.look_at(path)
+            self._bench.editor.begin_at(path, self._variant.job.row - 1)
             self._bench.view.open("editor")
 
     def _line(self, line: list[Piece], x: float, y: float, letter: float) -> None:

@@ -63,8 +63,7 @@ class _PackLines:
             tooltip(ui, name, self._pack.source.key)
             self._sub = text(ui, "", "small", ui.colours.muted, tag=f"{self._tag}.sub")
             put_at(self._sub, ui.px(48), ui.px(23))
-            with dpg.tooltip(self._sub, delay=0.4):
-                self._sub_tip = text(ui, "", "small", wrap=ui.px(360))
+            self._sub_tip = tooltip(ui, self._sub, "", width=360)
             right = self._width - ui.px(34)
             self._open = icon_button(
                 ui, icons.CHEVRON_DOWN, self._toggle, _("Show its prompts"), tag=f"{self._tag}.open"
@@ -80,10 +79,10 @@ class _PackLines:
             )
             self._field = field
             right -= ui.px(FIELD + 10)
-            put_at(field, right, ui.px(5))
+            put_at(field, right, ui.px(4))
             tooltip(ui, field, _("Which of its prompts run: 1-3, 7. Empty: all of them."))
             words = label(ui, _("Prompts"))
-            put_at(words, right - ui.px(60), ui.px(13))
+            put_at(words, right - ui.px(60), ui.px(14))
 
     def _write(self, words: str) -> None:
         self._randomizer.write_rows(self._pack, words)
@@ -194,7 +193,7 @@ class WhatRunsCard:
                     font="small_medium",
                     tag="prompt.show.quick",
                 )
-                self._note = text(ui, "", "small", ui.colours.amber, beside_frame=True)
+                self._note = text(ui, "", "small", ui.colours.amber, beside_frame=21)
                 self._instead = button(
                     ui,
                     _("Run it instead"),

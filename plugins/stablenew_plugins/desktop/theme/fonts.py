@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from pathlib import Path
 
 import dearpygui.dearpygui as dpg
+
+from stablenew_plugins.desktop.theme.metrics import Metrics
 
 FOLDER = Path(__file__).parent.parent / "assets" / "fonts"
 
@@ -27,6 +31,28 @@ FACES = {
 
 MONO = "mono"
 MONO_SIZE = 13
+
+
+def size_of(font: str) -> int:
+    """How high its letters are, before scaling."""
+    return MONO_SIZE if font == MONO else FACES[font][1]
+
+
+ICON_WIDTH = 0.955
+"""How wide an icon is, of the height of its font. It is drawn in the middle of that, and of the height."""
+
+
+@lru_cache(maxsize=16)
+def _face(name: str) -> Metrics:
+    weight = FACES[name][0] if name in FACES else ""
+    return Metrics(FOLDER / (f"StableNewUI-{weight}.ttf" if weight else "JetBrainsMono-Regular.ttf"))
+
+
+def measured(words: str, font: str, scale: float) -> int:
+    """How wide ``words`` are in whole pixels, from the font's file: before Dear PyGui has drawn with it."""
+    face = _face(font)
+    widest = max(face.width(line) for line in words.split("\n"))
+    return math.ceil(widest * round(size_of(font) * scale) / face.height)
 
 
 class Fonts:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.theme.tokens import (
+    FIELD_PADDING,
     NONE,
     RADIUS,
     RADIUS_CARD,
@@ -67,7 +68,11 @@ class Themes:
                 dpg.add_theme_color(getattr(dpg, f"mvThemeCol_{name}"), value)
             for name, measure in measures.items():
                 numbers = measure if isinstance(measure, tuple) else (measure,)
-                scaled = [n if name in _UNSCALED else self._px(n) for n in numbers]
+                # What stands on both sides may be half a pixel: the sum is whole.
+                scaled = [
+                    n if name in _UNSCALED else self._px(2 * n) / 2 if name == "FramePadding" else self._px(n)
+                    for n in numbers
+                ]
                 dpg.add_theme_style(getattr(dpg, f"mvStyleVar_{name}"), *scaled)
 
     def close(self) -> None:
@@ -118,7 +123,7 @@ class Themes:
         }
         measures: dict[str, Measure] = {
             "WindowPadding": (0, 0),
-            "FramePadding": (10, 7),
+            "FramePadding": (10, FIELD_PADDING),
             "ItemSpacing": (8, 8),
             "ItemInnerSpacing": (8, 6),
             "CellPadding": (6, 4),
@@ -139,20 +144,25 @@ class Themes:
         return self.theme(colours, measures)
 
     def button(self, kind: str) -> int | str:
-        """The look of a button: primary, soft, ghost, tab, tab_on, danger, chip, chip_on, star, star_off."""
+        """The look of a button: primary, soft, ghost, quiet, lit, tab, tab_on, danger, chip, chip_on,
+        star, star_off."""
         c = self._palette
-        measures: dict[str, Measure] = {}
+        # Little above and below: a text that is higher than what is between stands too low.
+        measures: dict[str, Measure] = {"FramePadding": (10, 2)}
         if kind.startswith("chip"):
             measures = {"FrameRounding": RADIUS_CHIP, "FramePadding": (11, 4)}
         elif kind.startswith("star"):
             measures = {"FramePadding": (3, 1)}
         off = {"Button": c.inset, "ButtonHovered": c.inset, "ButtonActive": c.inset}
         disabled = {**off, "Text": c.faint, "Border": c.line_soft}
+        if kind in ("ghost", "quiet"):
+            disabled = {**dict.fromkeys((*off, "Border"), NONE), "Text": tint(c.faint, 140)}
         return self.theme(_button_colours(c, kind), measures, dpg.mvButton, disabled)
 
-    def tight_text(self) -> int | str:
-        """Of a text that stands among texts: Dear PyGui aligns every text to the padding of frames."""
-        return self.theme({}, {"FramePadding": (0, 0)}, dpg.mvText)
+    def text_in(self, padding: float) -> int | str:
+        """Of a text with ``padding`` above and below, as in a frame beside it; 0: it stands among texts. Dear
+        PyGui aligns every text to the padding of frames."""
+        return self.theme({}, {"FramePadding": (0, padding)}, dpg.mvText)
 
     def panel(self, background: Colour) -> int | str:
         """Of a part of the window."""
@@ -168,6 +178,10 @@ def _button_colours(c: Palette, kind: str) -> Mapping[str, Colour]:
         "primary": lambda: looks(c.accent_low, c.accent, c.accent_high, WHITE, tint(c.accent_high, 90)),
         "soft": lambda: looks(c.raised, c.raised_hover, c.raised_active, c.text, c.line),
         "ghost": lambda: looks(NONE, c.raised, c.line, c.muted, NONE),
+        "lit": lambda: looks(
+            c.accent_soft, tint(c.accent, 60), tint(c.accent, 80), c.accent_high, c.accent_line
+        ),
+        "quiet": lambda: looks(NONE, c.raised, c.line, c.faint, NONE),
         "tab": lambda: looks(NONE, c.raised, c.line, c.muted, NONE),
         "tab_on": lambda: looks(c.raised, c.raised, c.line, c.text, c.line),
         "danger": lambda: looks(tint(c.red, 26), tint(c.red, 50), tint(c.red, 70), c.red, tint(c.red, 60)),

@@ -46,7 +46,7 @@ class Palette:
     text: Colour
     muted: Colour
     faint: Colour
-    """For what matters least; still 3:1 against the card."""
+    """For what matters least; still 4.5:1 on what it stands on, and 3:1 on what is chosen or raised."""
     accent: Colour
     accent_high: Colour
     """Accent for text on the card."""
@@ -92,7 +92,7 @@ DARK = Palette(
     line_soft=colour("1F2431"),
     text=colour("E8EBF4"),
     muted=colour("98A1B8"),
-    faint=colour("6E7891"),
+    faint=colour("7A849E"),
     accent=colour("7C83FF"),
     accent_high=colour("969CFF"),
     accent_low=colour("6167E8"),
@@ -103,7 +103,7 @@ DARK = Palette(
     pink=colour("E883D4"),
     knob_off=colour("8089A0"),
     track_off=colour("2A3142"),
-    star_off=colour("3B4357"),
+    star_off=colour("667089"),
     scroll=colour("2B3245"),
     scroll_hover=colour("3A435C"),
     dim=(5, 7, 12, 185),
@@ -124,19 +124,19 @@ LIGHT = Palette(
     line=colour("D5DAE5"),
     line_soft=colour("E4E8F0"),
     text=colour("1B2130"),
-    muted=colour("566079"),
-    faint=colour("7C869D"),
+    muted=colour("4C556C"),
+    faint=colour("626B82"),
     accent=colour("5A61E6"),
     accent_high=colour("454CD3"),
     accent_low=colour("5A61E6"),
-    green=colour("12875B"),
-    amber=colour("AD6C00"),
-    red=colour("CC3345"),
+    green=colour("0A6F49"),
+    amber=colour("875200"),
+    red=colour("B92537"),
     cyan=colour("0B7CAB"),
     pink=colour("B4379A"),
     knob_off=colour("FFFFFF"),
     track_off=colour("C3CAD8"),
-    star_off=colour("CBD1DE"),
+    star_off=colour("8790A4"),
     scroll=colour("C9CFDC"),
     scroll_hover=colour("AEB7C9"),
     dim=(30, 36, 52, 110),
@@ -153,3 +153,8 @@ PAD_CARD = 16
 RADIUS, RADIUS_CARD, RADIUS_CHIP = 7, 12, 14
 BAR_HEIGHT, FOOT_HEIGHT = 60, 44
 CONTROL_HEIGHT = 34
+"""Of fields, combos and buttons, so that they stand in one line."""
+SMALL_HEIGHT = 28
+"""Of buttons with small letters."""
+FIELD_PADDING = 9.5
+"""Above and below a text of 15: what makes a field as high as that."""
