@@ -34,7 +34,7 @@ from stablenew_plugins.desktop.models.view import TABS
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "images" / "desktop"
-SIZES = {1.0: (1440, 900), 1.5: (1800, 1120)}
+SIZES = {1.0: (1440, 900), 1.5: (1920, 1180)}
 """Of the window, by scale, in px."""
 BORDER = 80
 """Px of the screen that the window leaves free when it opens for the first time."""
@@ -171,6 +171,7 @@ def _start(app: Any, gui: Driver) -> None:
     settings = app.bench.settings
     settings.servers = [Server("http://127.0.0.1:7860", "webui", "Forge f2.0.1", True)]
     settings.touch()
+    app.bench.start.choose(settings.servers[0])
     app.bench.view.open("start")
 
 
@@ -203,7 +204,7 @@ def _compare(app: Any, gui: Driver) -> None:
 
 def _promote(app: Any, gui: Driver) -> None:
     app.bench.review.promote_keepers()
-    gui.until(lambda: gui.value("promote.title") and not app.bench.promotion.is_planning)
+    gui.until(lambda: app.bench.promotion.summary is not None or app.bench.promotion.problem)
 
 
 def _question(app: Any, gui: Driver) -> None:
@@ -220,7 +221,7 @@ def _card_of_a_plugin(app: Any, gui: Driver) -> Image.Image:
     gui.until(lambda: dpg.does_item_exist(card))
     gui.scroll_to("pipeline.fold.film_grain", "pipeline.title.txt2img")
     gui.click("pipeline.fold.film_grain")
-    gui.until(lambda: app.bench.pipeline.is_open("film_grain"))
+    gui.until(lambda: "film_grain" in app.bench.pipeline.open_cards)
     gui.scroll_to("pipeline.film_grain.size", "pipeline.title.film_grain")
     shown = _at_rest(app, gui)
     window, title = gui.target.bounds(), gui.rect("pipeline.title.film_grain")
