@@ -226,7 +226,7 @@ def _card_of_a_plugin(app: Any, gui: Driver) -> Image.Image:
     shown = _at_rest(app, gui)
     window, title = gui.target.bounds(), gui.rect("pipeline.title.film_grain")
     width, height = dpg.get_item_rect_size(card)
-    left, top = title.x - 66, title.y - 18
+    left, top = title.x - 98, title.y - 15  # what is before the title: a grip and an icon
     return shown.crop((round(left), round(top), round(left + width), round(min(top + height, window.height))))
 
 
