@@ -156,5 +156,7 @@ CONTROL_HEIGHT = 34
 """Of fields, combos and buttons, so that they stand in one line."""
 SMALL_HEIGHT = 28
 """Of buttons with small letters."""
+CHIP_PADDING = 4
+"""Above and below the text of a chip."""
 FIELD_PADDING = 9.5
 """Above and below a text of 15: what makes a field as high as that."""
