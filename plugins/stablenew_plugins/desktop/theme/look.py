@@ -192,7 +192,7 @@ def _button_colours(c: Palette, kind: str) -> Mapping[str, Colour]:
         "chip_on": lambda: looks(
             c.accent_soft, tint(c.accent, 60), tint(c.accent, 80), c.accent_high, c.accent_line
         ),
-        "star": lambda: looks(NONE, tint(c.amber, 30), tint(c.amber, 50), c.amber, NONE),
-        "star_off": lambda: looks(NONE, tint(c.amber, 30), tint(c.amber, 50), c.star_off, NONE),
+        "star": lambda: looks(NONE, tint(c.star, 30), tint(c.star, 50), c.star, NONE),
+        "star_off": lambda: looks(NONE, tint(c.star, 30), tint(c.star, 50), c.star_off, NONE),
     }
     return made[kind]()
