@@ -21,8 +21,8 @@ BAR, SHORT_BAR = 260, 110
 """Widths of how far it is, where there is room, and where there is less."""
 VRAM_BAR = 84
 DOT = 10
-LEAST_TEXT = 190
-"""Of what is being made, before scaling; below it, it says nothing."""
+LEAST_TEXT = 300
+"""Width of what is being made, before scaling, for which other things go."""
 GIVEN_UP = ("speed", "long bar", "vram", "queued", "text", "eta", "bar", "nodes")
 """What goes where there is little room, in this order. ``text`` is cut before it goes."""
 
