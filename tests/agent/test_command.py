@@ -65,10 +65,10 @@ def test_what_is_to_be_left_out_can_be_told_without_a_settings_file(tmp_path: Pa
     code, output = run(tmp_path, *asked)
     assert code == 2
     assert "settings.toml" in output
-    code, output = run(tmp_path, *asked, "--disable-only")
+    code, output = run(tmp_path, *asked, "--disable-only", "--name", "second")
     assert code == 2
     assert "size=big: Input should be a valid integer" in output
-    code, output = run(tmp_path, *asked, "--disable-only", "--disable", "for_tests")
+    code, output = run(tmp_path, *asked, "--disable-only", "--disable", "for_tests", "--name", "third")
     assert code == 2
     assert "size=big" not in output  # there is no such backend
 
