@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import Bar, Dot, row, set_text, text, tooltip
+from stablenew_plugins.desktop.components.basic import Bar, Dot, button, row, set_text, text, tooltip
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
@@ -36,6 +36,16 @@ class StatusBar(Panel):
             self._title = text(ui, "", "small_medium", tag="status.title")
             self._text = text(ui, "", "small", ui.colours.muted, tag="status.text")
             self._whole_text = tooltip(ui, self._text, "", width=520)
+            self._start = button(
+                ui,
+                _("Start it"),
+                lambda: self._status.start_kernel(),
+                "chip",
+                icon=icons.PLAY,
+                show=False,
+                tag="status.start",
+            )
+            tooltip(ui, self._start, _("Start the kernel, which makes the images. What is queued goes on."))
             self._bar = Bar(ui, 260)
             self._percent = text(ui, "", "small_medium", tag="status.percent")
             self._eta = text(ui, "", "small_medium", ui.colours.accent_high, tag="status.eta")
@@ -66,6 +76,7 @@ class StatusBar(Panel):
         short = now.text if len(now.text) <= room else now.text[: room - 1] + "…"
         set_text(self._whole_text, now.text)
         set_text(self._text, short, c.red if now.state == "error" else c.muted)
+        self._show(now.can_start, self._start)
         busy = now.state in ("running", "stopping")
         self._show(busy, self._bar.item, self._percent)
         self._bar.show(now.fraction)
