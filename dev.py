@@ -13,6 +13,8 @@
   types         mypy
   proto         make the Python code of the .proto files again
   docs          make the pages of docs/ again that are made from the code
+  shots         make the pictures of the desktop in docs/images/desktop again, in some minutes: its tabs and
+                what lies over them (shots tabs), a first start to rated images (shots walk); Linux
   bench         NAME [ARGS]: run a benchmark (--peers first: install what it compares with)
   run ARGS      the stablenew command: dev.py run doctor
   tool NAME     a tool of .venv on its own: dev.py tool ruff check --fix, dev.py tool lint-imports
@@ -433,6 +435,14 @@ def docs(_arguments: list) -> int:
     return run([ensure("dev"), "-m", "stablenew_plugins.reference", "docs"])
 
 
+def shots(arguments: list) -> int:
+    """Make the pictures of the desktop again."""
+    if not on_linux():
+        raise Problem("the pictures are made on an X server without a screen, which needs Linux")
+    ensure_display()
+    return run([ensure("dev"), "-m", "tests.desktop.shots", *arguments])
+
+
 def bench(arguments: list) -> int:
     """Run a benchmark by its name."""
     names = sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py"))
@@ -465,6 +475,7 @@ COMMANDS = {
     "types": types,
     "proto": proto,
     "docs": docs,
+    "shots": shots,
     "bench": bench,
     "run": run_stablenew,
     "tool": tool,

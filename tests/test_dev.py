@@ -313,6 +313,15 @@ def test_xvfb_is_for_linux(bare):
     assert bare.apt == []
 
 
+@pytest.mark.parametrize("linux", [True, False])
+def test_pictures_are_made_where_there_can_be_an_x_server(dev, linux, capsys):
+    dev.module.on_linux = lambda: linux
+    assert dev.module.main(["shots", "walk"]) == (0 if linux else 1)
+    made = [words[1:] for words in dev.commands if "tests.desktop.shots" in words]
+    assert made == ([["-m", "tests.desktop.shots", "walk"]] if linux else [])
+    assert ("needs Linux" in capsys.readouterr().err) is not linux
+
+
 @pytest.mark.parametrize("was_running", [True, False])
 def test_the_demo_leaves_no_kernel_that_was_not_there(dev, was_running):
     dev.codes["status"] = 0 if was_running else 3

@@ -78,6 +78,37 @@ def test_where_the_tree_opens_a_folder_it_lists_all_folders_in_it():
         assert folders(ROOT / parent) <= shown, parent
 
 
+# --- the README's first commands -----------------------------------------------------------------------------
+
+
+def first_commands() -> list[list[str]]:
+    """What a newcomer types, without the comments."""
+    block = section((ROOT / "README.md").read_text(encoding="utf-8"), "## Start").split("```")[1]
+    return [line.partition("#")[0].split() for line in block.strip().splitlines()]
+
+
+def test_two_commands_set_up_one_does_the_main_job_one_runs_the_tests_one_opens_the_window():
+    commands = ["setup", "run doctor", "demo", "test", "run"]
+    assert first_commands() == [["python3", "dev.py", *words.split()] for words in commands]
+    known = re.findall(r"^    \"(\w+)\": \w+,$", (ROOT / "dev.py").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {words[2] for words in first_commands()} <= set(known)
+
+
+def test_the_readmes_commands_are_there():
+    block = section((ROOT / "README.md").read_text(encoding="utf-8"), "## Start").split("```")[3]
+    lines = [line.partition("#")[0].split() for line in block.strip().splitlines()]
+    assert len(lines) > 5
+    for _program, *words in lines:
+        command: click.Command = cli
+        context = click.Context(cli, info_name="stablenew")
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            found = command.get_command(context, words[0])
+            assert found is not None, words
+            command, words = found, words[1:]
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= options, words
+
+
 # --- docs/cli.md --------------------------------------------------------------------------------------------
 
 

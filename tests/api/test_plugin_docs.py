@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from stablenew_api import hookspecs, testing
 from stablenew_api.backend import Backend
+from stablenew_api.datafolder import DataFolder
 from stablenew_api.frontend import Frontend
 from stablenew_api.host import _HOOK_NAMES, PluginHost
 from stablenew_api.importer import Importer
@@ -121,7 +124,7 @@ def code_blocks() -> list[str]:
 
 
 def test_the_one_file_plugin_of_the_guide_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plugin, _, its_tests = code_blocks()
+    plugin, _, _, its_tests = code_blocks()
     (tmp_path / "invert.py").write_text(plugin, encoding="utf-8")
     host = PluginHost.load(role="kernel", plugin_folder=tmp_path, entry_points=())
     assert [(info.state, info.provides) for info in host.plugins] == [("active", ("stage invert 1.0",))]
@@ -136,7 +139,7 @@ def test_the_one_file_plugin_of_the_guide_works(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_randomizer_of_the_guide_works(tmp_path: Path) -> None:
-    _, randomizer, _ = code_blocks()
+    _, randomizer, _, _ = code_blocks()
     (tmp_path / "bounce.py").write_text(randomizer, encoding="utf-8")
     host = PluginHost.load(role="kernel", plugin_folder=tmp_path, entry_points=())
     assert [(info.state, info.provides) for info in host.plugins] == [("active", ("randomizer bounce",))]
@@ -156,3 +159,20 @@ def test_the_example_in_the_stage_interface_works(tmp_path: Path) -> None:
     host = PluginHost.load(role="kernel", plugin_folder=tmp_path, entry_points=())
     assert [info.reason for info in host.plugins] == [""]
     check_stage(host.stage("invert"))
+
+
+def test_the_front_end_of_the_guide_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, front_end, _ = code_blocks()
+    (tmp_path / "ticker.py").write_text(front_end, encoding="utf-8")
+    host = PluginHost.load(role="cli", plugin_folder=tmp_path, entry_points=())
+    assert [(info.state, info.provides) for info in host.plugins] == [("active", ("frontend ticker",))]
+    ticker = host.frontends["ticker"]
+    assert "terminal" in ticker.missing()
+
+    run = SimpleNamespace(name="demo", state="done", done=6, total=6)
+    kernel = SimpleNamespace(runs=lambda limit: [run], nodes=lambda: ["this one"])
+    monkeypatch.setattr("stablenew_client.KernelClient.connect_or_start", lambda data: nullcontext(kernel))
+    assert ticker().run(DataFolder(tmp_path)) == 0
+    assert capsys.readouterr().out == "demo: done, 6 of 6\nnodes: 1\n"

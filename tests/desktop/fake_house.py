@@ -345,7 +345,25 @@ class FakeHouse:
         self.settings_now = self.settings_now.model_copy(update=dict(values))
         return kernel_pb2.ChangeSettingsResponse(settings=self.settings().settings)
 
+    def _promotion(self, run: kernel_pb2.RunRequest) -> kernel_pb2.PlanSummary:
+        """What sending the best images through later stages would be."""
+        asked = run.promote
+        found = [
+            image
+            for image in self.gallery.all
+            if image.image_sha256 in asked.image_sha256s
+            or (asked.min_rating and image.stars >= asked.min_rating and set(asked.tags) <= set(image.tags))
+        ]
+        return kernel_pb2.PlanSummary(
+            jobs=len(found),
+            line=f"{len(found)} images through {', '.join(run.only_stages)}",
+            time="about 3 min on 2 nodes, from 20 images like these",
+        )
+
     def preview(self, run: kernel_pb2.RunRequest, show: int = 0) -> Iterator[kernel_pb2.PreviewRunResponse]:
+        if run.HasField("promote"):
+            yield kernel_pb2.PreviewRunResponse(summary=self._promotion(run))
+            return
         plan = self._planner.plan(run, dry=True)
         jobs = plan.jobs[: show or plan.count]
         yield kernel_pb2.PreviewRunResponse(

@@ -77,11 +77,11 @@ class Watch:
             self._began, self._stopped = time.monotonic() - (self._stopped - 1_000.0), None
 
 
-def settle(app: Any, frame: Callable[[], None]) -> None:
+def settle(app: Any, frame: Callable[[], None], patience: float = PATIENCE) -> None:
     """Draw until nothing changes any more: all is asked for, decoded and shown. Then the clock stands, and the
     kernel has just said all again: nobody has been silent."""
     app.desk.clock.start()
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     quiet = 0
     seen: tuple[int, ...] = ()
     begun = time.monotonic()

@@ -217,6 +217,19 @@ def test_the_cursor_stays_at_its_image_when_others_go(bench: Bench) -> None:
     assert (bench.review.shown.seed, bench.review.cursor) == (5, 4)
 
 
+def test_the_cursor_stays_where_another_file_has_the_same_content(bench: Bench) -> None:
+    shown = bench.review.at(1)
+    assert shown is not None
+    again = image(int(shown.image_sha256, 16), "run-0")
+    bench.kernel.stored.append(again)
+    bench.review.show_new()
+    bench.review.click(1)
+    bench.pass_time(REFRESH_EVERY + 1)
+    assert bench.review.cursor == 1
+    assert bench.review.shown is not None
+    assert bench.review.shown.path == shown.path
+
+
 def test_a_kernel_that_starts_anew_is_asked_again(bench: Bench) -> None:
     bench.desk.state.lost("killed")
     bench.pass_time(30)

@@ -240,7 +240,7 @@ class ReviewModel(Model):
                 return
             images = list(answer.images)
             self.ratings.arrived(images, mark)
-            held = self.shown.image_sha256 if self.shown is not None and self._is_at_work else ""
+            held = self.shown if self._is_at_work else None
             self._pages.pop(page, None)
             self._pages[page] = images
             self._stale.discard(page)
@@ -250,7 +250,7 @@ class ReviewModel(Model):
             for place, image in enumerate(images):
                 if image.image_sha256 in self._selected:
                     self._selected[image.image_sha256] = image
-                if image.image_sha256 == held:  # others went, and it moved
+                if held is not None and _is_one_file(image, held):  # others went, and it moved
                     self.cursor = page * PAGE + place
             self.cursor = max(0, min(self.cursor, self.total - 1))
             self.touch()
@@ -558,6 +558,11 @@ MOVING = ("Left", "Right", "Up", "Down")
 """Keys that go on while they are held; all others would do and undo."""
 LETTERS = "ABDEFGHIJKLMNOQRSTUVWXYZ"
 """Keys for tags: all but those that do something else in the tab."""
+
+
+def _is_one_file(one: pb.Image, other: pb.Image) -> bool:
+    """Two files may have the same content: of an image that was made again."""
+    return (one.image_sha256, one.path) == (other.image_sha256, other.path)
 
 
 def letters_of(tags: Sequence[str]) -> dict[str, str]:
