@@ -87,6 +87,11 @@ class _Failed(click.ClickException):
 )
 @click.option("--disable", "disabled", metavar="PLUGIN", multiple=True, help="Leave out a plugin.")
 @click.option(
+    "--disable-only",
+    is_flag=True,
+    help="Leave out those alone, and do not read which ones the settings of the data folder leave out.",
+)
+@click.option(
     "--state",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
@@ -116,6 +121,7 @@ def command(
     backend_options: tuple[str, ...],
     probes: tuple[str, ...],
     disabled: tuple[str, ...],
+    disable_only: bool,
     state: Path | None,
     exit_after_lost: float | None,
     keep_after: float,
@@ -137,7 +143,7 @@ def command(
             ) from None
         with lock:
             _log(where)
-            everyone = [*disabled, *_disabled_in(folder)]
+            everyone = [*disabled, *([] if disable_only else _disabled_in(folder))]
             host = PluginHost.load(role="agent", plugin_folder=folder.plugins, disabled=everyone)
             options = _backend_options(host, backend, backend_options)
             chosen, complaints = choose_probes(list(host.probes.values()), probes)

@@ -58,6 +58,21 @@ def test_disabled_plugins_of_the_data_folder_count(tmp_path: Path) -> None:
     assert "test" in output
 
 
+def test_what_is_to_be_left_out_can_be_told_without_a_settings_file(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "settings.toml").write_text("this is [no toml", encoding="utf-8")
+    asked = ["--backend", "test", "--backend-option", "size=big"]
+    code, output = run(tmp_path, *asked)
+    assert code == 2
+    assert "settings.toml" in output
+    code, output = run(tmp_path, *asked, "--disable-only", "--name", "second")
+    assert code == 2
+    assert "size=big: Input should be a valid integer" in output
+    code, output = run(tmp_path, *asked, "--disable-only", "--disable", "for_tests", "--name", "third")
+    assert code == 2
+    assert "size=big" not in output  # there is no such backend
+
+
 def test_a_state_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     code, output = run(tmp_path, "--backend", "test", "--state", str(tmp_path / "file" / "state"))

@@ -59,6 +59,7 @@ def pairs(c: Palette) -> Iterator[tuple[str, Colour, str, Colour, float]]:
         tone = getattr(c, name)
         yield name, tone, "its tile", over(tint(tone, 34), c.card), LARGE
     for ground in ("card", "rail"):
+        yield "star", c.star, ground, grounds(c)[ground], LARGE
         yield "star_off", c.star_off, ground, grounds(c)[ground], LARGE
     for ground in ("card", "inset"):
         yield "accent", c.accent, f"a slider on {ground}", grounds(c)[ground], LARGE

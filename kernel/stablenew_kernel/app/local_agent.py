@@ -39,7 +39,9 @@ ANEW = "the local agent starts anew with other settings"
 """Why it is drained meanwhile."""
 
 
-def _command(data: Path, slots: int, backend: str, options: Sequence[str]) -> list[str]:
+def _command(
+    data: Path, slots: int, backend: str, options: Sequence[str], disabled: Sequence[str]
+) -> list[str]:
     return [
         sys.executable,
         "-m",
@@ -55,6 +57,9 @@ def _command(data: Path, slots: int, backend: str, options: Sequence[str]) -> li
         "--exit-after-lost",
         str(LOST_AFTER),
         *(word for option in options for word in ("--backend-option", option)),
+        # By what the kernel runs with: a settings file that somebody is writing keeps no agent from starting.
+        "--disable-only",
+        *(word for name in disabled for word in ("--disable", name)),
     ]
 
 
@@ -65,9 +70,18 @@ class LocalAgent:
     its state folder locked and exits; it is started again after a while, in case the other one goes.
     """
 
-    def __init__(self, data: Path, slots: int, backend: str, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        data: Path,
+        slots: int,
+        backend: str,
+        options: Sequence[str] = (),
+        disabled: Sequence[str] = (),
+    ) -> None:
+        """``disabled``: plugins that it leaves out."""
         self._data = data
-        self._command = _command(data, slots, backend, options)
+        self._disabled = disabled
+        self._command = _command(data, slots, backend, options, disabled)
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._wanted = True
@@ -82,7 +96,7 @@ class LocalAgent:
     def anew(self, slots: int, backend: str, options: Sequence[str], then: Callable[[], None] | None) -> None:
         """The process that runs now is about to end; the next one gets these. ``then`` is called once it has
         ended; one that found its folder in use was not the one. None: there is none that is to end."""
-        self._command = _command(self._data, slots, backend, options)
+        self._command = _command(self._data, slots, backend, options, self._disabled)
         self._expected = then
         self._hurry.set()
 
@@ -162,6 +176,8 @@ class LocalAgentKeeper:
         """Told to end for good; they may still finish jobs."""
         self._back: Callable[[], None] | None = None
         """Takes the node back into service; None: it need not be."""
+        self._disabled: Sequence[str] = ()
+        """Plugins that the kernel was started without."""
         self._with: tuple[object, ...] | None = None
         """The settings that it runs with; None: not begun, so that nothing is started."""
 
@@ -169,6 +185,7 @@ class LocalAgentKeeper:
         """Begin, with an agent if the settings want one."""
         await self._forget_drain()
         self._with = _of(settings)
+        self._disabled = settings.disabled_plugins
         if settings.local_agent:
             self._begin(settings)
 
@@ -217,6 +234,7 @@ class LocalAgentKeeper:
             settings.local_slots,
             settings.local_backend,
             settings.local_backend_options,
+            self._disabled,
         )
         self._agent.start()
 

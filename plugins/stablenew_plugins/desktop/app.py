@@ -72,6 +72,8 @@ class App:
         )
         self.bench = Workbench(self.desk)
         self.link = KernelLink(data, self.mailbox, self.desk.state) if connect else None
+        if self.link is not None:
+            self.bench.status.start_kernel = self.link.retry
         self.frames = 0
         self.longest_frame = 0.0
         """Seconds that all but the drawing of a frame took, at most."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -100,8 +103,8 @@ class House:
     def _failed(self, error: Exception) -> None:
         raise AssertionError(error)
 
-    def leave_word(self) -> None:
-        self.data.write_kernel(KernelInfo(address="x", token="t", pid=1, started_at="", version=""))
+    def leave_word(self, pid: int) -> None:
+        self.data.write_kernel(KernelInfo(address="x", token="t", pid=pid, started_at="", version=""))
 
 
 @pytest.fixture
@@ -134,10 +137,25 @@ def test_a_kernel_that_was_stopped_stays_stopped_until_somebody_wants_one(house:
     assert house.started == 1
 
 
+def test_a_kernel_that_takes_its_time_to_end_is_not_started_anew(house: House) -> None:
+    house.link.start()
+    house.until(lambda: "connected" in house.heard)
+    house.leave_word(os.getpid())  # it lives
+    house.running = False
+    house.streams[0].close()
+    house.until(lambda: "lost: the kernel has stopped" in house.heard)
+    time.sleep(0.1)
+    assert (house.started, house.heard.count("connected")) == (0, 1)
+    house.data.kernel_json.unlink()
+    house.until(lambda: "lost: no kernel runs here" in house.heard)
+    assert house.started == 0
+
+
 def test_a_kernel_that_crashed_is_started_anew(house: House) -> None:
     house.link.start()
     house.until(lambda: "connected" in house.heard)
-    house.leave_word()  # a kernel that ends in good order takes this away
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        house.leave_word(gone.pid)  # a kernel that ends in good order takes this away
     house.running = False
     house.streams[0].close()
     house.until(lambda: house.heard.count("connected") == 2)

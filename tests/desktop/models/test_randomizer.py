@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -593,3 +594,16 @@ def test_what_is_shown_is_what_the_kernel_queues(tmp_path: Path) -> None:
     assert shown == kernel.queued
     assert len(shown) == 24
     assert choices_of(b"") == ()
+
+
+@given(st.one_of(st.integers(0, 2**64 - 1), st.integers(2**64, 10**200)))
+def test_any_seed_that_a_run_takes_can_be_typed(seed: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        kernel = FakeKernel()
+        model = Bench(make_desk(Path(folder), kernel), kernel).randomizer
+        problem = model.type_seed(f" {seed:_} ")
+        assert bool(problem) == (seed >= 2**64)
+        assert model.chosen.seed == (1 if problem else seed)
+        for wrong in ("", "-1", "x", "1.5", "\N{SUPERSCRIPT TWO}"):
+            assert model.type_seed(wrong)
+        assert model.chosen.seed == (1 if problem else seed)

@@ -84,6 +84,16 @@ def test_what_is_going_on(desk: Desk, parts: dict[str, object], nodes: int, stat
     assert (now.state, now.title) == (state, title)
 
 
+def test_a_kernel_that_somebody_stopped_can_be_started(desk: Desk) -> None:
+    status = StatusModel(desk)
+    desk.state.lost("no kernel runs on /data; start one with: stablenew kernel start")
+    status.tick()
+    assert (status.now.text, status.now.can_start) == ("No kernel runs on /data", True)
+    desk.state.connected(Kernel(), pb.GetStatusResponse())  # type: ignore[arg-type]
+    status.tick()
+    assert not status.now.can_start
+
+
 def test_stopping(desk: Desk) -> None:
     status = StatusModel(desk)
     status.is_stopping = lambda: True

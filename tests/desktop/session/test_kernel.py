@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psutil
 import pytest
-from session_kit import images_in, preset
+from session_kit import end_kernel, images_in, preset
 
 
 @pytest.mark.slow
@@ -24,6 +24,18 @@ def test_a_run_goes_on_though_its_kernel_was_killed(gui, sessions, own):
     assert (run.state, run.done) == ("done", 6)
     assert len(images_in(run)) == 6
     assert own.read_kernel().pid != kernel.pid
+
+
+def test_a_kernel_that_was_stopped_is_started_by_a_click(gui, sessions, own):
+    session = sessions(own)
+    session.until_ready()
+    end_kernel(own)
+    gui.until(lambda: gui.value("status.title") == "Not connected" and gui.visible("status.start"))
+    before = session.app.link._may_start
+    gui.click("status.start")
+    session.until(lambda: session.state.is_connected)
+    assert not before  # it had stayed away, as somebody wished
+    gui.until(lambda: not gui.visible("status.start"))
 
 
 def test_settings_that_cannot_be_read_are_named_and_mended(gui, sessions, own):

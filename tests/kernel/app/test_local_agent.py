@@ -47,7 +47,7 @@ def test_it_is_started_again_whenever_it_ends(
     lines = stub("print(*sys.argv[1:], sep='|', file=say)\nsys.exit(7)\n")
 
     async def main() -> None:
-        agent = LocalAgent(tmp_path, 2, "embedded", ["speed=9", "vram=4"])
+        agent = LocalAgent(tmp_path, 2, "embedded", ["speed=9", "vram=4"], ["gone"])
         agent.start()
         await eventually(lambda: len(read(lines)) >= 3, "three lives")
         await agent.stop()
@@ -63,6 +63,9 @@ def test_it_is_started_again_whenever_it_ends(
         "speed=9",
         "--backend-option",
         "vram=4",
+        "--disable-only",
+        "--disable",
+        "gone",
     ]
     assert "ended with code 7; starting it again" in caplog.text
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.ui import Item, Ui, on
+from stablenew_plugins.desktop.components.ui import Item, Ui, number_of, on
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.fonts import ICON_WIDTH, size_of
 from stablenew_plugins.desktop.theme.tokens import (
+    CHIP_PADDING,
     CONTROL_HEIGHT,
     GAP,
     NONE,
@@ -183,11 +184,14 @@ def button(
     """A button: one ``primary`` a screen, ``soft`` for the others, ``ghost`` in rows of them, ``danger``,
     ``chip``; see :meth:`~..theme.look.Themes.button`. ``width`` and ``height`` before scaling; 0: what it
     needs, and as high as a field, or less if its letters are small."""
-    if not height and not kind.startswith(("chip", "star")):
+    if not height and kind.startswith("chip"):
+        height = size_of(font) + 2 * CHIP_PADDING
+    elif not height:
         height = SMALL_HEIGHT if font.startswith("small") else CONTROL_HEIGHT
     shown = f"{icon}  {words}" if icon and words else icon or words
     item = dpg.add_button(label=shown, callback=on(click), width=ui.px(width), height=ui.px(height), **options)
     dpg.bind_item_font(item, ui.fonts[font])
+    ui.pad(item, max(0.0, (height - size_of(font)) / 2))
     style_button(ui, item, kind)
     if tip:
         tooltip(ui, item, tip)
@@ -209,7 +213,7 @@ def icon_button(
 
 def style_button(ui: Ui, item: Item, kind: str) -> None:
     """Give a button another look."""
-    dpg.bind_item_theme(item, ui.themes.button(kind))
+    dpg.bind_item_theme(item, ui.themes.button(kind, ui.paddings.get(number_of(item), 2)))
 
 
 def enable_button(item: Item, enabled: bool) -> None:

@@ -17,6 +17,11 @@ Item = int | str
 """A Dear PyGui item: its number or its tag."""
 
 
+def number_of(item: Item) -> int:
+    """The number of an item that is known by it or by its tag."""
+    return int(dpg.get_alias_id(item)) if isinstance(item, str) else item
+
+
 class Ui:
     """One theme at one scale. A new one is made, and everything drawn anew, when either changes."""
 
@@ -29,6 +34,8 @@ class Ui:
         self.textures = Textures(background)
         self._next: list[Callable[[], None]] = []
         self._clicks: dict[int, Callable[[], None]] = {}
+        self.paddings: dict[int, float] = {}
+        """Of buttons: what is above and below their texts, before scaling."""
         with dpg.item_handler_registry() as self._handlers:
             dpg.add_item_clicked_handler(dpg.mvMouseButton_Left, callback=self._clicked)
         dpg.bind_theme(self.themes.base())
@@ -38,17 +45,22 @@ class Ui:
         """A measure in pixels of this scale. Negative ones, which count from the other side, too."""
         return round(measure * self.scale)
 
+    def pad(self, item: Item, padding: float) -> None:
+        """Keep that ``item``, a button, has so much above and below its text."""
+        if len(self.paddings) > 4_000:  # those of items that are long gone
+            self.paddings = {key: value for key, value in self.paddings.items() if dpg.does_item_exist(key)}
+        self.paddings[number_of(item)] = padding
+
     def on_click(self, item: Item, call: Callable[[], None]) -> None:
         """Do ``call`` when ``item``, one that has no callback of its own (a drawing, a text), is clicked."""
         if len(self._clicks) > 2_000:  # those of items that are long gone
             self._clicks = {key: value for key, value in self._clicks.items() if dpg.does_item_exist(key)}
-        self._clicks[dpg.get_alias_id(item) if isinstance(item, str) else item] = call
+        self._clicks[number_of(item)] = call
         dpg.bind_item_handler_registry(item, self._handlers)
 
     def _clicked(self, _sender: Any, data: Any, _user: Any) -> None:
         # An item with a tag is told by its tag.
-        item = dpg.get_alias_id(data[1]) if isinstance(data[1], str) else data[1]
-        if (call := self._clicks.get(item)) is not None:
+        if (call := self._clicks.get(number_of(data[1]))) is not None:
             call()
 
     def later(self, call: Callable[[], None]) -> None:

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 Many = Literal["all", "per_prompt", "first", "sample"]
 Seeds = Literal["as_set", "new", "counting", "fixed"]
 
-LARGEST_SEED = 2**32 - 1
-"""Of those that a person types here; the pipeline takes larger ones."""
+LARGEST_SEED = 2**64 - 1
 LARGEST_COUNT = 1_000_000
 """Images of one run at most."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 """Seconds between attempts to come back."""
+
+ENDING = 20.0
+"""Seconds that a kernel may take to end in good order, from when it lets go of us."""
 
 KEPT = 2_000
 """Unread jobs and images that are kept; of more the oldest go. Whoever lists them asks the kernel."""
@@ -124,8 +128,9 @@ class KernelLink:
 
     def retry(self) -> None:
         """Try again now, and start a kernel if none answers."""
-        self._may_start = True
-        self._hurry.set()
+        with self._lock:
+            self._may_start = True
+            self._hurry.set()
 
     def close(self) -> None:
         """Let go. Runs go on in the kernel. Waits no longer than 2 s."""
@@ -143,10 +148,13 @@ class KernelLink:
             reason = self._try_session()
             if self._closed.is_set():
                 return
-            if reason is None:
-                reason, pause = "the kernel has stopped", FIRST_PAUSE
             self._pending.drop()
-            self._mailbox.post(partial(self._listener.lost, reason))
+            if reason is None:
+                self._mailbox.post(partial(self._listener.lost, "the kernel has stopped"))
+                self._see_it_end()
+                pause = FIRST_PAUSE
+            else:
+                self._mailbox.post(partial(self._listener.lost, reason))
             self._hurry.wait(pause)
             self._hurry.clear()
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -187,5 +195,27 @@ class KernelLink:
             with self._lock:
                 self._stream = None
             stream.close()
-        self._may_start = self._data.read_kernel() is not None
         return None
+
+    def _see_it_end(self) -> None:
+        """Find out whether the kernel crashed, so that one is to be started, or was stopped: then it takes its
+        ``kernel.json`` away, some time after it has let go of us."""
+        deadline = time.monotonic() + ENDING
+        while (left := self._data.read_kernel()) is not None and _lives(left.pid):
+            if self._hurry.is_set() or time.monotonic() > deadline or self._closed.wait(0.05):
+                break
+        with self._lock:
+            if not self._hurry.is_set():
+                self._may_start = left is not None
+
+
+def _lives(pid: int) -> bool:
+    """Whether there is such a process. One that only waits for its parent to hear of its end is none."""
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:  # it is not ours to look at, so there is one
+        return True

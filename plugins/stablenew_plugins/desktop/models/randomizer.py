@@ -454,6 +454,15 @@ class RandomizerModel(Model):
         """The first one, or the only one."""
         self._change(seed=min(max(seed, 0), LARGEST_SEED))
 
+    def type_seed(self, text: str) -> str:
+        """As :meth:`choose_seed`, of what a person typed. Returns what is wrong with it; then nothing changes.
+        Empty: nothing is."""
+        digits = text.replace(" ", "").replace("_", "")
+        if not (digits.isascii() and digits.isdigit() and int(digits[:30]) <= LARGEST_SEED):
+            return _("0 to {largest}").format(largest=LARGEST_SEED)
+        self.choose_seed(int(digits))
+        return ""
+
     # --- rows -----------------------------------------------------------------------------------------------
 
     def rows_text(self, pack: PackRows) -> str:

@@ -18,6 +18,8 @@ State = Literal["idle", "running", "stopping", "paused", "error", "starting"]
 
 WINDOW = 120.0
 """Seconds over which the speed is measured."""
+_COMMAND = "; start one with: "
+"""What follows in a problem is for the command line: here there is a button."""
 PERIOD = 0.5
 """Seconds between two looks at what changes by itself."""
 
@@ -40,6 +42,8 @@ class Status:
     queued: str = ""
     nodes: str = ""
     nodes_good: bool = False
+    can_start: bool = False
+    """Whether no kernel answers, and a person may have one started."""
 
 
 class StatusModel(Model):
@@ -54,6 +58,8 @@ class StatusModel(Model):
         self._began = desk.clock()
         self.is_stopping: Callable[[], bool] = lambda: False
         """Whether somebody asked a run to stop that still runs; set by whoever knows."""
+        self.start_kernel: Callable[[], None] = lambda: None
+        """Starts a kernel now; set by whoever can. By itself none is started where somebody stopped it."""
         self.now = Status("starting", _("Starting"))
         desk.state.on_image.append(lambda _image: self._saved.append(desk.clock()))
 
@@ -71,7 +77,8 @@ class StatusModel(Model):
         state = self._desk.state
         if not state.is_connected:
             if state.ever_connected or (state.problem and now - self._began > 1):
-                return Status("error", _("Not connected"), _sentence(state.problem))
+                problem = state.problem.partition(_COMMAND)[0]
+                return Status("error", _("Not connected"), _sentence(problem), can_start=True)
             return Status("starting", _("Starting"), _("the kernel comes up"))
         kind, title = self._state()
         run = state.current

@@ -135,7 +135,7 @@ class EditorPanel(Panel):
         with column(ui, 7):
             for kind in KINDS:
                 with row(ui, 10):
-                    self._titles[kind] = text(ui, titles[kind], "micro", c.faint)
+                    self._titles[kind] = text(ui, titles[kind], "micro", c.faint, beside_frame=13)
                     self._tokens[kind] = text(ui, "", "small", c.muted, tag=f"editor.tokens.{kind}")
                 self._fields[kind] = CodeText(
                     ui,
@@ -151,7 +151,7 @@ class EditorPanel(Panel):
                 )
                 dpg.add_spacer(height=ui.px(2))
             with row(ui, 10):
-                text(ui, _("WHAT A RUN MAKES OF THIS ROW"), "micro", c.faint)
+                text(ui, _("WHAT A RUN MAKES OF THIS ROW"), "micro", c.faint, beside_frame=13)
                 self._line = text(ui, "", "small", c.muted, tag="editor.line")
             with column(ui, 6, tag="editor.expanded") as self._expanded:
                 pass
@@ -308,7 +308,11 @@ class EditorPanel(Panel):
         ui, c, found = self.ui, self.ui.colours, self._model.expanded
         reading = self._model.readings["positive"]
         mended = not any(problem.severity == "error" for problem in reading.problems)
-        words = (found.problem if mended else _("nothing before it is mended")) if found.problem else found.line
+        words = (
+            (found.problem if mended else _("nothing before it is mended"))
+            if found.problem
+            else found.line.replace(" x ", " × ")
+        )
         set_text(
             self._line,
             fit(ui, words, "small", self._right - ui.px(240)),

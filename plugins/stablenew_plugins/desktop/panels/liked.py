@@ -75,7 +75,7 @@ class LikedPanel(Panel):
             if shown != one.name:
                 tooltip(ui, name, one.name)
             dpg.add_spacer(width=max(0, ui.px(NAME_WIDTH) - text_width(ui, shown, "body")))
-            Bar(ui, BAR_WIDTH, c.amber if sure else c.faint).show(one.stars / 5)
+            Bar(ui, BAR_WIDTH, c.star if sure else c.faint).show(one.stars / 5)
             stars = f"{one.stars:.1f} ★" if one.rated else "–"
             text(ui, stars, "medium", c.amber if sure else c.faint)
             told = _("n = {n} of {all}").format(n=f"{one.rated:,}", all=f"{one.images:,}")

@@ -19,6 +19,7 @@ from stablenew_plugins.desktop.components.basic import (
     label,
     row,
     set_text,
+    show_column,
     style_card,
     text,
     tooltip,
@@ -110,7 +111,7 @@ class NodeCardView:
                     self._state = text(ui, "", "small_medium")
                     self._silent = text(ui, "", "small", c.faint)
                 self._machine = text(ui, "", "small", c.muted)
-        with row(ui, 8):
+        with row(ui, 8) as self._backend_row:
             text(ui, icons.PLUG, "small", c.faint)
             self._backend = text(ui, "", "small")
         self._note = text(ui, "", "small", c.amber, wrap=self._inner, show=False)
@@ -214,6 +215,7 @@ class NodeCardView:
         self._dot.show(colour)
         set_text(self._silent, shown.silent)
         set_text(self._machine, self._fit(shown.machine, self._inner - ui.px(52)))
+        dpg.configure_item(self._backend_row, show=bool(shown.backend))
         set_text(self._backend, shown.backend)
         self._put(self._note, shown.note)
         dpg.configure_item(self._trouble, show=bool(shown.problem or shown.hint))
@@ -241,6 +243,7 @@ class NodeCardView:
             style_card(ui, self._card, border=c.red if shown.mood == "bad" else None)
 
     def _apply_works(self, shown: NodeCard) -> None:
+        show_column(self._work_box, bool(shown.works))
         while len(self._jobs) < len(shown.works):
             self._jobs.append(self._build_job())
         for number, items in enumerate(self._jobs):

@@ -20,6 +20,7 @@ from stablenew_plugins.desktop.components.basic import (
     tooltip,
 )
 from stablenew_plugins.desktop.components.fit import fit, width_of
+from stablenew_plugins.desktop.components.flow import text_width
 from stablenew_plugins.desktop.components.menu import Entry, open_menu
 from stablenew_plugins.desktop.components.picker import Picker, close_popup
 from stablenew_plugins.desktop.components.ui import Ui
@@ -34,7 +35,7 @@ from stablenew_plugins.desktop.theme.tokens import NONE, tint
 
 SIDE = 20
 GAP = 10
-PRESET_WIDTH = 190
+PRESET_WIDTH, LEAST_PRESET = 190, 90
 HEAD_HEIGHT = 74
 LINE_AT, LINE_BELOW_AT = 46, 62
 """Where the line of the next run stands: beside the buttons, or below them where it has no room there."""
@@ -323,8 +324,13 @@ class PipelinePanel(Panel):
         ui = self.ui
         self._width = dpg.get_item_width("area.pipeline") or 0
         self._lay_out_scroll()
-        dpg.set_item_pos(self._actions, [self._width - self._actions_width() - ui.px(SIDE), ui.px(18)])
+        buttons = 2 * ui.px(34) + text_width(ui, f"{icons.SAVE}  {_('Save')}", "medium") + ui.px(20 + 3 * 8)
+        room = self._width - 2 * ui.px(SIDE) - text_width(ui, _("Pipeline"), "h1") - ui.px(16) - buttons
+        preset = min(max(room, ui.px(LEAST_PRESET)), ui.px(PRESET_WIDTH))
+        dpg.configure_item(self._preset.item, width=preset)
+        dpg.set_item_pos(self._actions, [self._width - preset - buttons - ui.px(SIDE), ui.px(18)])
         self._show_line()
+        ui.later(lambda: self._preset.lay_out() if dpg.does_item_exist(self._preset.item) else None)
         for card in self._cards.values():
             card.resized(self._card_width)
 

@@ -16,7 +16,6 @@ from stablenew_plugins.desktop.components.basic import (
     icon_button,
     label,
     row,
-    space,
     style_button,
     text,
     tooltip,
@@ -84,7 +83,6 @@ class PreviewPanel(Panel):
                     with card(ui, (PAD_CARD, 13), tag="preview.facts"):
                         dpg.add_group(tag="preview.facts.lines")
                     self._build_actions()
-                    space(ui, 8)
         self.resized()
 
     def _build_head(self) -> None:

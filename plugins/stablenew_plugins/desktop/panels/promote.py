@@ -74,7 +74,7 @@ class PromotePanel(Panel):
                 _("Also images that went through exactly this before"),
                 tag="promote.again",
             )
-            with card(ui, (16, 12), background=c.inset), column(ui, 5):
+            with card(ui, (16, 12), background=c.inset, tag="promote.told"), column(ui, 5):
                 self._title = text(ui, "", "medium", wrap=self._inner - ui.px(40), tag="promote.title")
                 self._line = text(ui, "", "small", c.muted, wrap=self._inner - ui.px(40), tag="promote.line")
                 self._problem = text(
@@ -110,6 +110,7 @@ class PromotePanel(Panel):
         set_text(self._problem, "\n".join(told), c.red if promotion.problem else c.amber)
         dpg.configure_item(self._problem, show=bool(told))
         dpg.configure_item(self._line, show=bool(line))
+        dpg.configure_item("promote.told", show=bool(promotion.title or line or told))
         enable_button("promote.submit", promotion.can_submit)
 
     def _show_stages(self) -> None:

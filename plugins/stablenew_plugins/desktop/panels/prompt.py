@@ -5,6 +5,7 @@ from __future__ import annotations
 import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.basic import area, button, column, set_text, space, text, tooltip
+from stablenew_plugins.desktop.components.fit import fit, width_of
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
@@ -68,7 +69,7 @@ class PromptPanel(Panel):
         dpg.configure_item(
             "prompt.scroll", width=max(width - ui.px(EDGE), 1), height=max(height - ui.px(TOP), 1)
         )
-        dpg.set_item_pos(self._reset, [width - ui.px(EDGE + 14) - ui.px(96), ui.px(20)])
+        dpg.set_item_pos(self._reset, [width - ui.px(EDGE + 14) - ui.px(96), ui.px(18)])
         # A scroll bar keeps its place, so that nothing moves when it comes.
         inner = width - 2 * ui.px(EDGE) - ui.px(2)
         if inner != self._width:
@@ -87,9 +88,9 @@ class PromptPanel(Panel):
         elif not words:
             words = _("Counting …") if run.is_planning else _("This cannot run yet")
         dpg.set_value(self._line_tip, words)
-        room = int(max(self._width - ui.px(130), ui.px(200)) / ui.px(6.3))
-        if len(words) > room:
-            words = line if len(line) <= room else f"{words[: room - 1]}…"
+        room = self._width - (ui.px(130) if bench.randomizer.is_changed else 0)
+        if width_of(ui, words, "small") > room:
+            words = fit(ui, line or words, "small", room)
         set_text(self._line, words, ui.colours.faint if run.is_planning else ui.colours.muted)
         dpg.configure_item(self._reset, show=bench.randomizer.is_changed)
         self._runs.apply()

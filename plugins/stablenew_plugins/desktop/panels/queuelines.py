@@ -161,7 +161,7 @@ class Lines:
                 Cell(image.model, c.muted),
                 Cell(_size(image), c.muted),
                 Cell(str(image.seed), c.muted),
-                Cell("★" * image.stars, c.amber),
+                Cell("★" * image.stars, c.star),
                 Cell(moment(image.saved_at, datetime.now().astimezone()), c.muted),
             ],
             self._queue.found.is_selected(image.job_id),

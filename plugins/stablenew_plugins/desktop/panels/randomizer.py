@@ -24,7 +24,7 @@ from stablenew_plugins.desktop.components.basic import (
 from stablenew_plugins.desktop.components.fields import combo, int_field, put, text_field
 from stablenew_plugins.desktop.components.strip import put_at, strip
 from stablenew_plugins.desktop.components.ui import Item, Ui
-from stablenew_plugins.desktop.models.chosen import LARGEST_COUNT, LARGEST_SEED, Many, Seeds
+from stablenew_plugins.desktop.models.chosen import LARGEST_COUNT, Many, Seeds
 from stablenew_plugins.desktop.models.randomizer import AS_WRITTEN, MIXED
 from stablenew_plugins.desktop.models.slots import MODES, Line, mode_help, mode_title
 from stablenew_plugins.desktop.models.workbench import Workbench
@@ -152,9 +152,17 @@ class RandomizerCard:
                     self._seed_mode = combo(
                         ui, list(self._seeds), "", self._choose_seeds, width=176, tag="randomizer.seeds"
                     )
-                    self._seed = self._int(
-                        model.chosen.seed, model.choose_seed, 0, LARGEST_SEED, "randomizer.seed", 110
+                    self._seed = text_field(
+                        ui, str(model.chosen.seed), self._type_seed, width=176, tag="randomizer.seed"
                     )
+                self._seed_problem = text(
+                    ui, "", "small", ui.colours.red, show=False, tag="randomizer.seed.problem"
+                )
+
+    def _type_seed(self, words: str) -> None:
+        problem = self._model.type_seed(words)
+        set_text(self._seed_problem, problem)
+        dpg.configure_item(self._seed_problem, show=bool(problem))
 
     def _count_words(self) -> str:
         count = self._model.chosen.count
@@ -251,7 +259,8 @@ class RandomizerCard:
         put(self._seed_mode, next(title for title, seeds in self._seeds.items() if seeds == chosen.seeds))
         put(self._number, chosen.number)
         put(self._count, self._count_words())
-        put(self._seed, min(chosen.seed, 2**31 - 1))
+        if not dpg.is_item_shown(self._seed_problem):
+            put(self._seed, str(chosen.seed))
         dpg.configure_item(self._number, show=chosen.many != "all")
         dpg.configure_item(self._seed, show=chosen.seeds in ("counting", "fixed"))
 

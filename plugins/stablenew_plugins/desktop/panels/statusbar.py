@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import Bar, Dot, row, set_text, text, tooltip
+from stablenew_plugins.desktop.components.basic import Bar, Dot, button, row, set_text, text, tooltip
 from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.flow import text_width
 from stablenew_plugins.desktop.components.ui import Item, Ui
@@ -21,8 +21,8 @@ BAR, SHORT_BAR = 260, 110
 """Widths of how far it is, where there is room, and where there is less."""
 VRAM_BAR = 84
 DOT = 10
-LEAST_TEXT = 190
-"""Of what is being made, before scaling; below it, it says nothing."""
+LEAST_TEXT = 300
+"""Width of what is being made, before scaling, for which other things go."""
 GIVEN_UP = ("speed", "long bar", "vram", "queued", "text", "eta", "bar", "nodes")
 """What goes where there is little room, in this order. ``text`` is cut before it goes."""
 
@@ -43,6 +43,16 @@ class StatusBar(Panel):
             self._title = text(ui, "", "small_medium", tag="status.title")
             self._text = text(ui, "", "small", ui.colours.muted, tag="status.text")
             self._whole_text = tooltip(ui, self._text, "", width=520)
+            self._start = button(
+                ui,
+                _("Start it"),
+                lambda: self._status.start_kernel(),
+                "chip",
+                icon=icons.PLAY,
+                show=False,
+                tag="status.start",
+            )
+            tooltip(ui, self._start, _("Start the kernel, which makes the images. What is queued goes on."))
             self._bar = Bar(ui, BAR)
             self._percent = text(ui, "", "small_medium", tag="status.percent")
             self._eta = text(ui, "", "small_medium", ui.colours.accent_high, tag="status.eta")
@@ -76,6 +86,7 @@ class StatusBar(Panel):
         self._dot.show(colours.get(now.state, c.faint))
         set_text(self._title, now.title)
         set_text(self._whole_text, now.text)
+        self._show(now.can_start, self._start)
         self._bar.show(now.fraction)
         set_text(self._percent, f"{now.fraction * 100:.0f} %")
         set_text(self._eta, f"{icons.TIMER}  {now.eta}")

@@ -87,12 +87,12 @@ class ToastsPanel(Panel):
             text(ui, ICONS[toast.level], "icon", colour)
             with column(ui, 5):
                 again = f"  ×{toast.times}" if toast.times > 1 else ""
-                text(ui, toast.text + again, "medium", wrap=ui.px(WIDTH - 100))
+                text(ui, toast.text + again, "medium", wrap=ui.px(WIDTH - 100), beside_frame=18)
                 if toast.hint:
                     text(ui, toast.hint, "small", c.muted, wrap=ui.px(WIDTH - 100))
                 if toast.detail and toast.number in self._detailed:
                     text(ui, toast.detail[-2_000:], "mono", c.muted, wrap=ui.px(WIDTH - 100))
-                with row(ui, 6):
+                with row(ui, 6, show=bool(toast.action or toast.detail)):
                     if toast.action:
                         button(
                             ui, toast.action, lambda: self._act(toast), "soft", tag=f"toast.{toast.number}.act"

@@ -143,16 +143,19 @@ class Themes:
         }
         return self.theme(colours, measures)
 
-    def button(self, kind: str) -> int | str:
+    def button(self, kind: str, padding: float = 2) -> int | str:
         """The look of a button: primary, soft, ghost, quiet, lit, tab, tab_on, danger, chip, chip_on,
-        star, star_off."""
+        star, star_off.
+
+        ``padding``: above and below its text. Where it is not what the height leaves, the text stands too low,
+        or the line that the button is in becomes higher: Dear PyGui puts all texts of a line on one height.
+        """
         c = self._palette
-        # Little above and below: a text that is higher than what is between stands too low.
-        measures: dict[str, Measure] = {"FramePadding": (10, 2)}
+        measures: dict[str, Measure] = {"FramePadding": (10, padding)}
         if kind.startswith("chip"):
-            measures = {"FrameRounding": RADIUS_CHIP, "FramePadding": (11, 4)}
+            measures = {"FrameRounding": RADIUS_CHIP, "FramePadding": (11, padding)}
         elif kind.startswith("star"):
-            measures = {"FramePadding": (3, 1)}
+            measures = {"FramePadding": (3, padding)}
         off = {"Button": c.inset, "ButtonHovered": c.inset, "ButtonActive": c.inset}
         disabled = {**off, "Text": c.faint, "Border": c.line_soft}
         if kind in ("ghost", "quiet"):
@@ -189,7 +192,7 @@ def _button_colours(c: Palette, kind: str) -> Mapping[str, Colour]:
         "chip_on": lambda: looks(
             c.accent_soft, tint(c.accent, 60), tint(c.accent, 80), c.accent_high, c.accent_line
         ),
-        "star": lambda: looks(NONE, tint(c.amber, 30), tint(c.amber, 50), c.amber, NONE),
-        "star_off": lambda: looks(NONE, tint(c.amber, 30), tint(c.amber, 50), c.star_off, NONE),
+        "star": lambda: looks(NONE, tint(c.star, 30), tint(c.star, 50), c.star, NONE),
+        "star_off": lambda: looks(NONE, tint(c.star, 30), tint(c.star, 50), c.star_off, NONE),
     }
     return made[kind]()

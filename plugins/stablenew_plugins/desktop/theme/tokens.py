@@ -59,6 +59,7 @@ class Palette:
     pink: Colour
     knob_off: Colour
     track_off: Colour
+    star: Colour
     star_off: Colour
     scroll: Colour
     scroll_hover: Colour
@@ -103,6 +104,7 @@ DARK = Palette(
     pink=colour("E883D4"),
     knob_off=colour("8089A0"),
     track_off=colour("2A3142"),
+    star=colour("F6B955"),
     star_off=colour("667089"),
     scroll=colour("2B3245"),
     scroll_hover=colour("3A435C"),
@@ -136,6 +138,7 @@ LIGHT = Palette(
     pink=colour("B4379A"),
     knob_off=colour("FFFFFF"),
     track_off=colour("C3CAD8"),
+    star=colour("BC7C00"),
     star_off=colour("8790A4"),
     scroll=colour("C9CFDC"),
     scroll_hover=colour("AEB7C9"),
@@ -156,5 +159,7 @@ CONTROL_HEIGHT = 34
 """Of fields, combos and buttons, so that they stand in one line."""
 SMALL_HEIGHT = 28
 """Of buttons with small letters."""
+CHIP_PADDING = 4
+"""Above and below the text of a chip."""
 FIELD_PADDING = 9.5
 """Above and below a text of 15: what makes a field as high as that."""
