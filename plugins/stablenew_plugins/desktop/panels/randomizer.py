@@ -22,6 +22,7 @@ from stablenew_plugins.desktop.components.basic import (
     tooltip,
 )
 from stablenew_plugins.desktop.components.fields import combo, int_field, put, text_field
+from stablenew_plugins.desktop.components.fit import width_of
 from stablenew_plugins.desktop.components.strip import put_at, strip
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.chosen import LARGEST_COUNT, Many, Seeds
@@ -208,15 +209,18 @@ class RandomizerCard:
 
     def apply(self) -> None:
         """Bring it up to date."""
-        model, chosen = self._model, self._model.chosen
+        ui, model, chosen = self._ui, self._model, self._model.chosen
         set_text(self._summary, model.summary)
         if self._toggle.is_on != chosen.enabled:
             self._toggle.show(chosen.enabled)
         overall = model.overall
         title = {AS_WRITTEN: as_written(), MIXED: _("Mixed")}.get(overall, mode_title(overall))
         put(self._all, title)
-        for item in (self._all, self._all_label):
-            dpg.configure_item(item, show=chosen.enabled and bool(model.lines))
+        shown = chosen.enabled and bool(model.lines)
+        dpg.configure_item(self._all, show=shown)
+        # Where the summary is long and the window narrow, the tooltip says what the combo is for.
+        free = self._width - ui.px(50 + 36 + 14 + 128 + 70 + 12) - width_of(ui, model.summary, "small")
+        dpg.configure_item(self._all_label, show=shown and free >= 0)
         dpg.configure_item(self._body, show=chosen.enabled)
         dpg.configure_item(self._empty, show=not model.lines)
         self._show_lines(model.lines[:MOST_LINES])
