@@ -32,6 +32,9 @@ TAB_ICONS = {
 }
 NARROW = 1360
 """Below this width, before scaling, tabs are icons."""
+TIGHT = 900
+"""Below this one all buttons are, but for the one that runs."""
+RUN_WIDTH, TIGHT_RUN_WIDTH = 186, 88
 
 
 class CommandBar(Panel):
@@ -42,6 +45,9 @@ class CommandBar(Panel):
         self._bench = bench
         self._tabs: dict[str, Item] = {}
         self._narrow: bool | None = None
+        self._tight = False
+        self._width = 0
+        self._placed = -1
 
     def build(self) -> None:
         """Make the items."""
@@ -108,7 +114,7 @@ class CommandBar(Panel):
                 bench.run.run,
                 "primary",
                 height=CONTROL_HEIGHT,
-                width=186,
+                width=RUN_WIDTH,
                 tag="bar.run",
             )
             self._run_tip = tooltip(ui, self._run, "")
@@ -122,8 +128,9 @@ class CommandBar(Panel):
         self._label_tabs()
         run = bench.run
         collects = run.queue_mode == "collect"
-        mode = f"{icons.LAYERS}  {_('Collect')}" if collects else f"{icons.ZAP}  {_('Run at once')}"
-        dpg.configure_item(self._mode, label=mode)
+        sign, mode = (icons.LAYERS, _("Collect")) if collects else (icons.ZAP, _("Run at once"))
+        dpg.configure_item(self._mode, label=self._label(sign, mode))
+        dpg.configure_item(self._stop, label=self._label(icons.SQUARE, _("Stop")))
         paused = run.is_paused
         dpg.configure_item(self._pause, label=icons.PLAY if paused else icons.PAUSE)
         dpg.set_value(
@@ -133,12 +140,16 @@ class CommandBar(Panel):
         enable_button(self._stop, run.can_stop)
         enable_button(self._add, run.can_run)
         icon = icons.LIST_ORDERED if collects else icons.PLAY
-        dpg.configure_item(self._run, label=f"{icon}  {run.label}")
+        words = (_("Add") if collects else _("Run")) if self._tight else run.label
+        width = ui.px(TIGHT_RUN_WIDTH if self._tight else RUN_WIDTH)
+        dpg.configure_item(self._run, label=f"{icon}  {words}", width=width)
         enable_button(self._run, run.can_run)
-        dpg.set_value(
-            self._run_tip,
-            run.why_not or _("Everything that is switched on, for all selected packs (Ctrl+Enter)"),
-        )
+        tip = run.why_not or _("Everything that is switched on, for all selected packs (Ctrl+Enter)")
+        dpg.set_value(self._run_tip, f"{run.label}. {tip}" if self._tight and not run.why_not else tip)
+
+    def _label(self, icon: str, words: str) -> str:
+        """Of a button, as far as there is room."""
+        return icon if self._tight else f"{icon}  {words}"
 
     def _switch_mode(self) -> None:
         self._bench.run.choose_mode("run" if self._bench.run.queue_mode == "collect" else "collect")
@@ -149,7 +160,7 @@ class CommandBar(Panel):
         waiting = queue.queued + queue.active if queue is not None else 0
         for tab, item in self._tabs.items():
             words = "" if self._narrow else f"  {titles[tab]}"
-            count = f"  {waiting:,}" if tab == "queue" and waiting else ""
+            count = f"  {waiting:,}" if tab == "queue" and waiting and not self._tight else ""
             dpg.configure_item(item, label=f"{TAB_ICONS[tab]}{words}{count}")
 
     def lay_out(self, width: int, tabs_at: int) -> None:
@@ -161,6 +172,19 @@ class CommandBar(Panel):
             self._narrow = narrow
             dpg.configure_item(self._name, show=not narrow)
             self._label_tabs()
+        tight = width < ui.px(TIGHT)
+        if tight != self._tight:
+            self._tight = tight
+            self.apply()
         dpg.set_item_pos(self._tab_row, [ui.px(74) if narrow else max(tabs_at, ui.px(200)), top])
+        self._width = width
+        self.frame()
+
+    def frame(self) -> None:
+        """Keep the buttons at the right end: how wide they are is known only when they have been drawn."""
+        ui = self.ui
         actions = dpg.get_item_rect_size(self._actions)[0] or ui.px(520)
-        dpg.set_item_pos(self._actions, [max(ui.px(300), width - actions - ui.px(16)), top])
+        left = max(ui.px(300), self._width - actions - ui.px(16))
+        if self._width and left != self._placed:
+            self._placed = left
+            dpg.set_item_pos(self._actions, [left, ui.px((BAR_HEIGHT - CONTROL_HEIGHT) / 2)])

@@ -20,6 +20,12 @@ LETTER = 6.4
 """Width of a small letter on average, before scaling."""
 
 
+TIGHT = 900
+"""Below this width of the window, before scaling, only the most important things are shown."""
+TIGHT_TEXT = 26
+"""Letters of the text then."""
+
+
 class StatusBar(Panel):
     """See above."""
 
@@ -70,7 +76,8 @@ class StatusBar(Panel):
         }
         self._dot.show(colours.get(now.state, c.faint))
         set_text(self._title, now.title)
-        room = LONGEST_TEXT
+        tight = self._tight
+        room = TIGHT_TEXT if tight else LONGEST_TEXT
         if now.state == "error" and not now.nodes:
             room = max(room, int((self._width / self.ui.scale - ERROR_ROOM) / LETTER))
         short = now.text if len(now.text) <= room else now.text[: room - 1] + "…"
@@ -78,14 +85,15 @@ class StatusBar(Panel):
         set_text(self._text, short, c.red if now.state == "error" else c.muted)
         self._show(now.can_start, self._start)
         busy = now.state in ("running", "stopping")
-        self._show(busy, self._bar.item, self._percent)
+        self._show(busy and not tight, self._bar.item)
+        self._show(busy, self._percent)
         self._bar.show(now.fraction)
         set_text(self._percent, f"{now.fraction * 100:.0f} %")
         self._show(bool(now.eta), self._eta)
         set_text(self._eta, f"{icons.TIMER}  {now.eta}")
-        self._show(bool(now.speed), self._speed)
+        self._show(bool(now.speed) and not tight, self._speed)
         set_text(self._speed, now.speed)
-        self._show(bool(now.vram), self._vram_label, self._vram_bar.item, self._vram)
+        self._show(bool(now.vram) and not tight, self._vram_label, self._vram_bar.item, self._vram)
         self._vram_bar.show(now.vram_fraction, c.red if now.vram_fraction > 0.92 else c.cyan)
         set_text(self._vram, now.vram)
         self._show(bool(now.queued), self._queued)
@@ -102,8 +110,14 @@ class StatusBar(Panel):
 
     def lay_out(self, width: int) -> None:
         """Put the right part at the right end of ``width`` pixels."""
-        self._width = width
+        before, self._width = self._tight, width
+        if self._tight != before:
+            self.apply()
         self.ui.later(self._place)
+
+    @property
+    def _tight(self) -> bool:
+        return self._width < self.ui.px(TIGHT)
 
     def _place(self) -> None:
         if dpg.does_item_exist(self._right):
