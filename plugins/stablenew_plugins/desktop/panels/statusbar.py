@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import Bar, Dot, button, row, set_text, text, tooltip
+from stablenew_plugins.desktop.components.basic import Bar, Dot, row, set_text, text, tooltip
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
@@ -42,15 +42,11 @@ class StatusBar(Panel):
             self._title = text(ui, "", "small_medium", tag="status.title")
             self._text = text(ui, "", "small", ui.colours.muted, tag="status.text")
             self._whole_text = tooltip(ui, self._text, "", width=520)
-            self._start = button(
-                ui,
-                _("Start it"),
-                lambda: self._status.start_kernel(),
-                "chip",
-                icon=icons.PLAY,
-                show=False,
-                tag="status.start",
+            words = f"{icons.PLAY}  {_('Start it')}"
+            self._start = text(
+                ui, words, "small_medium", ui.colours.accent_high, show=False, tag="status.start"
             )
+            ui.on_click(self._start, lambda: self._status.start_kernel())
             tooltip(ui, self._start, _("Start the kernel, which makes the images. What is queued goes on."))
             self._bar = Bar(ui, 260)
             self._percent = text(ui, "", "small_medium", tag="status.percent")
