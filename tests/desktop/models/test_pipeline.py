@@ -456,6 +456,12 @@ def test_summaries() -> None:
         )
 
 
+def test_a_setting_that_is_called_size_is_no_width_and_height() -> None:
+    schema = {"properties": {"size": {"type": "number", "minimum": 1, "maximum": 9, "default": 2.5}}}
+    card: Card = rules.card_of(pb.Stage(name="x", phase="post", schema_json=json.dumps(schema).encode()))
+    assert rules.summary(card, {"size": 2.5}) == "size 2.5"
+
+
 def test_a_stage_with_settings_nobody_knows_still_has_a_card() -> None:
     schema = {
         "properties": {"odd": {"oneOf": [{"type": "null"}, {"type": "integer"}]}, "tags": {"type": "array"}}

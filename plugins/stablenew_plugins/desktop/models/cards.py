@@ -504,7 +504,7 @@ def summary(card: Card, values: Mapping[str, JsonValue]) -> str:
 
 
 def _told(card: Card, key: str, values: Mapping[str, JsonValue]) -> str:
-    if key == "size":
+    if key == "size" and card.by_key("size") is None:  # else it is a setting of that name
         return f"{short(values.get('width'))} × {short(values.get('height'))}"
     one = card.by_key(key)
     if one is None or not one.is_active(values):
