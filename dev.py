@@ -13,8 +13,8 @@
   types         mypy
   proto         make the Python code of the .proto files again
   docs          make the pages of docs/ again that are made from the code
-  shots         make the pictures of the desktop in docs/images/desktop again, in some minutes: its tabs and
-                what lies over them (shots tabs), a first start to rated images (shots walk); Linux
+  shots         make the pictures of the desktop in docs/images/desktop again, in some minutes, or those of a
+                kind: shots tabs, shots overlays, shots walk (a first start to rated images); Linux
   bench         NAME [ARGS]: run a benchmark (--peers first: install what it compares with)
   run ARGS      the stablenew command: dev.py run doctor
   tool NAME     a tool of .venv on its own: dev.py tool ruff check --fix, dev.py tool lint-imports

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -456,10 +456,20 @@ def test_summaries() -> None:
         )
 
 
-def test_a_setting_that_is_called_size_is_no_width_and_height() -> None:
-    schema = {"properties": {"size": {"type": "number", "minimum": 1, "maximum": 9, "default": 2.5}}}
-    card: Card = rules.card_of(pb.Stage(name="x", phase="post", schema_json=json.dumps(schema).encode()))
-    assert rules.summary(card, {"size": 2.5}) == "size 2.5"
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        (("size",), "size 3"),
+        (("height",), "height 3"),
+        (("width",), "width 3"),
+        (("width", "height"), "3 × 3"),
+        (("width", "height", "size"), "3 × 3  ·  size 3"),
+    ],
+)
+def test_a_strangers_settings_are_summed_up_whatever_they_are_called(keys: Sequence[str], line: str) -> None:
+    schema = {"properties": {key: {"type": "integer", "default": 3} for key in keys}}
+    card = rules.card_of(pb.Stage(name="x", phase="post", schema_json=json.dumps(schema).encode()))
+    assert rules.summary(card, dict.fromkeys(keys, 3)) == line
 
 
 def test_a_stage_with_settings_nobody_knows_still_has_a_card() -> None:

@@ -36,7 +36,7 @@ class Pipeline:
         self.taken.append(image_sha256)
 
     def apply(self, request: kernel_pb2.RunRequest) -> None:
-        request.sets.append("upscale.upscaler=Lanczos")
+        request.sets.extend(["txt2img.steps=26", "upscale.upscaler=Lanczos", "pipeline.image_format=webp"])
 
 
 class Bench:

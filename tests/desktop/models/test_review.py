@@ -358,7 +358,7 @@ def test_what_is_chosen_is_promoted_after_its_plan_was_shown(bench: Bench) -> No
     (request,) = bench.kernel.called("submit")
     assert list(request.promote.image_sha256s) == [pixels(10), pixels(8)]
     assert request.confirmed
-    assert list(request.sets) == ["upscale.upscaler=Lanczos"]
+    assert list(request.sets) == ["upscale.upscaler=Lanczos", "pipeline.image_format=webp"]
 
 
 def test_keepers_are_promoted_by_their_stars(bench: Bench) -> None:

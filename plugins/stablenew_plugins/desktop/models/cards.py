@@ -478,8 +478,10 @@ def filtered(names: Sequence[str], words: str) -> list[str]:
 
 # --- in one line ---------------------------------------------------------------------------------------------
 
+SIZE = "width × height"
+"""Stands for both; no setting can be called so."""
 TELLING: Mapping[str, tuple[str, ...]] = {
-    "txt2img": ("model", "sampler_name", "steps", "cfg_scale", "size", "enable_hr", "refiner_checkpoint"),
+    "txt2img": ("model", "sampler_name", "steps", "cfg_scale", SIZE, "enable_hr", "refiner_checkpoint"),
     "img2img": ("model", "denoising_strength", "sampler_name", "steps"),
     "adetailer": ("adetailer_model", "adetailer_denoise", "adetailer_steps"),
     "upscale": ("upscaler", "upscaling_resize", "upscale_mode", "denoising_strength", "tile_size"),
@@ -495,16 +497,18 @@ def summary(card: Card, values: Mapping[str, JsonValue]) -> str:
     """The most telling values of a stage, in a line: ``DPM++ 2M · 30 steps · CFG 7 · 768 × 512``. ``values`` by
     key."""
     keys = TELLING.get(card.name) or tuple(
-        "size" if one.key == "width" and card.by_key("height") else one.key
+        SIZE if one.key == "width" and card.by_key("height") else one.key
         for one in card.fields
-        if not one.advanced and one.key != "height" and one.kind not in ("seed", "json")
+        if not one.advanced
+        and one.kind not in ("seed", "json")
+        and not (one.key == "height" and card.by_key("width"))
     )
     parts = [_told(card, key, values) for key in keys]
     return "  ·  ".join([part for part in parts if part][:SUMMED_UP])
 
 
 def _told(card: Card, key: str, values: Mapping[str, JsonValue]) -> str:
-    if key == "size" and card.by_key("size") is None:  # else it is a setting of that name
+    if key == SIZE:
         return f"{short(values.get('width'))} × {short(values.get('height'))}"
     one = card.by_key(key)
     if one is None or not one.is_active(values):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stablenew_plugins.desktop.models.cards import RUN_SECTION
 from stablenew_plugins.desktop.models.desk import Desk
 from stablenew_plugins.desktop.models.model import Model
 from stablenew_plugins.desktop.text import _, many
@@ -147,6 +148,11 @@ class PromoteModel(Model):
         request = pb.RunRequest()
         if self.like_pipeline:
             self._pipeline.apply(request)
+            # Those of other stages have no effect, and the plan would say so of each.
+            sections = {RUN_SECTION, *self.chosen}
+            sets = [one for one in request.sets if one.partition(".")[0] in sections]
+            del request.sets[:]
+            request.sets.extend(sets)
         request.only_stages.extend(self.chosen)
         request.promote.CopyFrom(
             pb.Promotion(
