@@ -63,7 +63,7 @@ def test_the_smallest_window_has_the_button_that_runs(gui, lone_app):
     gui.until(lambda: ends()[1] <= width)
     assert ends()[0] <= gui.rect("bar.settings").x
     dpg.set_viewport_width(1400)
-    gui.until(lambda: gui.rect("bar.run").width > 180)
+    gui.until(lambda: gui.rect("bar.run").width > 160)
 
 
 def test_an_overlay_opens_by_key_and_closes_by_escape_and_by_its_cross(gui, lone_app):
