@@ -7,7 +7,7 @@ import json
 import dearpygui.dearpygui as dpg
 import pytest
 
-from stablenew_plugins.desktop.models.view import SMALLEST_WINDOW, TABS
+from stablenew_plugins.desktop.models.core.view import SMALLEST_WINDOW, TABS
 
 
 def front(app):
