@@ -71,14 +71,39 @@ def screen(_screen: Any, tmp_path: Path) -> Any:
     return _screen
 
 
+_windows: list[Any] = []
+"""The one window of this process, once there is one."""
+
+
 @pytest.fixture(scope="session")
 def _window(_screen: Any) -> Iterator[Any]:
     """The one window of a process."""
     from tests.desktop.window import Window
 
     window = Window(_screen)
+    _windows.append(window)
     yield window
+    _windows.clear()
     window.close()
+
+
+@pytest.fixture
+def context() -> Iterator[None]:
+    """A Dear PyGui context for items that are made and not drawn; it needs no display. A process that has a
+    window has no other."""
+    import dearpygui.dearpygui as dpg
+
+    from stablenew_plugins.desktop.theme.fonts import forget_fonts
+
+    if _windows:
+        _windows[0].begin()
+        yield
+        _windows[0].end()
+        return
+    dpg.create_context()
+    yield
+    dpg.destroy_context()
+    forget_fonts()
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from stablenew_api.datafolder import DataFolder
-from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.remembered import Remembered
-from stablenew_plugins.desktop.models.state import KernelState
-from stablenew_plugins.desktop.models.toasts import Toasts
+from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.core.remembered import Remembered
+from stablenew_plugins.desktop.models.core.state import KernelState
+from stablenew_plugins.desktop.models.core.toasts import Toasts
 
 
 class Clock:
@@ -41,7 +41,7 @@ class Inline:
         failed: Callable[[Exception], None],
         key: Hashable = None,
     ) -> None:
-        """As :class:`~stablenew_plugins.desktop.models.background.Background` says."""
+        """As :class:`~stablenew_plugins.desktop.models.core.background.Background` says."""
 
         def job() -> None:
             try:

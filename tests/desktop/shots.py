@@ -29,9 +29,9 @@ from tests.desktop.window import Window
 from tests.desktop.xdisplay import XDisplay, why_not
 
 from stablenew_kernel.domain.summary import question
+from stablenew_plugins.desktop.models.core.view import TABS
 from stablenew_plugins.desktop.models.run import Question
 from stablenew_plugins.desktop.models.settings import Server
-from stablenew_plugins.desktop.models.view import TABS
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "images" / "desktop"

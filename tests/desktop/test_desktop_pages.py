@@ -14,9 +14,9 @@ from tests.desktop.desk_kit import make_desk
 from stablenew_plugins.desktop.components.basic import text
 from stablenew_plugins.desktop.components.overlay import Overlay
 from stablenew_plugins.desktop.components.ui import Ui
-from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.model import Model
-from stablenew_plugins.desktop.models.shortcuts import Shortcut
+from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.core.model import Model
+from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels import shell
 from stablenew_plugins.desktop.panels.base import Panel

@@ -13,8 +13,8 @@ from tests.desktop.fake_house import FakeHouse, Size
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import StableNewError
 from stablenew_plugins.desktop.app import App
-from stablenew_plugins.desktop.models import opening
-from stablenew_plugins.desktop.models.view import TABS
+from stablenew_plugins.desktop.models.core import opening
+from stablenew_plugins.desktop.models.core.view import TABS
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "6"))
 SEEDS = [int(seed) for seed in os.environ.get("FUZZ_SEEDS", "1").split(",")]

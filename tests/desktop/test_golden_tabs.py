@@ -8,7 +8,7 @@ from tests.desktop.fake_house import Size
 from tests.desktop.golden import Tolerance
 from tests.desktop.stillness import settle, still_app, stop_the_clock
 
-from stablenew_plugins.desktop.models.view import TABS
+from stablenew_plugins.desktop.models.core.view import TABS
 
 SIZE = (1280, 800)
 CLOSE = Tolerance(mean=0.8, clearly=40, share=0.004)

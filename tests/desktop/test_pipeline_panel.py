@@ -8,7 +8,7 @@ import dearpygui.dearpygui as dpg
 import pytest
 from tests.desktop.models.pipeline_kit import Kernel
 
-from stablenew_plugins.desktop.models.cards import RUN_SECTION
+from stablenew_plugins.desktop.models.pipeline.cards import RUN_SECTION
 from stablenew_proto.v1 import kernel_pb2 as pb
 
 WITHIN = "pipeline.title.txt2img"

@@ -7,7 +7,7 @@ import json
 import dearpygui.dearpygui as dpg
 import pytest
 
-from stablenew_plugins.desktop.models.view import TABS
+from stablenew_plugins.desktop.models.core.view import SMALLEST_WINDOW, TABS
 
 
 def front(app):
@@ -49,6 +49,21 @@ def test_a_narrow_window_keeps_the_centre(gui, lone_app):
     dpg.set_viewport_width(700)
     gui.until(lambda: not dpg.is_item_shown("area.sidebar"))
     assert dpg.get_item_width("area.pipeline") == dpg.get_viewport_client_width()
+
+
+def test_the_smallest_window_has_the_button_that_runs(gui, lone_app):
+    width, height = SMALLEST_WINDOW
+    dpg.set_viewport_width(width)
+    dpg.set_viewport_height(height)
+    gui.until(lambda: dpg.get_viewport_client_width() == width)
+
+    def ends():
+        return [gui.rect(tag).x + gui.rect(tag).width for tag in ("tab.learning", "bar.run")]
+
+    gui.until(lambda: ends()[1] <= width)
+    assert ends()[0] <= gui.rect("bar.settings").x
+    dpg.set_viewport_width(1400)
+    gui.until(lambda: gui.rect("bar.run").width > 160)
 
 
 def test_an_overlay_opens_by_key_and_closes_by_escape_and_by_its_cross(gui, lone_app):

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import dearpygui.dearpygui as dpg
@@ -23,13 +22,6 @@ from stablenew_plugins.desktop.components.textures import (
     decode_file,
     decode_region,
 )
-
-
-@pytest.fixture
-def context() -> Iterator[None]:
-    dpg.create_context()
-    yield
-    dpg.destroy_context()
 
 
 @pytest.fixture

@@ -92,13 +92,9 @@ class Table:
 
 
 @pytest.fixture
-def ui() -> Iterator[Ui]:
-    dpg.create_context()
-    try:
-        with dpg.window():
-            yield Ui("dark", 1.0, Inline())
-    finally:
-        dpg.destroy_context()
+def ui(context: None) -> Iterator[Ui]:
+    with dpg.window():
+        yield Ui("dark", 1.0, Inline())
 
 
 def test_only_as_many_rows_are_made_as_fit(ui: Ui) -> None:

@@ -21,15 +21,15 @@ from stablenew_plugins.desktop.components.keyboard import is_typing, keys_of
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.display import missing, screen_size
 from stablenew_plugins.desktop.memory import give_back
-from stablenew_plugins.desktop.models import shortcuts
-from stablenew_plugins.desktop.models.background import Background, Threads
-from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.link import KernelLink
-from stablenew_plugins.desktop.models.mailbox import Mailbox
-from stablenew_plugins.desktop.models.remembered import Remembered
-from stablenew_plugins.desktop.models.state import KernelState
-from stablenew_plugins.desktop.models.toasts import Toasts
-from stablenew_plugins.desktop.models.view import SMALLEST_WINDOW, WINDOW_AT, window_size
+from stablenew_plugins.desktop.models.core import shortcuts
+from stablenew_plugins.desktop.models.core.background import Background, Threads
+from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.core.link import KernelLink
+from stablenew_plugins.desktop.models.core.mailbox import Mailbox
+from stablenew_plugins.desktop.models.core.remembered import Remembered
+from stablenew_plugins.desktop.models.core.state import KernelState
+from stablenew_plugins.desktop.models.core.toasts import Toasts
+from stablenew_plugins.desktop.models.core.view import SMALLEST_WINDOW, WINDOW_AT, window_size
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.shell import Shell
 from stablenew_plugins.desktop.probe import Probe

@@ -10,12 +10,12 @@ from typing import Any
 from desk_kit import Clock
 
 from stablenew_api.errors import NotConfirmed, UserError
-from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.packs import PacksModel
-from stablenew_plugins.desktop.models.pipeline import PipelineModel
-from stablenew_plugins.desktop.models.randomizer import RandomizerModel
+from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.packs.packs import PacksModel
+from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.prompt.randomizer import RandomizerModel
+from stablenew_plugins.desktop.models.prompt.variants import VariantsModel
 from stablenew_plugins.desktop.models.run import RunModel
-from stablenew_plugins.desktop.models.variants import VariantsModel
 from stablenew_proto.v1 import kernel_pb2 as pb
 from stablenew_proto.v1 import packs_pb2
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from stablenew_plugins.desktop.models.background import Threads
-from stablenew_plugins.desktop.models.mailbox import Mailbox
+from stablenew_plugins.desktop.models.core.background import Threads
+from stablenew_plugins.desktop.models.core.mailbox import Mailbox
 
 
 class Office:

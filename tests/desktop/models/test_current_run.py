@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stablenew_plugins.desktop.models.state import KernelState
+from stablenew_plugins.desktop.models.core.state import KernelState
 from stablenew_proto.v1 import kernel_pb2
 
 

@@ -15,12 +15,12 @@ from stablenew_api.errors import UserError
 from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.packs.check import check_prompt, prompt_pack
 from stablenew_kernel.domain.packs.spans import estimated_tokens, spans_of
-from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.editor import PREVIEW_QUIET, QUIET, EditorModel
-from stablenew_plugins.desktop.models.highlight import pieces
-from stablenew_plugins.desktop.models.packs import SCAN_EVERY, PacksModel
-from stablenew_plugins.desktop.models.pipeline import PipelineModel
-from stablenew_plugins.desktop.models.randomizer import RandomizerModel
+from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.packs.editor import PREVIEW_QUIET, QUIET, EditorModel
+from stablenew_plugins.desktop.models.packs.highlight import pieces
+from stablenew_plugins.desktop.models.packs.packs import SCAN_EVERY, PacksModel
+from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.prompt.randomizer import RandomizerModel
 from stablenew_proto.v1 import agent_link_pb2, kernel_pb2, packs_pb2
 
 

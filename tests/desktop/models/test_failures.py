@@ -9,9 +9,9 @@ import pytest
 from tests.desktop.desk_kit import Clock, make_desk
 
 from stablenew_api.errors import KernelUnavailable
-from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.failures import QUIET, FailureNews
-from stablenew_plugins.desktop.models.queue import QueueModel
+from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.core.failures import QUIET, FailureNews
+from stablenew_plugins.desktop.models.queue.queue import QueueModel
 from stablenew_proto.v1 import kernel_pb2
 
 

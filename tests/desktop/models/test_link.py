@@ -15,9 +15,9 @@ import pytest
 
 from stablenew_api.datafolder import DataFolder, KernelInfo
 from stablenew_api.errors import KernelUnavailable
-from stablenew_plugins.desktop.models import link as link_module
-from stablenew_plugins.desktop.models.link import KernelLink
-from stablenew_plugins.desktop.models.mailbox import Mailbox
+from stablenew_plugins.desktop.models.core import link as link_module
+from stablenew_plugins.desktop.models.core.link import KernelLink
+from stablenew_plugins.desktop.models.core.mailbox import Mailbox
 from stablenew_proto.v1 import kernel_pb2 as pb
 
 

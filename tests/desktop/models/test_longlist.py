@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.desktop.desk_kit import Clock, Inline, make_desk
 
-from stablenew_plugins.desktop.models.longlist import AWAY, MARGIN, PATIENCE, PERIOD, RowsModel
+from stablenew_plugins.desktop.models.core.longlist import AWAY, MARGIN, PATIENCE, PERIOD, RowsModel
 
 
 class Lists:

@@ -9,7 +9,7 @@ from desk_kit import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew_plugins.desktop.models.mailbox import Mailbox
+from stablenew_plugins.desktop.models.core.mailbox import Mailbox
 
 
 def unexpected(error: Exception) -> None:

@@ -14,9 +14,9 @@ from tests.desktop.desk_kit import make_desk
 from stablenew_api.errors import KernelUnavailable, StableNewError, UserError
 from stablenew_client.examples import add_examples, shipped_packs
 from stablenew_client.importing import ImportedPacks
-from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.packdisk import bring, import_pack, new_pack
-from stablenew_plugins.desktop.models.packs import AT_ONCE, SCAN_EVERY, PacksModel, in_words
+from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.packs.packdisk import bring, import_pack, new_pack
+from stablenew_plugins.desktop.models.packs.packs import AT_ONCE, SCAN_EVERY, PacksModel, in_words
 from stablenew_proto.v1 import kernel_pb2, packs_pb2
 
 

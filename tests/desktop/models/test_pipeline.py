@@ -22,9 +22,9 @@ from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.pipeline import PipelineSettings
 from stablenew_kernel.domain.plan import PlanRequest, plan_run
 from stablenew_kernel.hub import views
-from stablenew_plugins.desktop.models import cards as rules
-from stablenew_plugins.desktop.models.cards import Card, Field
-from stablenew_plugins.desktop.models.pipeline import POST_ORDER, QUIET, PipelineModel
+from stablenew_plugins.desktop.models.pipeline import cards as rules
+from stablenew_plugins.desktop.models.pipeline.cards import Card, Field
+from stablenew_plugins.desktop.models.pipeline.pipeline import POST_ORDER, QUIET, PipelineModel
 from stablenew_proto.v1 import agent_link_pb2 as link
 from stablenew_proto.v1 import kernel_pb2 as pb
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablenew_api.errors import KernelUnavailable, NotConfirmed, PluginError, UserError
-from stablenew_plugins.desktop.models.plainwords import explain, explain_failure, explain_waiting, sizes
+from stablenew_plugins.desktop.models.core.plainwords import explain, explain_failure, explain_waiting, sizes
 from stablenew_proto.v1 import common_pb2, kernel_pb2
 
 KINDS = ("bad_input", "out_of_memory", "backend", "timeout", "plugin", "lost")

@@ -14,11 +14,11 @@ from tests.desktop.models.pipeline_kit import Kernel
 
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import UserError
-from stablenew_plugins.desktop.models.nextrun import brought_by, next_run
-from stablenew_plugins.desktop.models.pipeline import QUIET, PipelineModel
-from stablenew_plugins.desktop.models.presets import NOW, PresetsModel
+from stablenew_plugins.desktop.models.pipeline.nextrun import brought_by, next_run
+from stablenew_plugins.desktop.models.pipeline.pipeline import QUIET, PipelineModel
+from stablenew_plugins.desktop.models.pipeline.presets import NOW, PresetsModel
+from stablenew_plugins.desktop.models.prompt.sources import Source
 from stablenew_plugins.desktop.models.run import PackPlan, Plan
-from stablenew_plugins.desktop.models.sources import Source
 from stablenew_proto.v1 import kernel_pb2
 from stablenew_proto.v1 import library_pb2 as pb
 

@@ -16,13 +16,13 @@ from tests.desktop.models.image_kit import FakeKernel, image, pixels, spec
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import canonical_json
-from stablenew_plugins.desktop.models.imagefacts import differences, facts_of
-from stablenew_plugins.desktop.models.opening import command, open_path
-from stablenew_plugins.desktop.models.preview import LIVE_EVERY, SETTLE, VARIATIONS, PreviewModel
-from stablenew_plugins.desktop.models.promote import PromoteModel
-from stablenew_plugins.desktop.models.ratings import Ratings
-from stablenew_plugins.desktop.models.reseed import reseeded
-from stablenew_plugins.desktop.models.view import ViewModel
+from stablenew_plugins.desktop.models.core.opening import command, open_path
+from stablenew_plugins.desktop.models.core.view import ViewModel
+from stablenew_plugins.desktop.models.images.imagefacts import differences, facts_of
+from stablenew_plugins.desktop.models.images.preview import LIVE_EVERY, SETTLE, VARIATIONS, PreviewModel
+from stablenew_plugins.desktop.models.images.promote import PromoteModel
+from stablenew_plugins.desktop.models.images.ratings import Ratings
+from stablenew_plugins.desktop.models.images.reseed import reseeded
 from stablenew_proto.v1 import agent_link_pb2, gallery_pb2, kernel_pb2
 
 

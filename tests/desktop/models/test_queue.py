@@ -11,9 +11,9 @@ import pytest
 from tests.desktop.desk_kit import Clock, make_desk
 from tests.desktop.queue_kit import Kernel, a_job
 
-from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.jobwords import job_line, moment, run_line
-from stablenew_plugins.desktop.models.queue import AGAIN, QUIET, QueueModel
+from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.queue.jobwords import job_line, moment, run_line
+from stablenew_plugins.desktop.models.queue.queue import AGAIN, QUIET, QueueModel
 from stablenew_proto.v1 import kernel_pb2
 
 

@@ -23,12 +23,12 @@ from stablenew_kernel.cli.host import load_host
 from stablenew_kernel.domain.rows import parse_rows as kernel_rows
 from stablenew_kernel.domain.settings import Settings
 from stablenew_kernel.hub import views
-from stablenew_plugins.desktop.models import axes, rows, slots
-from stablenew_plugins.desktop.models.axisdraft import AxisDraft
-from stablenew_plugins.desktop.models.choices import Choice, choices_of, spans, wrapped
-from stablenew_plugins.desktop.models.chosen import Chosen, from_json
-from stablenew_plugins.desktop.models.randomizer import AS_WRITTEN, MIXED
-from stablenew_plugins.desktop.models.variants import PAGE
+from stablenew_plugins.desktop.models.prompt import axes, rows, slots
+from stablenew_plugins.desktop.models.prompt.axisdraft import AxisDraft
+from stablenew_plugins.desktop.models.prompt.choices import Choice, choices_of, spans, wrapped
+from stablenew_plugins.desktop.models.prompt.chosen import Chosen, from_json
+from stablenew_plugins.desktop.models.prompt.randomizer import AS_WRITTEN, MIXED
+from stablenew_plugins.desktop.models.prompt.variants import PAGE
 from stablenew_proto.v1 import kernel_pb2 as pb
 
 STYLE = "randomization.modes.style"
@@ -242,7 +242,7 @@ def test_a_selected_pack_goes_before_the_written_prompt(
 @given(st.text(max_size=60), st.text(max_size=30))
 def test_a_written_prompt_is_one_row_or_nothing(positive: str, negative: str) -> None:
     from stablenew_kernel.domain.packs import parse_pack
-    from stablenew_plugins.desktop.models.quick import QuickPrompt
+    from stablenew_plugins.desktop.models.prompt.quick import QuickPrompt
 
     quick = QuickPrompt(SimpleNamespace(get=lambda _name, default: default, set=lambda *_: None))  # type: ignore[arg-type]
     quick.write(positive.replace("\0", ""))

@@ -11,8 +11,8 @@ from desk_kit import make_desk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew_plugins.desktop.models.remembered import Remembered
-from stablenew_plugins.desktop.models.view import PREVIEW, SIDEBAR, TABS, ViewModel, window_size
+from stablenew_plugins.desktop.models.core.remembered import Remembered
+from stablenew_plugins.desktop.models.core.view import PREVIEW, SIDEBAR, TABS, ViewModel, window_size
 
 values = st.none() | st.booleans() | st.integers(-(2**50), 2**50) | st.text(max_size=8)
 

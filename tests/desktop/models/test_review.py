@@ -14,12 +14,14 @@ from tests.desktop.models.image_kit import FakeKernel, image, pixels
 from tests.desktop.models.test_preview import Pipeline
 
 from stablenew_api.errors import UserError
-from stablenew_plugins.desktop.models.compare import CompareModel
-from stablenew_plugins.desktop.models.learning import LearningModel
-from stablenew_plugins.desktop.models.preview import PreviewModel
-from stablenew_plugins.desktop.models.promote import PromoteModel
-from stablenew_plugins.desktop.models.ratings import Opinion, Ratings
-from stablenew_plugins.desktop.models.review import (
+from stablenew_plugins.desktop.models.core.shortcuts import Shortcut, find
+from stablenew_plugins.desktop.models.core.view import ViewModel
+from stablenew_plugins.desktop.models.images.compare import CompareModel
+from stablenew_plugins.desktop.models.images.learning import LearningModel
+from stablenew_plugins.desktop.models.images.preview import PreviewModel
+from stablenew_plugins.desktop.models.images.promote import PromoteModel
+from stablenew_plugins.desktop.models.images.ratings import Opinion, Ratings
+from stablenew_plugins.desktop.models.images.review import (
     LETTERS,
     PAGE,
     PAGES_KEPT,
@@ -29,10 +31,8 @@ from stablenew_plugins.desktop.models.review import (
     Wanted,
     letters_of,
 )
-from stablenew_plugins.desktop.models.shortcuts import Shortcut, find
-from stablenew_plugins.desktop.models.view import ViewModel
-from stablenew_plugins.desktop.models.viewer import ViewerModel
-from stablenew_plugins.desktop.models.zoom import CLOSEST, Viewpoint, fitting
+from stablenew_plugins.desktop.models.images.viewer import ViewerModel
+from stablenew_plugins.desktop.models.images.zoom import CLOSEST, Viewpoint, fitting
 from stablenew_proto.v1 import kernel_pb2
 
 

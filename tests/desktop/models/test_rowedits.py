@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.desktop.models.packs_kit import apply
 
-from stablenew_plugins.desktop.models.rowedits import EditRow, Texts, edits, merge
+from stablenew_plugins.desktop.models.packs.rowedits import EditRow, Texts, edits, merge
 
 WORDS = st.sampled_from(["sea", "city, night", "(fog:1.2)", "__sky__", "é 日"])
 ROWS = st.lists(st.tuples(WORDS, st.sampled_from(["", "text", "blur, frame"])), min_size=1, max_size=6)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from desk_kit import make_desk
 
-from stablenew_plugins.desktop.models.shortcuts import Shortcut, find
-from stablenew_plugins.desktop.models.view import TABS
+from stablenew_plugins.desktop.models.core.shortcuts import Shortcut, find
+from stablenew_plugins.desktop.models.core.view import TABS
 from stablenew_plugins.desktop.models.workbench import Workbench
 
 

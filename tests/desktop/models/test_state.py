@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew_plugins.desktop.models.link import KEPT, Pending
-from stablenew_plugins.desktop.models.state import IMAGES_KEPT, KernelState
+from stablenew_plugins.desktop.models.core.link import KEPT, Pending
+from stablenew_plugins.desktop.models.core.state import IMAGES_KEPT, KernelState
 from stablenew_proto.v1 import kernel_pb2 as pb
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from desk_kit import Clock, make_desk
 
-from stablenew_plugins.desktop.models.desk import Desk
+from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.status import WINDOW, StatusModel
 from stablenew_proto.v1 import kernel_pb2 as pb
 

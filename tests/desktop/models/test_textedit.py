@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew_plugins.desktop.models.completion import MOST, Names, complete
-from stablenew_plugins.desktop.models.textedit import TextEdit, wrap
+from stablenew_plugins.desktop.models.packs.completion import MOST, Names, complete
+from stablenew_plugins.desktop.models.packs.textedit import TextEdit, wrap
 
 TEXTS = st.text(alphabet="ab ,(é日", max_size=60)
 

@@ -7,7 +7,7 @@ from desk_kit import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew_plugins.desktop.models.toasts import MOST, SECONDS, Level, Toasts
+from stablenew_plugins.desktop.models.core.toasts import MOST, SECONDS, Level, Toasts
 
 
 @pytest.mark.parametrize("level", ["info", "good", "warning"])

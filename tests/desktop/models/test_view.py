@@ -9,7 +9,7 @@ from desk_kit import make_desk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew_plugins.desktop.models.view import PREVIEW, SIDEBAR, TABS, ViewModel, tab_titles
+from stablenew_plugins.desktop.models.core.view import PREVIEW, SIDEBAR, TABS, ViewModel, tab_titles
 
 
 @pytest.fixture

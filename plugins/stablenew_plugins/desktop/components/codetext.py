@@ -15,8 +15,8 @@ import dearpygui.dearpygui as dpg
 from stablenew_plugins.desktop.components.fit import width_of
 from stablenew_plugins.desktop.components.keyboard import keys_of
 from stablenew_plugins.desktop.components.ui import Item, Ui
-from stablenew_plugins.desktop.models.highlight import Piece
-from stablenew_plugins.desktop.models.textedit import TextEdit, Where
+from stablenew_plugins.desktop.models.packs.highlight import Piece
+from stablenew_plugins.desktop.models.packs.textedit import TextEdit, Where
 from stablenew_plugins.desktop.theme.fonts import MONO_SIZE
 from stablenew_plugins.desktop.theme.tokens import NONE, Colour, Palette, tint
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.models.background import Background
+from stablenew_plugins.desktop.models.core.background import Background
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.textures import Textures
-from stablenew_plugins.desktop.models.background import Background
+from stablenew_plugins.desktop.models.core.background import Background
 from stablenew_plugins.desktop.theme.fonts import fonts_at
 from stablenew_plugins.desktop.theme.look import Themes
 from stablenew_plugins.desktop.theme.tokens import PALETTES, Palette

@@ -10,7 +10,7 @@ import dearpygui.dearpygui as dpg
 from stablenew_plugins.desktop.components.flow import text_width
 from stablenew_plugins.desktop.components.textures import Picture
 from stablenew_plugins.desktop.components.ui import Ui
-from stablenew_plugins.desktop.models.zoom import STEP, Part, Viewpoint
+from stablenew_plugins.desktop.models.images.zoom import STEP, Part, Viewpoint
 from stablenew_plugins.desktop.text import _
 
 STILL = 6

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.jobwords import Mood, progress_text
-from stablenew_plugins.desktop.models.model import Model
+from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.core.model import Model
+from stablenew_plugins.desktop.models.queue.jobwords import Mood, progress_text
 from stablenew_plugins.desktop.text import _, duration, many, size_of
 
 if TYPE_CHECKING:

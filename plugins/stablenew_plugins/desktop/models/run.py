@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stablenew_api.errors import NotConfirmed, StableNewError
-from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.model import Model
-from stablenew_plugins.desktop.models.packs import PacksModel
-from stablenew_plugins.desktop.models.pipeline import PipelineModel
-from stablenew_plugins.desktop.models.randomizer import RandomizerModel
-from stablenew_plugins.desktop.models.sources import Source
+from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.core.model import Model
+from stablenew_plugins.desktop.models.packs.packs import PacksModel
+from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.prompt.randomizer import RandomizerModel
+from stablenew_plugins.desktop.models.prompt.sources import Source
 from stablenew_plugins.desktop.text import _, many
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.model import Model
+from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.text import _
 
 if TYPE_CHECKING:

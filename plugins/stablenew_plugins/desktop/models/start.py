@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.model import Model
-from stablenew_plugins.desktop.models.packs import PacksModel
-from stablenew_plugins.desktop.models.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.core.model import Model
+from stablenew_plugins.desktop.models.core.view import ViewModel
+from stablenew_plugins.desktop.models.packs.packs import PacksModel
+from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
 from stablenew_plugins.desktop.models.run import RunModel
 from stablenew_plugins.desktop.models.settings import Server, SettingsModel
-from stablenew_plugins.desktop.models.view import ViewModel
 
 SEEN = "welcomed"
 """Remembered once a person has been here."""

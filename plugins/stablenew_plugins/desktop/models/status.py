@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.model import Model
+from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.text import _, duration, many, size_of
 
 if TYPE_CHECKING:

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from stablenew_plugins.desktop.models.cluster import ClusterModel
-from stablenew_plugins.desktop.models.compare import CompareModel
-from stablenew_plugins.desktop.models.desk import Desk
-from stablenew_plugins.desktop.models.editor import EditorModel
-from stablenew_plugins.desktop.models.failures import FailureNews
-from stablenew_plugins.desktop.models.learning import LearningModel
-from stablenew_plugins.desktop.models.packs import PacksModel
-from stablenew_plugins.desktop.models.pipeline import PipelineModel
-from stablenew_plugins.desktop.models.presets import PresetsModel
-from stablenew_plugins.desktop.models.preview import PreviewModel
-from stablenew_plugins.desktop.models.promote import PromoteModel
-from stablenew_plugins.desktop.models.queue import QueueModel
-from stablenew_plugins.desktop.models.randomizer import RandomizerModel
-from stablenew_plugins.desktop.models.ratings import Ratings
-from stablenew_plugins.desktop.models.review import ReviewModel
+from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.core.failures import FailureNews
+from stablenew_plugins.desktop.models.core.shortcuts import shortcuts
+from stablenew_plugins.desktop.models.core.view import ViewModel
+from stablenew_plugins.desktop.models.images.compare import CompareModel
+from stablenew_plugins.desktop.models.images.learning import LearningModel
+from stablenew_plugins.desktop.models.images.preview import PreviewModel
+from stablenew_plugins.desktop.models.images.promote import PromoteModel
+from stablenew_plugins.desktop.models.images.ratings import Ratings
+from stablenew_plugins.desktop.models.images.review import ReviewModel
+from stablenew_plugins.desktop.models.images.viewer import ViewerModel
+from stablenew_plugins.desktop.models.packs.editor import EditorModel
+from stablenew_plugins.desktop.models.packs.packs import PacksModel
+from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.pipeline.presets import PresetsModel
+from stablenew_plugins.desktop.models.prompt.randomizer import RandomizerModel
+from stablenew_plugins.desktop.models.prompt.variants import VariantsModel
+from stablenew_plugins.desktop.models.queue.queue import QueueModel
 from stablenew_plugins.desktop.models.run import RunModel
 from stablenew_plugins.desktop.models.settings import SettingsModel
-from stablenew_plugins.desktop.models.shortcuts import shortcuts
 from stablenew_plugins.desktop.models.start import StartModel
 from stablenew_plugins.desktop.models.status import StatusModel
-from stablenew_plugins.desktop.models.variants import VariantsModel
-from stablenew_plugins.desktop.models.view import ViewModel
-from stablenew_plugins.desktop.models.viewer import ViewerModel
 
 
 class Workbench:

@@ -1,1 +1,1 @@
-"""The parts of the window. ``shell`` puts them together."""
+"""The parts of the window, in folders by tab, as the view-models are. ``shell`` puts them together."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from stablenew_plugins.desktop.components.ui import Ui
-from stablenew_plugins.desktop.models.model import Model
+from stablenew_plugins.desktop.models.core.model import Model
 
 
 class Panel(ABC):

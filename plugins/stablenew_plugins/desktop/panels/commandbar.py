@@ -18,7 +18,7 @@ from stablenew_plugins.desktop.components.basic import (
 )
 from stablenew_plugins.desktop.components.flow import text_width
 from stablenew_plugins.desktop.components.ui import Item, Ui
-from stablenew_plugins.desktop.models.view import TABS, tab_titles
+from stablenew_plugins.desktop.models.core.view import TABS, tab_titles
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.text import _

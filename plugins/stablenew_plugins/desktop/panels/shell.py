@@ -8,35 +8,35 @@ import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.basic import area
 from stablenew_plugins.desktop.components.ui import Item, Ui
-from stablenew_plugins.desktop.models.view import TABS
+from stablenew_plugins.desktop.models.core.view import TABS
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels import questions
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.panels.cluster import ClusterPanel
 from stablenew_plugins.desktop.panels.commandbar import CommandBar
-from stablenew_plugins.desktop.panels.compare import ComparePanel
-from stablenew_plugins.desktop.panels.editor import EditorPanel
-from stablenew_plugins.desktop.panels.learning import LearningPanel
-from stablenew_plugins.desktop.panels.liked import LikedPanel
-from stablenew_plugins.desktop.panels.packdialogs import PackListsOverlay, import_packs, new_pack
-from stablenew_plugins.desktop.panels.pipeline import PipelinePanel
-from stablenew_plugins.desktop.panels.presets import (
+from stablenew_plugins.desktop.panels.images.compare import ComparePanel
+from stablenew_plugins.desktop.panels.images.learning import LearningPanel
+from stablenew_plugins.desktop.panels.images.liked import LikedPanel
+from stablenew_plugins.desktop.panels.images.preview import PreviewPanel
+from stablenew_plugins.desktop.panels.images.promote import PromotePanel
+from stablenew_plugins.desktop.panels.images.viewer import ViewerPanel
+from stablenew_plugins.desktop.panels.packs.editor import EditorPanel
+from stablenew_plugins.desktop.panels.packs.packdialogs import PackListsOverlay, import_packs, new_pack
+from stablenew_plugins.desktop.panels.packs.sidebar import SidebarPanel
+from stablenew_plugins.desktop.panels.pipeline.pipeline import PipelinePanel
+from stablenew_plugins.desktop.panels.pipeline.presets import (
     DiffOverlay,
     ExplainOverlay,
     PresetsOverlay,
     SaveOverlay,
     TakeOverlay,
 )
-from stablenew_plugins.desktop.panels.preview import PreviewPanel
-from stablenew_plugins.desktop.panels.promote import PromotePanel
-from stablenew_plugins.desktop.panels.prompt import PromptPanel
-from stablenew_plugins.desktop.panels.queue import QueuePanel
+from stablenew_plugins.desktop.panels.prompt.prompt import PromptPanel
+from stablenew_plugins.desktop.panels.queue.queue import QueuePanel
 from stablenew_plugins.desktop.panels.settings import open_settings
-from stablenew_plugins.desktop.panels.sidebar import SidebarPanel
 from stablenew_plugins.desktop.panels.start import open_start
 from stablenew_plugins.desktop.panels.statusbar import StatusBar
 from stablenew_plugins.desktop.panels.toasts import ToastsPanel
-from stablenew_plugins.desktop.panels.viewer import ViewerPanel
 from stablenew_plugins.desktop.theme.tokens import BAR_HEIGHT, FOOT_HEIGHT, NONE
 
 SPLITTER = 6

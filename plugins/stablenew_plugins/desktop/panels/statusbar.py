@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import Bar, Dot, button, row, set_text, text, tooltip
+from stablenew_plugins.desktop.components.basic import Bar, Dot, row, set_text, text, tooltip
 from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.flow import text_width
 from stablenew_plugins.desktop.components.ui import Item, Ui
@@ -43,15 +43,11 @@ class StatusBar(Panel):
             self._title = text(ui, "", "small_medium", tag="status.title")
             self._text = text(ui, "", "small", ui.colours.muted, tag="status.text")
             self._whole_text = tooltip(ui, self._text, "", width=520)
-            self._start = button(
-                ui,
-                _("Start it"),
-                lambda: self._status.start_kernel(),
-                "chip",
-                icon=icons.PLAY,
-                show=False,
-                tag="status.start",
+            words = f"{icons.PLAY}  {_('Start it')}"
+            self._start = text(
+                ui, words, "small_medium", ui.colours.accent_high, show=False, tag="status.start"
             )
+            ui.on_click(self._start, lambda: self._status.start_kernel())
             tooltip(ui, self._start, _("Start the kernel, which makes the images. What is queued goes on."))
             self._bar = Bar(ui, BAR)
             self._percent = text(ui, "", "small_medium", tag="status.percent")
@@ -138,6 +134,8 @@ class StatusBar(Panel):
         parts = self._parts()
         gap = ui.px(GAP)
         title = ui.px(DOT) + 2 * gap + text_width(ui, now.title, "small_medium")
+        if now.can_start:
+            title += text_width(ui, dpg.get_value(self._start), "small_medium") + gap
         room = self._width - 2 * ui.px(MARGIN) - title - gap
         words = text_width(ui, now.text, "small") + gap if now.text else 0
         failed = now.state == "error"  # why nothing works matters more than how much there is of what does

@@ -6,7 +6,7 @@ import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.basic import button, column, icon_button, row, text
 from stablenew_plugins.desktop.components.ui import Item, Ui
-from stablenew_plugins.desktop.models.toasts import Toast
+from stablenew_plugins.desktop.models.core.toasts import Toast
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.text import _

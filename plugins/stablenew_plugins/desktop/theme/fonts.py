@@ -83,3 +83,8 @@ def fonts_at(scale: float) -> Fonts:
     if fonts is None or not dpg.does_item_exist(fonts.registry):
         fonts = _loaded[scale] = Fonts(scale)
     return fonts
+
+
+def forget_fonts() -> None:
+    """The context that had them is gone, and they with it."""
+    _loaded.clear()

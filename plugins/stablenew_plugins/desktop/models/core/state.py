@@ -1,0 +1,114 @@
+"""What the kernel told last: runs, jobs that run, nodes, the queue. Kept up to date by the watch stream."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from stablenew_plugins.desktop.models.core.model import Model
+
+if TYPE_CHECKING:
+    from stablenew_client import KernelClient
+    from stablenew_proto.v1 import kernel_pb2 as pb
+
+IMAGES_KEPT = 2_000
+"""Of the images that were saved while the window is open, the latest."""
+
+
+class KernelState(Model):
+    """The kernel, as far as the window needs to know it all the time. Pages of jobs and images are not kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel: KernelClient | None = None
+        """To ask it; None while none answers."""
+        self.status: pb.GetStatusResponse | None = None
+        self.problem = ""
+        """Why none answers."""
+        self.ever_connected = False
+        self.runs: OrderedDict[str, pb.Run] = OrderedDict()
+        self.running: dict[str, pb.RunningJob] = {}
+        self.nodes: dict[str, pb.Node] = {}
+        self.queue: pb.QueueSummary | None = None
+        self.images: list[pb.SavedImage] = []
+        self.jobs_revision = 0
+        """Grows with every change of a job: lists of jobs are asked for again."""
+        self.images_revision = 0
+        """Grows with every image that is saved."""
+        self.on_job: list[Callable[[pb.Job], None]] = []
+        """Called with each job that changed."""
+        self.on_image: list[Callable[[pb.SavedImage], None]] = []
+        """Called with each image that was saved."""
+        self.on_connected: list[Callable[[], None]] = []
+        """Called when a kernel answers, each time anew."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a kernel answers."""
+        return self.kernel is not None
+
+    @property
+    def online(self) -> Sequence[pb.Node]:
+        """Nodes that are in touch, by name."""
+        return [node for node in self.by_name if node.state != "offline"]
+
+    @property
+    def by_name(self) -> Sequence[pb.Node]:
+        """All nodes."""
+        return sorted(self.nodes.values(), key=lambda node: (node.info.name.lower(), node.node_id))
+
+    @property
+    def current(self) -> pb.Run | None:
+        """The run that images are made of now; while none are, the newest that is not over."""
+        open_runs = [run for run in reversed(self.runs.values()) if run.state == "running"]
+        return next((run for run in open_runs if run.active), open_runs[0] if open_runs else None)
+
+    def connected(self, kernel: KernelClient, status: pb.GetStatusResponse) -> None:
+        """See :class:`~.link.Listener`."""
+        if self.kernel is not None and self.kernel is not kernel:
+            self.kernel.close()
+        self.kernel, self.status, self.problem, self.ever_connected = kernel, status, "", True
+        self.jobs_revision += 1
+        self.images_revision += 1
+        self.touch()
+        for call in self.on_connected:
+            call()
+
+    def lost(self, reason: str) -> None:
+        """See :class:`~.link.Listener`."""
+        if self.kernel is not None:
+            self.kernel.close()
+        self.kernel, self.problem = None, reason
+        self.running.clear()
+        self.touch()
+
+    def news(self, message: pb.WatchResponse) -> None:
+        """See :class:`~.link.Listener`."""
+        if message.snapshot:
+            self.runs.clear()
+            self.running.clear()
+            self.nodes.clear()
+        for run in sorted(message.runs, key=lambda run: run.created_at):
+            self.runs[run.run_id] = run
+        for job in message.progress:
+            self.running[job.job_id] = job
+        for node in message.nodes:
+            self.nodes[node.node_id] = node
+        for changed in message.jobs:
+            if changed.state not in ("running", "unknown"):
+                self.running.pop(changed.job_id, None)
+            for tell in self.on_job:
+                tell(changed)
+        if message.jobs or message.runs:
+            self.jobs_revision += 1
+        if message.HasField("queue"):
+            self.queue = message.queue
+        for image in message.images:
+            self.images.append(image)
+            for show in self.on_image:
+                show(image)
+        if message.images:
+            del self.images[:-IMAGES_KEPT]
+            self.images_revision += 1
+        self.touch()

@@ -1,0 +1,1 @@
+"""Images that were made: looked at, rated, compared, sent on."""

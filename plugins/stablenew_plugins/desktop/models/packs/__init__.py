@@ -1,0 +1,1 @@
+"""Prompt packs: the side bar, and the prompt editor."""

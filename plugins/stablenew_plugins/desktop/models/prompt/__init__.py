@@ -1,0 +1,1 @@
+"""The tab Prompt: what runs, the randomizer, what will be made."""

@@ -1,0 +1,577 @@
+"""The tab Queue: jobs that wait and run, jobs that are over, runs; a window of rows of each at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from stablenew_api.errors import NotConfirmed
+from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.core.longlist import RowsModel
+from stablenew_plugins.desktop.models.core.model import Model
+from stablenew_plugins.desktop.models.core.opening import open_path
+from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
+from stablenew_plugins.desktop.models.queue.jobdetails import JobDetailsModel
+from stablenew_plugins.desktop.models.queue.jobwords import ACTIVE, ENDED, WAITING
+from stablenew_plugins.desktop.text import _, duration, many
+
+if TYPE_CHECKING:
+    from stablenew_client import KernelClient
+    from stablenew_proto.v1 import gallery_pb2
+    from stablenew_proto.v1 import kernel_pb2 as pb
+
+View = Literal["queue", "history", "runs"]
+VIEWS: Sequence[View] = ("queue", "history", "runs")
+Ended = Literal["all", "done", "failed", "cancelled"]
+
+QUIET = 0.3
+"""Seconds without a key before a search begins."""
+RUNS = 500
+"""Of runs the newest are listed."""
+AGAIN = 500
+"""Jobs of a run that is made once more, at most: each is asked for."""
+MOST_ACTIVE = 1_000
+"""Jobs that are being made at a time, at most: a few for each slot of each node."""
+ACTIVE_ORDER = ("running", "unknown", "leased")
+JUMP = 20
+"""Rows that PageUp and PageDown move by."""
+WHO = "in the desktop"
+
+
+class QueueModel(Model):
+    """See above. What is listed is in :attr:`queue`, :attr:`history`, :attr:`found` and :attr:`runs`."""
+
+    def __init__(self, desk: Desk, opener: Callable[[Path], None] = open_path) -> None:
+        """``opener``: opens a file or a folder."""
+        super().__init__()
+        self._desk, self._opener = desk, opener
+        view = desk.remembered.get("queue_view", "queue")
+        self.view: View = view if view in VIEWS else "queue"
+        self.ended: Ended = "all"
+        self.words = ""
+        """What is searched for in the history; empty: all that is over is listed."""
+        self.run_id = ""
+        """Only jobs of this run; empty: of all."""
+        self.queue: RowsModel[pb.Job] = RowsModel(desk, "queue", self._fetch_queue, lambda job: job.job_id)
+        self.history: RowsModel[pb.Job] = RowsModel(
+            desk, "history", self._fetch_history, lambda job: job.job_id
+        )
+        self.found: RowsModel[gallery_pb2.Image] = RowsModel(
+            desk, "found", self._fetch_found, lambda i: i.job_id
+        )
+        self.runs: RowsModel[pb.Run] = RowsModel(desk, "runs", self._fetch_runs, lambda run: run.run_id)
+        self.details = JobDetailsModel(desk)
+        self.to_copy = ""
+        """Put on the clipboard by the panel, which then empties it."""
+        self.searching = False
+        """Whether the search field is to be typed into; the panel goes there and takes it back."""
+        self._search_due: float | None = None
+        self._seen = (-1, -1, 0)
+        self._searched = ""
+        desk.state.on_job.append(self._job_changed)
+
+    # --- what is listed -------------------------------------------------------------------------------------
+
+    @property
+    def rows(self) -> RowsModel[pb.Job] | RowsModel[gallery_pb2.Image] | RowsModel[pb.Run]:
+        """The list that is in front."""
+        if self.view == "history":
+            return self.found if self._searched else self.history
+        return self.queue if self.view == "queue" else self.runs
+
+    @property
+    def is_searching(self) -> bool:
+        """Whether the history shows what a search found."""
+        return self.view == "history" and bool(self._searched)
+
+    def show(self, view: View) -> None:
+        """Bring one of the lists to the front."""
+        self.view = view
+        self._desk.remembered.set("queue_view", view)
+        self._show_details()
+        self.touch()
+
+    def filter_ended(self, ended: Ended) -> None:
+        """List only jobs that ended so."""
+        self.ended = ended
+        self.history.restart()
+        self.touch()
+
+    def search(self, words: str) -> None:
+        """Find images by what they were made with: ``lake steps>=30 seed=42``. After a moment of quiet."""
+        self.words = words
+        self._search_due = self._desk.clock() + QUIET
+
+    def begin_search(self) -> None:
+        """Go to the search field."""
+        self.searching = True
+        self.show("history")
+
+    def show_run(self, run_id: str) -> None:
+        """List only jobs of this run; empty: of all."""
+        self.run_id = run_id
+        for rows in (self.queue, self.history, self.found):
+            rows.restart()
+        run = self._desk.state.runs.get(run_id)
+        if run_id and self.view == "runs":
+            self.show("queue" if run is not None and run.state == "running" else "history")
+        self.touch()
+
+    def show_failed(self, run_id: str) -> None:
+        """List what failed of this run."""
+        self.search("")
+        self.filter_ended("failed")
+        self.show_run(run_id)
+        self.show("history")
+
+    def run_name(self, run_id: str) -> str:
+        """What a run is called."""
+        run = self._desk.state.runs.get(run_id)
+        if run is None:
+            run = next((run for run in self.runs.rows if run.run_id == run_id), None)
+        return run.name if run is not None else run_id[:8]
+
+    def run_now(self, index: int) -> pb.Run | None:
+        """A run of the list as the kernel told it last."""
+        run = self.runs.row(index)
+        return None if run is None else self._desk.state.runs.get(run.run_id, run)
+
+    @property
+    def summary(self) -> str:
+        """The line below the title."""
+        queue = self._desk.state.queue
+        if queue is None:
+            return _("The kernel is not there yet.") if not self._desk.state.is_connected else ""
+        parts = [
+            many("{n} running", "{n} running", queue.active),
+            many("{n} waiting", "{n} waiting", queue.queued),
+        ]
+        if queue.failed:
+            parts.append(many("{n} failed", "{n} failed", queue.failed))
+        if queue.seconds:
+            parts.append(_("about {time} left").format(time=duration(queue.seconds)))
+        if queue.paused:
+            parts.append(queue.paused_reason or _("paused"))
+        return "  ·  ".join(parts)
+
+    @property
+    def view_titles(self) -> dict[View, str]:
+        """What stands on the chips of the lists."""
+        queue = self._desk.state.queue
+        titles: dict[View, str] = {"queue": _("Queue"), "history": _("History"), "runs": _("Runs")}
+        if queue is not None:
+            if waiting := queue.queued + queue.active:
+                titles["queue"] += f"  {waiting:,}"
+            if ended := queue.done + queue.failed + queue.cancelled:
+                titles["history"] += f"  {ended:,}"
+        return titles
+
+    def running(self, job_id: str) -> pb.RunningJob | None:
+        """What is told of a job while it runs."""
+        return self._desk.state.running.get(job_id)
+
+    def _fetch_queue(self, kernel: KernelClient, limit: int, offset: int) -> tuple[Sequence[pb.Job], int]:
+        # Only of queued jobs alone does the kernel tell the order in which they run.
+        active = kernel.jobs(self.run_id, ACTIVE, MOST_ACTIVE, 0)
+        first = sorted(active.jobs, key=lambda job: (ACTIVE_ORDER.index(job.state), job.job_id))
+        shown = first[offset : offset + limit]
+        left = limit - len(shown)
+        waiting = kernel.jobs(self.run_id, WAITING, max(left, 1), max(0, offset - len(first)))
+        return [*shown, *waiting.jobs[: max(left, 0)]], len(first) + waiting.total
+
+    def _fetch_history(self, kernel: KernelClient, limit: int, offset: int) -> tuple[Sequence[pb.Job], int]:
+        states = ENDED if self.ended == "all" else (self.ended,)
+        answer = kernel.jobs(self.run_id, states, limit, offset)
+        return answer.jobs, answer.total
+
+    def _fetch_found(
+        self, kernel: KernelClient, limit: int, offset: int
+    ) -> tuple[Sequence[gallery_pb2.Image], int]:
+        from stablenew_proto.v1 import gallery_pb2
+
+        where = gallery_pb2.ImageFilter(words=self._searched, run_id=self.run_id)
+        answer = kernel.gallery.images(where, limit=limit, offset=offset)
+        return answer.images, answer.total
+
+    def _fetch_runs(self, kernel: KernelClient, limit: int, offset: int) -> tuple[Sequence[pb.Run], int]:
+        runs = kernel.runs(RUNS)
+        return runs, len(runs)
+
+    # --- staying up to date ---------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Refresh what changed, and search when it is time."""
+        state = self._desk.state
+        seen = (
+            state.jobs_revision,
+            state.images_revision,
+            id(state.queue),
+        )  # paused, moved: the summary is new
+        if seen != self._seen:
+            if seen[1] != self._seen[1]:
+                self.found.refresh()
+            self._seen = seen
+            for rows in (self.queue, self.history, self.runs):
+                rows.refresh()
+        if self._search_due is not None and self._desk.clock() >= self._search_due:
+            self._search_due = None
+            words = self.words.strip()
+            if words != self._searched:
+                self._searched = words
+                self.found.restart()
+                self._show_details()
+                self.touch()
+        if not self.runs.loaded:
+            self.runs.look(0, 1)  # for the names of runs that were over when the window opened
+        if self.view != "runs":
+            self.rows.tick()
+        self.runs.tick()
+        self.details.tick()
+
+    def _job_changed(self, job: pb.Job) -> None:
+        """Put it into the lists at once; where it stands in them comes with the next answer."""
+        for rows, kept in ((self.queue, (*ACTIVE, *WAITING)), (self.history, ENDED)):
+            if (index := rows.index_of(job.job_id)) is None or (old := rows.row(index)) is None:
+                continue
+            merged = type(job)()
+            merged.CopyFrom(old)
+            merged.ClearField("waiting_reason")
+            merged.ClearField("failure")
+            merged.ClearField("stages")
+            merged.MergeFrom(job)
+            merged.place = job.place
+            if not job.stages:
+                merged.stages.extend(old.stages)
+            rows.patch(merged)
+            if job.state not in kept:
+                rows.drop(job.job_id)
+
+    # --- selection ------------------------------------------------------------------------------------------
+
+    def select(self, index: int, how: Literal["one", "toggle", "range"] = "one") -> None:
+        """Select a row of the list in front. Of runs one at a time."""
+        self.rows.select(index, how if self.view != "runs" else "one")
+        self._show_details()
+
+    def move(self, rows: int, *, extend: bool = False) -> None:
+        """Select the row so many further down."""
+        self.rows.move(rows, extend=extend and self.view != "runs")
+        self._show_details()
+
+    def select_all(self) -> None:
+        """Select every job of the list in front."""
+        if self.view != "runs":
+            self.rows.select_all()
+
+    def select_none(self) -> None:
+        """No row; the details go, too."""
+        self.rows.select_none()
+        self._show_details()
+
+    def _show_details(self) -> None:
+        row = self.rows.row(self.rows.cursor) if self.rows.cursor >= 0 else None
+        self.details.show(getattr(row, "job_id", "") if self.view != "runs" else "")
+        self.touch()
+
+    @property
+    def selected(self) -> Sequence[str]:
+        """Ids of the selected jobs."""
+        return [job_id for job_id in self.rows.selected if job_id] if self.view != "runs" else []
+
+    @property
+    def selected_run(self) -> pb.Run | None:
+        """The run that is selected in the list of runs."""
+        rows = self.runs.selected_rows if self.view == "runs" else ()
+        return self._desk.state.runs.get(rows[0].run_id, rows[0]) if rows else None
+
+    def states_selected(self) -> frozenset[str]:
+        """States of the selected jobs, as far as they are here."""
+        if self.view == "runs" or self.is_searching:
+            return frozenset({"done"}) if self.is_searching and self.selected else frozenset()
+        rows = self.queue if self.view == "queue" else self.history
+        return frozenset(job.state for job in rows.selected_rows)
+
+    # --- doing something with jobs --------------------------------------------------------------------------
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the queue is paused."""
+        queue = self._desk.state.queue
+        return queue is not None and queue.paused
+
+    def toggle_pause(self) -> None:
+        """Pause the queue, or let it go on. Jobs that run are finished."""
+        paused = not self.is_paused
+        self._desk.order(lambda kernel: kernel.set_paused(paused, f"paused {WHO}" if paused else ""))
+
+    def cancel(self) -> None:
+        """Cancel the selected jobs, or the selected run; the message offers to take it back."""
+        if (run := self.selected_run) is not None:
+            self.cancel_run(run)
+            return
+        ids = list(self.selected)
+        if not ids or not self.states_selected() & {*ACTIVE, *WAITING}:
+            return
+
+        def done(answer: pb.ChangeJobsResponse) -> None:
+            text = many("{n} job cancelled.", "{n} jobs cancelled.", answer.changed)
+            self._say(text, answer.notes, undo=lambda: self._change("retry", ids))
+
+        self._desk.order(lambda kernel: kernel.change_jobs("cancel", ids, reason=f"cancelled {WHO}"), done)
+
+    def retry(self) -> None:
+        """Queue the selected jobs again, as they were: those that failed or were cancelled."""
+        if (run := self.selected_run) is not None:
+            self.retry_run(run)
+            return
+        if ids := list(self.selected):
+            self._change("retry", ids, lambda n: many("{n} job queued again.", "{n} jobs queued again.", n))
+
+    def move_top(self) -> None:
+        """Make the selected jobs the next ones."""
+        self._change("move_top", list(self.selected))
+
+    def move_bottom(self) -> None:
+        """Make them the last ones."""
+        self._change("move_bottom", list(self.selected))
+
+    def move_up(self) -> None:
+        """Put the selected jobs one place further to the front."""
+        places = self._queued_places()
+        if not places:
+            return
+        before = self.queue.row(places[0] - 1) if places[0] > 0 else None
+        if before is not None and before.state in WAITING:
+            self._change("move_before", self._ids_at(places), before=before.job_id)
+
+    def move_down(self) -> None:
+        """Put them one place further to the back."""
+        places = self._queued_places()
+        if not places or places[-1] + 1 >= self.queue.total:
+            return
+        if places[-1] + 2 >= self.queue.total:
+            self._change("move_bottom", self._ids_at(places))
+        elif (before := self.queue.row(places[-1] + 2)) is not None:
+            self._change("move_before", self._ids_at(places), before=before.job_id)
+
+    def set_priority(self, priority: int) -> None:
+        """Give the selected jobs this priority: higher ones run first."""
+        ids = list(self.selected)
+        self._change(
+            "set_priority",
+            ids,
+            lambda n: many("{n} job has a new priority.", "{n} jobs have a new priority.", n),
+            priority=priority,
+        )
+
+    def clear_ended(self) -> None:
+        """Forget the jobs that are over, once the person has agreed. Images and their files stay."""
+        queue = self._desk.state.queue
+        count = queue.done + queue.failed + queue.cancelled if queue is not None else self.history.total
+        if not count:
+            self._desk.toasts.say(_("There is nothing to clear."))
+            return
+        text = many("Clear {n} job from the history?", "Clear {n} jobs from the history?", count)
+        self._desk.toasts.say(
+            text,
+            "warning",
+            hint=_("Images, their files and ratings stay. This can't be undone."),
+            action=_("Clear"),
+            act=lambda: self._desk.order(
+                lambda kernel: kernel.change_jobs("clear", all_jobs=True),
+                lambda answer: self._say(many("{n} job cleared.", "{n} jobs cleared.", answer.changed), ()),
+            ),
+        )
+
+    def copy_id(self) -> None:
+        """Put the ids of what is selected on the clipboard, one a line."""
+        run = self.selected_run
+        if text := run.run_id if run is not None else "\n".join(self.selected):
+            self.to_copy = text
+            self._desk.toasts.say(_("Copied."), "good")
+
+    def open_image(self) -> None:
+        """Open the image of the row that was selected last; of a run its contact sheet, or its folder."""
+        if (run := self.selected_run) is not None:
+            self.open(Path(run.files[0] if run.files else run.out_dir))
+        elif path := self._path():
+            self.open(Path(path))
+
+    def open_folder(self) -> None:
+        """Open the folder where the selected image or run is."""
+        if (run := self.selected_run) is not None:
+            self.open(Path(run.out_dir))
+        elif path := self._path():
+            self.open(Path(path).parent)
+
+    def open(self, path: Path) -> None:
+        """Open a file or folder with the program that the system has for it."""
+        self._desk.work(lambda: self._opener(path), lambda _none: None)
+
+    def activate(self, index: int) -> None:
+        """What a double click does: open an image, list the jobs of a run."""
+        self.select(index)
+        if (run := self.selected_run) is not None:
+            self.show_run(run.run_id)
+        else:
+            self.open_image()
+
+    def _path(self) -> str:
+        row = self.rows.row(self.rows.cursor) if self.rows.cursor >= 0 else None
+        return str(getattr(row, "path", ""))
+
+    def _queued_places(self) -> Sequence[int]:
+        """Where the selected jobs stand that wait."""
+        chosen = (
+            [job for job in self.queue.selected_rows if job.state in WAITING] if self.view == "queue" else []
+        )
+        places = (self.queue.index_of(job.job_id) for job in chosen)
+        return [place for place in places if place is not None]
+
+    def _ids_at(self, places: Iterable[int]) -> list[str]:
+        rows = (self.queue.row(place) for place in places)
+        return [job.job_id for job in rows if job is not None]
+
+    def _change(
+        self,
+        action: str,
+        ids: Sequence[str],
+        words: Callable[[int], str] | None = None,
+        *,
+        before: str = "",
+        priority: int = 0,
+    ) -> None:
+        if not ids:
+            return
+
+        def done(answer: pb.ChangeJobsResponse) -> None:
+            self.queue.refresh()
+            self.history.refresh()
+            if words is not None or answer.notes:
+                self._say(words(answer.changed) if words is not None else "", answer.notes)
+
+        self._desk.order(lambda kernel: kernel.change_jobs(action, ids, before=before, priority=priority), done)
+
+    def _say(self, text: str, notes: Sequence[str], undo: Callable[[], None] | None = None) -> None:
+        hint = "\n".join(notes[:3])
+        if undo is None:
+            self._desk.toasts.say(text or hint, "warning" if notes else "good", hint=hint if text else "")
+        else:
+            self._desk.toasts.say(text, "info", hint=hint, action=_("Undo"), act=undo)
+
+    # --- doing something with runs --------------------------------------------------------------------------
+
+    def cancel_run(self, run: pb.Run) -> None:
+        """Cancel what is left of it."""
+        if run.state != "running":
+            return
+
+        def work(kernel: KernelClient) -> tuple[list[str], pb.ChangeJobsResponse]:
+            left = [job.job_id for job in _all_jobs(kernel, run.run_id, (*ACTIVE, *WAITING))]
+            return left, kernel.change_jobs("cancel", run_id=run.run_id, reason=f"cancelled {WHO}")
+
+        def done(answer: tuple[list[str], pb.ChangeJobsResponse]) -> None:
+            ids, response = answer
+            text = _("Run {name}: {text}").format(
+                name=run.name, text=many("{n} job cancelled.", "{n} jobs cancelled.", response.changed)
+            )
+            self._say(text, response.notes, undo=lambda: self._change("retry", ids))
+
+        self._desk.order(work, done)
+
+    def retry_run(self, run: pb.Run) -> None:
+        """Queue again what failed of it."""
+        if not run.failed:
+            self._desk.toasts.say(_("Nothing of this run has failed."))
+            return
+
+        def work(kernel: KernelClient) -> pb.ChangeJobsResponse:
+            return kernel.change_jobs(
+                "retry", [job.job_id for job in _all_jobs(kernel, run.run_id, ("failed",))]
+            )
+
+        self._desk.order(
+            work,
+            lambda answer: self._say(
+                many("{n} job queued again.", "{n} jobs queued again.", answer.changed), answer.notes
+            ),
+        )
+
+    def run_again(self, run: pb.Run, *, confirmed: bool = False) -> None:
+        """Make all its images once more, with the same seeds, as a new run."""
+        if run.total > AGAIN:
+            self._desk.toasts.say(
+                _("This run has {n} images; here at most {most} are made again.").format(
+                    n=f"{run.total:,}", most=AGAIN
+                ),
+                "warning",
+                hint=_("Choose its pack on the left and run it."),
+            )
+            return
+
+        def work(kernel: KernelClient) -> pb.ReplayResponse | NotConfirmed:
+            from stablenew_proto.v1 import kernel_pb2 as pb
+
+            jobs = sorted(_all_jobs(kernel, run.run_id, ()), key=lambda job: job.index)
+            specs = [
+                pb.NamedFile(name=f"{job.index + 1:05d}", content=kernel.job(job.job_id).spec_json)
+                for job in jobs
+            ]
+            request = pb.ReplayRequest(specs=specs, source_name=run.name, confirmed=confirmed)
+            try:
+                return kernel.replay_batch(request)
+            except NotConfirmed as question:
+                return question
+
+        def done(answer: pb.ReplayResponse | NotConfirmed) -> None:
+            if isinstance(answer, NotConfirmed):
+                again = partial(self.run_again, run, confirmed=True)
+                self._desk.toasts.say(str(answer), "warning", action=_("Queue it"), act=again)
+            else:
+                self._say(many("{n} image queued.", "{n} images queued.", answer.summary.jobs), ())
+
+        self._desk.order(work, done)
+
+    # --- keys -----------------------------------------------------------------------------------------------
+
+    def shortcuts(self) -> Sequence[Shortcut]:
+        """Keys of the tab."""
+
+        def key(keys: str, what: str, act: Callable[[], None]) -> Shortcut:
+            return Shortcut(keys, what, act, tab="queue", group=_("Queue"))
+
+        last = 1 << 40
+        return [
+            key("Up", _("The row above"), lambda: self.move(-1)),
+            key("Down", _("The row below"), lambda: self.move(1)),
+            key("Shift+Up", _("Select upwards"), lambda: self.move(-1, extend=True)),
+            key("Shift+Down", _("Select downwards"), lambda: self.move(1, extend=True)),
+            key("PageUp", _("A page up"), lambda: self.move(-JUMP)),
+            key("PageDown", _("A page down"), lambda: self.move(JUMP)),
+            key("Home", _("The first row"), lambda: self.move(-last)),
+            key("End", _("The last row"), lambda: self.move(last)),
+            key("Ctrl+A", _("Select all rows"), self.select_all),
+            key("Alt+Up", _("Move up in the queue"), self.move_up),
+            key("Alt+Down", _("Move down in the queue"), self.move_down),
+            key("Alt+Home", _("Move to the top of the queue"), self.move_top),
+            key("Alt+End", _("Move to the end of the queue"), self.move_bottom),
+            key("Delete", _("Cancel what is selected"), self.cancel),
+            key("R", _("Try again what failed or was cancelled"), self.retry),
+            key("Space", _("Pause the queue, or go on"), self.toggle_pause),
+            key("Enter", _("Open the image"), self.open_image),
+            key("O", _("Open the folder"), self.open_folder),
+            key("Ctrl+C", _("Copy the id"), self.copy_id),
+            key("Ctrl+F", _("Search the history"), self.begin_search),
+        ]
+
+
+def _all_jobs(kernel: KernelClient, run_id: str, states: Sequence[str]) -> Sequence[pb.Job]:
+    """Every job of a run that is in one of ``states`` (none: in any), a page at a time."""
+    found: list[pb.Job] = []
+    while True:
+        answer = kernel.jobs(run_id, states, 500, len(found))
+        found += answer.jobs
+        if not answer.jobs or len(found) >= answer.total:
+            return found

@@ -1,0 +1,1 @@
+"""The preview, the tab Learning, and the overlays with images."""

@@ -1,0 +1,1 @@
+"""The tab Pipeline, and the overlays of presets."""
