@@ -1,4 +1,4 @@
-"""Pictures of a window with few colours, which makes them small: those of the theme as they are, the rest as near as it gets."""
+"""Pictures of a window with few colours: those of the theme as they are, the rest as near as it gets."""
 
 from __future__ import annotations
 
