@@ -1,4 +1,4 @@
-"""Pictures of a window with 256 colours: those of the theme as they are, the rest as near as it gets."""
+"""Pictures of a window with few colours: those of the theme as they are, the rest as near as it gets."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from PIL import Image
 
 from stablenew_plugins.desktop.theme.tokens import DARK, LIGHT
 
-COLOURS = 256
-FREQUENT = 64
+COLOURS = 192
+FREQUENT = 56
 """As many of the colours that fill most are kept to the bit."""
 ROUNDS = 4
 Array = npt.NDArray[np.int64]
 
 
 def few_colours(image: Image.Image) -> Image.Image:
-    """``image`` (RGB) with a palette of 256 colours. The same each time."""
+    """``image`` (RGB) with a palette of :data:`COLOURS`. The same each time."""
     pixels = np.asarray(image, dtype=np.int64)
     codes, inverse, counts = np.unique(
         pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2], return_inverse=True, return_counts=True

@@ -54,7 +54,7 @@ class Album:
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, name: str, image: Image.Image) -> None:
-        """Keep a picture, as small as it gets with 256 colours."""
+        """Keep a picture, with few colours, which makes it small."""
         path = self.folder / f"{name}.png"
         self.names.append(name)
         small = few_colours(image)

@@ -167,7 +167,6 @@ class Walk:
         gui.key("ctrl+Return")
         self.says("status.title", "Running")
         gui.key("ctrl+3")
-        self.says("status.text", "img2img")
         self.keep("the-queue", moves=True)
         gui.key("ctrl+4")
         self.until(lambda: "cluster.add" in self.app.ask("tags"), "the tab Cluster")
