@@ -1,4 +1,4 @@
-"""Which keys are pressed, in the words of :mod:`~..models.shortcuts`."""
+"""Which keys are pressed, in the words of :mod:`~..models.core.shortcuts`."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ class SidebarPanel(Panel):
                 tag="sidebar.list.leave",
             )
         self._list = PackList(ui, model)
-        self._nothing = dpg.add_group(pos=(left, ui.px(LIST_TOP + 20)), show=False)
+        self._nothing = dpg.add_child_window(border=False, show=False)  # in a low window it scrolls
         self._preview = PackPreview(ui, model)
 
     def _select_list(self) -> None:
@@ -139,6 +139,8 @@ class SidebarPanel(Panel):
         foot += ui.px(8)
         dpg.set_item_pos(self._list.item, [left, top])
         self._list.resize(room + ui.px(12), height - top - foot - ui.px(6))
+        dpg.set_item_pos(self._nothing, [left, top])
+        dpg.configure_item(self._nothing, width=room, height=max(1, height - top - foot - ui.px(6)))
         dpg.set_item_pos(self._preview.item, [left, height - foot])
         self._preview.resize(room, foot - ui.px(4))
         ui.later(self._place_head)
