@@ -246,10 +246,10 @@ class App:
 
 
 def open_window(data: DataFolder) -> int:
-    """Open the window and stay until it is closed. Returns the exit code: 0, or 3 if there is no display."""
+    """Open the window and stay until it is closed. Returns the exit code: 0, or 1 if there is no display."""
     if reason := missing():
         sys.stderr.write(f"stablenew: {reason}\n")
-        return 3
+        return 1
     give_back()
     try:
         log_to_file(data.logs / "desktop.jsonl")
