@@ -351,6 +351,7 @@ def demo(arguments: list) -> int:
             quiet(stablenew(python, *data, "kernel", "stop"))
     if code == 0:
         say("that was everything from the pack to the images; now with yours: python3 dev.py run run PACK.txt")
+        say("or in a window: python3 dev.py run")
     return code
 
 

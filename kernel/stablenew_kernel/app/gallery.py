@@ -82,7 +82,7 @@ class GalleryDesk:
             self.complete = True
         except StoreError as error:  # once the disk takes it again, it goes on from here
             log.error("the gallery could not be brought up to date: %s", error)
-        except Exception:
+        except Exception:  # a task that nobody waits for: unlogged it would end unseen
             log.exception("the gallery could not be brought up to date")
         finally:
             self._mirrored.set()

@@ -131,6 +131,16 @@ def area(ui: Ui, background: Colour = NONE, **options: Any) -> Iterator[Item]:
         yield item
 
 
+def scroll_into_sight(item: Item, top: float, height: float, room: float) -> None:
+    """Scroll the area ``item``, of which ``room`` is to be seen, no further than it takes to show what stands
+    ``top`` below its beginning and is ``height`` high. All in pixels."""
+    at = dpg.get_y_scroll(item)
+    if top < at:
+        dpg.set_y_scroll(item, top)
+    elif top + height > at + room:
+        dpg.set_y_scroll(item, top + height - room)
+
+
 @contextmanager
 def card(
     ui: Ui,
@@ -437,6 +447,7 @@ __all__ = [
     "icons",
     "label",
     "row",
+    "scroll_into_sight",
     "set_text",
     "show_column",
     "space",

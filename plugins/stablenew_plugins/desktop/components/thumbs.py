@@ -11,6 +11,7 @@ from typing import Any
 
 import dearpygui.dearpygui as dpg
 
+from stablenew_plugins.desktop.components.basic import scroll_into_sight
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.tokens import NONE, WHITE, Colour, tint
@@ -244,12 +245,7 @@ class ThumbGrid(_Tiles):
         pitch = self._side + self.ui.px(self.GAP)
         height = dpg.get_item_height(self._area) or 0
         top = (index // self.columns) * pitch
-        now = dpg.get_y_scroll(self._area)
-        room = self.ui.px(self.ROOM)
-        if top < now:
-            dpg.set_y_scroll(self._area, top)
-        elif top + pitch + room > now + height:
-            dpg.set_y_scroll(self._area, top + pitch + room - height)
+        scroll_into_sight(self._area, top, pitch + self.ui.px(self.ROOM), height)
 
     def scroll_to_top(self) -> None:
         """Show the first row."""

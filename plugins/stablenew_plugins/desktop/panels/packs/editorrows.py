@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import column
+from stablenew_plugins.desktop.components.basic import column, scroll_into_sight
 from stablenew_plugins.desktop.components.fit import fit, shorten
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.packs.editor import EditorModel
@@ -120,11 +120,7 @@ class RowList:
         if not dpg.does_item_exist(self.item):
             return
         top = self._model.at * self._step
-        at = dpg.get_y_scroll(self.item)
-        if top < at:
-            dpg.set_y_scroll(self.item, top)
-        elif top + self._step > at + self._height:
-            dpg.set_y_scroll(self.item, top + self._step - self._height)
+        scroll_into_sight(self.item, top, self._step, self._height)
 
     def frame(self) -> None:
         """Follow the scroll bar."""

@@ -7,7 +7,7 @@ from zlib import crc32
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import column, set_text, text
+from stablenew_plugins.desktop.components.basic import column, scroll_into_sight, set_text, text
 from stablenew_plugins.desktop.components.fit import fit, width_of
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.packs.packs import PackEntry, PacksModel
@@ -247,11 +247,7 @@ class PackList:
         if self._model.current not in shown or not dpg.does_item_exist(self.item):
             return
         top = shown.index(self._model.current) * self._step
-        at = dpg.get_y_scroll(self.item)
-        if top < at:
-            dpg.set_y_scroll(self.item, top)
-        elif top + self._step > at + self._height:
-            dpg.set_y_scroll(self.item, top + self._step - self._height)
+        scroll_into_sight(self.item, top, self._step, self._height)
 
     def frame(self) -> None:
         """Follow the scroll bar and the pointer."""
