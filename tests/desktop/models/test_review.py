@@ -308,6 +308,16 @@ def test_a_rating_whose_call_is_cut_off_is_sent_again(bench: Bench) -> None:
     assert [call[1] for call in bench.kernel.called("rate")] == [4]
 
 
+def test_undo_holds_though_the_images_were_listed_anew(bench: Bench) -> None:
+    old, rated = image(10), image(10)
+    rated.stars = 4
+    bench.ratings.rate([old], 4)
+    bench.ratings.arrived([rated], bench.ratings.mark())
+    bench.ratings.undo()
+    assert [call[:2] for call in bench.kernel.called("rate")] == [(pixels(10), 4), (pixels(10), 0)]
+    assert bench.ratings.of(rated) == Opinion(0)
+
+
 def test_an_answer_that_was_on_its_way_does_not_undo_a_rating(bench: Bench) -> None:
     background = bench.desk.background
     assert isinstance(background, Inline)

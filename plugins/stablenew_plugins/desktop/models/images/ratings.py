@@ -59,9 +59,10 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What one key press changed: each image with what was thought of it before."""
+    """What one key press changed: each image with what was thought of it before, and since. The image may be
+    listed anew meanwhile, and this message of it be old."""
 
-    before: Sequence[tuple[gallery_pb2.Image, Opinion]]
+    changes: Sequence[tuple[gallery_pb2.Image, Opinion, Opinion]]
 
 
 class Ratings(Model):
@@ -155,26 +156,23 @@ class Ratings(Model):
             self._desk.toasts.say(_("There is no rating to take back."))
             return
         step = self._undo.pop()
-        self._apply(step.before)
+        self._apply([(image, since, before) for image, before, since in step.changes])
         self._desk.toasts.say(
             many(
                 "The rating of {n} image is as it was.",
                 "The ratings of {n} images are as they were.",
-                len(step.before),
+                len(step.changes),
             )
         )
 
     def _change(self, changed: Sequence[tuple[gallery_pb2.Image, Opinion]]) -> None:
-        before = [(image, self.of(image)) for image, opinion in changed if self.of(image) != opinion]
-        if before:
-            self._undo.append(_Step(before))
-            self._apply(changed)
+        changes = [(image, self.of(image), opinion) for image, opinion in changed if self.of(image) != opinion]
+        if changes:
+            self._undo.append(_Step(changes))
+            self._apply(changes)
 
-    def _apply(self, changed: Sequence[tuple[gallery_pb2.Image, Opinion]]) -> None:
-        for image, opinion in changed:
-            had = self.of(image)
-            if had == opinion:
-                continue
+    def _apply(self, changes: Sequence[tuple[gallery_pb2.Image, Opinion, Opinion]]) -> None:
+        for image, had, opinion in changes:
             pixels = image.image_sha256
             if not opinion.stars:
                 self._loose[pixels] = opinion.tags
