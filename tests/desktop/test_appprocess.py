@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -124,6 +125,23 @@ def test_a_closed_probe_hangs_up_and_leaves_no_file(tmp_path):
         probe.close()
         assert _rest(client) in (b"", b'{"error": "the window has been closed"}\n')
     assert not probe.path.exists()
+
+
+def test_who_closes_the_window_has_its_answer_before_the_process_can_end(tmp_path):
+    """The threads that answer die with the process, which ends right after :meth:`Probe.close`."""
+    for n in range(30):
+        asked = threading.Event()
+        probe = Probe(tmp_path / f"{n}.json", asked.set)
+        where = json.loads(probe.path.read_text(encoding="utf-8"))
+        with socket.create_connection(("127.0.0.1", where["port"]), timeout=10) as client:
+            client.sendall(json.dumps({"op": "quit", "token": where["token"]}).encode() + b"\n")
+            deadline = time.monotonic() + 10
+            while not asked.is_set() and time.monotonic() < deadline:
+                probe.drain()
+            probe.close()
+            client.setblocking(False)
+            assert _now(client) == b'{"result": null}\n'
+        assert "probe client" not in {thread.name for thread in threading.enumerate()}
 
 
 def _now(client: socket.socket) -> bytes:

@@ -34,6 +34,7 @@ import queue
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ from stablenew_api.files import write_atomic
 VARIABLE = "STABLENEW_DESKTOP_PROBE"
 LONGEST_REQUEST = 65_536
 """Bytes of a line; who sends more is cut off."""
+LAST_WORDS = 2.0
+"""Seconds at most that a closing probe waits until each client has been given its answer."""
 
 Tag = str | int
 Box = dict[str, float]
@@ -68,7 +71,8 @@ class Probe:
         self._asked: queue.Queue[tuple[Mapping[str, Any], queue.Queue[str]]] = queue.Queue()
         self._closed = threading.Event()
         self._server = socket.create_server(("127.0.0.1", 0))
-        self._clients: set[socket.socket] = set()
+        self._clients: dict[socket.socket, threading.Thread] = {}
+        self._lock = threading.Lock()
         content = {"port": self._server.getsockname()[1], "token": self._token}
         try:
             write_atomic(path, json.dumps(content).encode(), durable=False, mode=0o600)
@@ -93,15 +97,21 @@ class Probe:
             answer.put(self._answer(request))
 
     def close(self) -> None:
-        """Answer nobody any more, and remove the file."""
+        """Answer nobody any more, and remove the file. What has been answered has been sent when this returns:
+        the process may end right after it, and the threads that send end with it."""
         self._closed.set()
         with contextlib.suppress(OSError):  # wakes the thread that accepts; macOS does not know this of it
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
-        for client in list(self._clients):
+        with self._lock:
+            clients = dict(self._clients)
+        for client in clients:
             with contextlib.suppress(OSError):  # it may be gone already
                 client.shutdown(socket.SHUT_RD)  # and still gets its answer
         self.path.unlink(missing_ok=True)
+        deadline = time.monotonic() + LAST_WORDS
+        for thread in clients.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     # --- threads: one that accepts, one for each client ---
 
@@ -111,8 +121,10 @@ class Probe:
                 client, _ = self._server.accept()
             except OSError:  # closed
                 return
-            self._clients.add(client)
-            threading.Thread(target=self._serve, args=(client,), name="probe client", daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(client,), name="probe client", daemon=True)
+            with self._lock:
+                self._clients[client] = thread
+                thread.start()
 
     def _serve(self, client: socket.socket) -> None:
         try:
@@ -126,7 +138,8 @@ class Probe:
         except OSError:  # the client has gone, and with it whoever wanted to know
             return
         finally:
-            self._clients.discard(client)
+            with self._lock:
+                del self._clients[client]
 
     def _request(self, line: bytes) -> Mapping[str, Any] | None:
         """The request in a line; ``None`` if whoever sent it has no business here."""
@@ -142,9 +155,11 @@ class Probe:
     def _wait(self, request: Mapping[str, Any]) -> str:
         answer: queue.Queue[str] = queue.Queue()
         self._asked.put((request, answer))
-        while not self._closed.is_set():
+        closed = False
+        while not closed:
+            closed = self._closed.is_set()  # before the look: what was answered until then is found by it
             with contextlib.suppress(queue.Empty):
-                return answer.get(timeout=0.2)
+                return answer.get(timeout=0 if closed else 0.2)
         return json.dumps({"error": "the window has been closed"})
 
     # --- the thread that draws ---
