@@ -19,8 +19,16 @@ from stablenew_plugins.desktop.models.core.history import History
 from stablenew_plugins.desktop.models.core.inventory import Inventory
 from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
-from stablenew_plugins.desktop.models.pipeline import cards as card_rules
-from stablenew_plugins.desktop.models.pipeline.cards import RUN_SECTION, Card, Field
+from stablenew_plugins.desktop.models.pipeline.cards import (
+    RUN_SECTION,
+    Card,
+    Field,
+    card_of,
+    fields_of,
+    run_schema,
+)
+from stablenew_plugins.desktop.models.pipeline.summary import summary
+from stablenew_plugins.desktop.models.pipeline.values import as_set, cleaned, problem_of, read, short
 from stablenew_plugins.desktop.text import _
 
 if TYPE_CHECKING:
@@ -91,7 +99,7 @@ class PipelineModel(Model):
             RUN_SECTION,
             _("Images and files"),
             "",
-            fields=card_rules.fields_of(RUN_SECTION, card_rules.run_schema()),
+            fields=fields_of(RUN_SECTION, run_schema()),
         )
         self.preset: str = desk.remembered.get("preset", DEFAULT_PRESET)
         self.changes: Mapping[str, JsonValue] = dict(desk.remembered.get("pipeline_changes", {}))
@@ -129,7 +137,7 @@ class PipelineModel(Model):
         self._load_base()
 
     def _show_stages(self, stages: Sequence[pb.Stage]) -> None:
-        cards = [card_rules.card_of(stage) for stage in stages]
+        cards = [card_of(stage) for stage in stages]
         if cards != self.cards:  # a kernel that comes back has the same ones, and nothing is drawn anew
             self.cards = cards
             self.cards_revision += 1
@@ -273,7 +281,7 @@ class PipelineModel(Model):
     def summary(self, stage: str) -> str:
         """A stage in a line."""
         card = self.card(stage)
-        return card_rules.summary(card, self.values(stage)) if card is not None else ""
+        return summary(card, self.values(stage)) if card is not None else ""
 
     def is_changed(self, name: str) -> bool:
         """Whether it differs from the preset."""
@@ -356,10 +364,10 @@ class PipelineModel(Model):
         changes, drafts = dict(self.changes), dict(self.drafts)
         for name, given in values.items():
             one = self.field(name)
-            value = card_rules.cleaned(one, given) if one is not None else given
+            value = cleaned(one, given) if one is not None else given
             drafts.pop(name, None)
             if problem := self._problem_of(one, value):
-                drafts[name] = Draft(card_rules.short(value), problem)
+                drafts[name] = Draft(short(value), problem)
             elif not pin and self._same(name, value, self.beneath(name)):
                 changes.pop(name, None)
             else:
@@ -369,7 +377,7 @@ class PipelineModel(Model):
     def _problem_of(self, one: Field | None, value: JsonValue) -> str:
         if one is None:
             return ""
-        if problem := card_rules.problem_of(one, value):
+        if problem := problem_of(one, value):
             return problem
         beneath = self.beneath(one.name)
         if isinstance(value, dict) and isinstance(beneath, dict) and not one.takes_text:
@@ -392,9 +400,9 @@ class PipelineModel(Model):
         if one is None:
             return
         try:
-            value = card_rules.read(one, text)
+            value = read(one, text)
         except (ValueError, OverflowError) as error:
-            reason = str(error) if one.kind == "json" else card_rules.problem_of(one, None)
+            reason = str(error) if one.kind == "json" else problem_of(one, None)
             self._change(self.preset, self.changes, {**self.drafts, name: Draft(text, reason)}, name)
             return
         self.set(name, value)
@@ -575,10 +583,10 @@ class PipelineModel(Model):
         made = []
         if POST_ORDER in self.changes:
             on: list[JsonValue] = [card.name for card in self.posts if self.is_on(card.name)]
-            made.append(card_rules.as_set(POST_ORDER, on))
+            made.append(as_set(POST_ORDER, on))
         for name, value in sorted(self.changes.items()):
             if name != POST_ORDER and (all_of_them or self._matters(name)):
-                made.append(card_rules.as_set(name, value))
+                made.append(as_set(name, value))
         return tuple(made)
 
     def _matters(self, name: str) -> bool:

@@ -24,7 +24,7 @@ from stablenew_plugins.desktop.components.flow import text_width
 from stablenew_plugins.desktop.components.menu import Entry, open_menu
 from stablenew_plugins.desktop.components.picker import Picker, close_popup
 from stablenew_plugins.desktop.components.ui import Ui
-from stablenew_plugins.desktop.models.pipeline import cards as rules
+from stablenew_plugins.desktop.models.pipeline.names import filtered
 from stablenew_plugins.desktop.models.pipeline.nextrun import SHOWN, NextRun, Remark, brought_by, next_run
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
@@ -72,7 +72,7 @@ class PipelinePanel(Panel):
                 self._bench.presets.choose,
                 lambda: self._bench.presets.names,
                 tag="pipeline.preset",
-                find=rules.filtered,
+                find=filtered,
                 width=PRESET_WIDTH,
             )
             self._undo = icon_button(

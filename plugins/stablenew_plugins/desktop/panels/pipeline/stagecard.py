@@ -27,8 +27,7 @@ from stablenew_plugins.desktop.components.basic import (
 )
 from stablenew_plugins.desktop.components.fit import fit, width_of
 from stablenew_plugins.desktop.components.ui import Ui
-from stablenew_plugins.desktop.models.pipeline import cards as rules
-from stablenew_plugins.desktop.models.pipeline.cards import PROMOTED, RUN_SECTION, Card, Field, Group
+from stablenew_plugins.desktop.models.pipeline.cards import PROMOTED, RUN_SECTION, Card, Field, Group, in_order
 from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
 from stablenew_plugins.desktop.panels.pipeline.stagefields import WIDE, FieldView, SizeField, field_view
 from stablenew_plugins.desktop.text import _, many
@@ -321,7 +320,7 @@ class StageCard:
     def _fields(self, fields: Sequence[Field], width: float, under: str = "") -> None:
         """Narrow fields in columns, then the wide ones. ``under``: the title that they stand under."""
         ui = self.ui
-        narrow = rules.in_order([one for one in fields if one.kind not in WIDE])
+        narrow = in_order([one for one in fields if one.kind not in WIDE])
         sides = {one.key: one for one in narrow if one.key in ("width", "height") and one.kind == "whole"}
         pair = len(sides) == 2
         shown = [one for one in narrow if not (pair and one.key == "height")]

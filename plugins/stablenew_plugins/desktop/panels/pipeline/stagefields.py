@@ -23,9 +23,11 @@ from stablenew_plugins.desktop.components.fields import is_in_use, put, text_fie
 from stablenew_plugins.desktop.components.menu import Entry, open_menu
 from stablenew_plugins.desktop.components.picker import Picker
 from stablenew_plugins.desktop.components.ui import Item, Ui
-from stablenew_plugins.desktop.models.pipeline import cards as rules
 from stablenew_plugins.desktop.models.pipeline.cards import Field
+from stablenew_plugins.desktop.models.pipeline.names import filtered
 from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.pipeline.sizes import shape_of, sizes_like
+from stablenew_plugins.desktop.models.pipeline.values import range_of, short, written
 from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.tokens import CONTROL_HEIGHT
@@ -97,7 +99,7 @@ class FieldView:
         if dpg.is_item_shown(self._mark) != changed:
             dpg.configure_item(self._mark, show=changed)
         if changed:
-            before = ", ".join(rules.short(model.beneath(name)) or _("empty") for name in self.names())
+            before = ", ".join(short(model.beneath(name)) or _("empty") for name in self.names())
             words = _("In the preset: {value}. A click brings it back.").replace("{value}", before)
             set_text(self._mark_tip, words if len(words) < 400 else f"{words[:400]}…")
         problem = next((found for name in self.names() if (found := model.problem(name))), "")
@@ -115,7 +117,7 @@ class FieldView:
         if not packs:
             return ""
         values = [
-            rules.short(one.value if one is not None else self.model.value(name)) or _("nothing")
+            short(one.value if one is not None else self.model.value(name)) or _("nothing")
             for one, name in zip(found, self.names(), strict=True)
         ]
         words = _("{pack} has {value}: use mine").replace("{pack}", packs[0])
@@ -145,7 +147,7 @@ class FieldView:
     def written(self, value: Any) -> str:
         """What stands in a field that is typed into: the draft, if there is one."""
         draft = self.model.drafts.get(self.one.name)
-        return draft.text if draft is not None else rules.written(self.one, value)
+        return draft.text if draft is not None else written(self.one, value)
 
 
 class SwitchField(FieldView):
@@ -168,7 +170,7 @@ class SliderField(FieldView):
 
     def help(self) -> str:
         """With the range, and how to type a number."""
-        words = f"{rules.range_of(self.one)} {_('Ctrl and click to type a number.')}"
+        words = f"{range_of(self.one)} {_('Ctrl and click to type a number.')}"
         return f"{self.one.help}\n{words}" if self.one.help else words
 
     def make(self) -> None:
@@ -333,7 +335,7 @@ class OptionField(FieldView):
             self.set,
             lambda: self.one.options,
             tag=self.tag,
-            find=rules.filtered,
+            find=filtered,
             height=CONTROL_HEIGHT,
         )
 
@@ -358,7 +360,7 @@ class ChoiceField(FieldView):
             lambda: self.model.names(choices),
             tag=self.tag,
             nothing="" if self.one.shortest else self._nothing(),
-            find=rules.filtered,
+            find=filtered,
             height=CONTROL_HEIGHT,
         )
 
@@ -388,7 +390,7 @@ class ChoicesField(FieldView):
             self._add,
             lambda: [name for name in self.model.names(self.one.choices) if name not in (self._shown or ())],
             tag=self.tag,
-            find=rules.filtered,
+            find=filtered,
             width=280,
             height=CONTROL_HEIGHT,
         )
@@ -435,7 +437,7 @@ class SizeField(FieldView):
     def help(self) -> str:
         """See :class:`FieldView`."""
         step = _("multiples of {n}").replace("{n}", f"{self.one.step:g}") if self.one.step else ""
-        ends = rules.range_of(self.one).rstrip(".")
+        ends = range_of(self.one).rstrip(".")
         return "  ·  ".join(part for part in (_("Width and height in pixels"), ends, step) if part)
 
     def names(self) -> tuple[str, ...]:
@@ -492,7 +494,7 @@ class SizeField(FieldView):
                 f"{shape}   {wide} × {high}",
                 partial(self.model.set_all, {self.one.name: wide, self.other.name: high}),
             )
-            for shape, wide, high in rules.sizes_like(width, height, step)
+            for shape, wide, high in sizes_like(width, height, step)
         ]
         open_menu(self.ui, entries)
 
@@ -500,8 +502,8 @@ class SizeField(FieldView):
         """See :class:`FieldView`."""
         for item, one in ((self._width, self.one), (self._height, self.other)):
             draft = self.model.drafts.get(one.name)
-            put(item, draft.text if draft is not None else rules.short(self.model.value(one.name)))
-        shape = rules.shape_of(*self._sides()) or _("Shape")
+            put(item, draft.text if draft is not None else short(self.model.value(one.name)))
+        shape = shape_of(*self._sides()) or _("Shape")
         if dpg.get_item_label(self._shape) != shape:
             dpg.configure_item(self._shape, label=shape)
 
