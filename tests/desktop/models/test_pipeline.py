@@ -23,7 +23,9 @@ from stablenew_kernel.domain.pipeline import PipelineSettings
 from stablenew_kernel.domain.plan import PlanRequest, plan_run
 from stablenew_kernel.hub import views
 from stablenew_plugins.desktop.models.pipeline.cards import Card, Field, card_of, fields_of, run_schema
-from stablenew_plugins.desktop.models.pipeline.pipeline import POST_ORDER, QUIET, PipelineModel
+from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.pipeline.pipelinevalues import QUIET
+from stablenew_plugins.desktop.models.pipeline.postorder import POST_ORDER
 from stablenew_plugins.desktop.models.pipeline.sizes import shape_of, sizes_like
 from stablenew_plugins.desktop.models.pipeline.summary import summary
 from stablenew_plugins.desktop.models.pipeline.values import cleaned, problem_of, read, written

@@ -14,8 +14,10 @@ from tests.desktop.models.pipeline_kit import Kernel
 
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import UserError
-from stablenew_plugins.desktop.models.pipeline.nextrun import brought_by, next_run
-from stablenew_plugins.desktop.models.pipeline.pipeline import QUIET, PipelineModel
+from stablenew_plugins.desktop.models.pipeline.brought import brought_by
+from stablenew_plugins.desktop.models.pipeline.nextrun import about, next_run
+from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.pipeline.pipelinevalues import QUIET
 from stablenew_plugins.desktop.models.pipeline.presets import NOW, PresetsModel
 from stablenew_plugins.desktop.models.prompt.sources import Source
 from stablenew_plugins.desktop.models.run import PackPlan, Plan
@@ -229,18 +231,37 @@ def run_of(plan: Plan, *names: str) -> Any:
 
 def plan_of(*, line: str = "6 rows = 6 images", warnings: Sequence[str] = (), spec: Any = None) -> Plan:
     job = kernel_pb2.PlannedJob(stages=["txt2img", "frame"], spec_json=json.dumps(spec or {}).encode())
-    summary = kernel_pb2.PlanSummary(jobs=6, line=line, warnings=warnings, seconds=65)
+    summary = kernel_pb2.PlanSummary(
+        jobs=6, line=line, warnings=warnings, seconds=65, time="about 1 min on 2 nodes"
+    )
     return Plan([PackPlan(source("demo.txt"), summary, [job])])
 
 
 def test_the_line_says_what_is_sent(bench: Bench) -> None:
     found = next_run(run_of(plan_of(), "demo.txt"), bench.pipeline)
-    assert found.line == "demo  ·  2 stages  ·  6 rows = 6 images  ·  about 1:05"
+    assert found.line == "demo  ·  2 stages  ·  6 images  ·  about 1 min"
+    assert found.how == "6 rows = 6 images\nabout 1 min on 2 nodes"
     assert not found.remarks
     assert "left" in next_run(run_of(Plan()), bench.pipeline).line
     two = Plan([*plan_of().packs, *plan_of().packs])
-    line = next_run(run_of(two, "a.txt", "b.txt"), bench.pipeline).line
-    assert line == "demo + 1 pack  ·  2 stages  ·  12 images  ·  about 2:10"
+    found = next_run(run_of(two, "a.txt", "b.txt"), bench.pipeline)
+    assert found.line == "demo + 1 pack  ·  2 stages  ·  12 images  ·  about 2 min"
+    assert found.how == "demo: 6 rows = 6 images\ndemo: 6 rows = 6 images"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (20, "less than a minute"),
+        (65, "about 1 min"),
+        (3_569, "about 59 min"),
+        (3_580, "about 1 h"),
+        (4_000, "about 1 h 5 min"),
+        (50_000, "about 14 h"),
+    ],
+)
+def test_a_time_that_nobody_knows_to_the_second(seconds: float, words: str) -> None:
+    assert about(seconds) == words
 
 
 def test_remarks_are_in_plain_words_and_say_what_to_do(bench: Bench) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from stablenew_api.jobs import JsonValue
@@ -125,12 +125,23 @@ class Group:
         """Whether the master is on or off; else it is a name, or none."""
         return self.master.kind == "switch"
 
+    @property
+    def is_advanced(self) -> bool:
+        """Whether it stands among the settings that most people leave alone."""
+        return self.master.advanced and self.master.name not in PROMOTED
+
+
+def is_given(value: JsonValue) -> bool:
+    """Whether a value of a :attr:`Group.master` turns its settings on."""
+    return value is True or (isinstance(value, str) and value not in ("", "None"))
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A stage as it is shown."""
+    """A stage as it is shown, or a part of one that has a card of its own: the hires pass, the refiner."""
 
     name: str
+    """Of the stage; of a part that of its switch, ``txt2img.enable_hr``."""
     title: str
     phase: str
     plugin: str = ""
@@ -138,17 +149,48 @@ class Card:
     fields: tuple[Field, ...] = ()
     groups: tuple[Group, ...] = field(default=())
     """Settings that are turned on together; theirs are not among :attr:`plain`."""
+    master: Field | None = None
+    """Of a part: the setting that turns it on."""
+
+    @property
+    def stage(self) -> str:
+        """The stage that it is, or is a part of."""
+        return self.name.partition(".")[0]
 
     @property
     def is_post(self) -> bool:
         """Whether its place in the pipeline is the person's choice."""
-        return self.phase == "post"
+        return self.phase == "post" and self.master is None
+
+    @property
+    def switch(self) -> str:
+        """Name of the setting that turns it on."""
+        return self.master.name if self.master is not None else f"{RUN_SECTION}.{self.name}_enabled"
 
     @property
     def plain(self) -> Sequence[Field]:
         """Settings that are in no group."""
         grouped = {one.key for group in self.groups for one in (group.master, *group.fields)}
         return [one for one in self.fields if one.key not in grouped]
+
+    @property
+    def parts(self) -> Sequence[Card]:
+        """What has a card of its own below this one. A post-processor, which can be moved, keeps all on its
+        card."""
+        if self.is_post:
+            return ()
+        return [_part(self, group) for group in self.groups if not group.is_advanced]
+
+    @property
+    def inner(self) -> Sequence[Group]:
+        """The groups that stand on the card itself."""
+        return [group for group in self.groups if self.is_post or group.is_advanced]
+
+    @property
+    def own(self) -> Sequence[Field]:
+        """The settings that stand on the card itself."""
+        elsewhere = {one.key for part in self.parts for one in (part.master, *part.fields) if one is not None}
+        return [one for one in self.fields if one.key not in elsewhere]
 
     def by_key(self, key: str) -> Field | None:
         """The setting called ``key``."""
@@ -157,8 +199,18 @@ class Card:
 
 # --- from the schema -----------------------------------------------------------------------------------------
 
+RUN_SECTION = "pipeline"
 PROMOTED = frozenset({"txt2img.refiner_checkpoint"})
 """Groups that are shown although their master is marked as advanced."""
+
+
+def _part(card: Card, group: Group) -> Card:
+    """The card of a group. Of one that is promoted nothing is hidden."""
+    master = group.master
+    fields = group.fields if group.is_switch else (master, *group.fields)
+    if master.advanced:
+        fields = tuple(replace(one, advanced=False) for one in fields)
+    return Card(master.name, master.title, card.phase, card.plugin, master.help, fields, master=master)
 
 
 def card_of(stage: pb.Stage) -> Card:
@@ -242,8 +294,15 @@ def _groups(fields: Sequence[Field]) -> tuple[Group, ...]:
         members = tuple(one for one in fields if one.master == master.key and not one.wanted)
         is_name = master.kind == "choice" and not master.shortest
         if members and (master.kind == "switch" or is_name) and not _sits_alone(master, members):
-            made.append(Group(master, members))
+            made.append(Group(master, tuple(replace(one, title=_below(master, one)) for one in members)))
     return tuple(made)
+
+
+def _below(master: Field, one: Field) -> str:
+    """What a setting is called where the title of its group stands above: of "Hires fix" the hires scale is the
+    scale."""
+    rest = one.title.removeprefix(f"{master.title.partition(' ')[0]} ")
+    return rest[:1].upper() + rest[1:]
 
 
 def _sits_alone(master: Field, members: Sequence[Field]) -> bool:
@@ -260,9 +319,6 @@ def in_order(fields: Sequence[Field]) -> list[Field]:
     if not fields or fields[0].key not in FIRST:
         return list(fields)
     return sorted(fields, key=lambda one: FIRST.index(one.key) if one.key in FIRST else len(FIRST))
-
-
-RUN_SECTION = "pipeline"
 
 
 def run_schema() -> Mapping[str, Any]:

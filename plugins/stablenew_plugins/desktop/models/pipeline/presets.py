@@ -13,7 +13,8 @@ from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
 from stablenew_plugins.desktop.models.pipeline.cards import RUN_SECTION
-from stablenew_plugins.desktop.models.pipeline.pipeline import DEFAULT_PRESET, PipelineModel
+from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.pipeline.pipelinevalues import DEFAULT_PRESET
 from stablenew_plugins.desktop.models.pipeline.values import short
 from stablenew_plugins.desktop.models.prompt.sources import Source
 from stablenew_plugins.desktop.text import _, many

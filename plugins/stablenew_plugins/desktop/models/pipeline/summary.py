@@ -14,7 +14,9 @@ from stablenew_plugins.desktop.text import _, many
 SIZE = "width × height"
 """Stands for both; no setting can be called so."""
 TELLING: Mapping[str, tuple[str, ...]] = {
-    "txt2img": ("model", "sampler_name", "steps", "cfg_scale", SIZE, "enable_hr", "refiner_checkpoint"),
+    "txt2img": ("model", "sampler_name", "steps", "cfg_scale", SIZE),
+    "txt2img.enable_hr": ("hr_scale", "denoising_strength", "hr_second_pass_steps", "hr_sampler_name"),
+    "txt2img.refiner_checkpoint": ("refiner_checkpoint", "refiner_switch_at"),
     "img2img": ("model", "denoising_strength", "sampler_name", "steps"),
     "adetailer": ("adetailer_model", "adetailer_denoise", "adetailer_steps"),
     "upscale": ("upscaler", "upscaling_resize", "upscale_mode", "denoising_strength", "tile_size"),
@@ -31,7 +33,7 @@ def summary(card: Card, values: Mapping[str, JsonValue]) -> str:
     key."""
     keys = TELLING.get(card.name) or tuple(
         SIZE if one.key == "width" and card.by_key("height") else one.key
-        for one in card.fields
+        for one in card.own
         if not one.advanced
         and one.kind not in ("seed", "json")
         and not (one.key == "height" and card.by_key("width"))
@@ -54,10 +56,10 @@ def _told(card: Card, key: str, values: Mapping[str, JsonValue]) -> str:
 
 def _in_words(one: Field, value: JsonValue, values: Mapping[str, JsonValue]) -> str:
     key, text = one.key, short(value)
-    if key == "enable_hr":
-        return _("hires {factor}×").replace("{factor}", short(values.get("hr_scale", "")))
-    if key == "refiner_checkpoint":
-        return _("refiner {name}").replace("{name}", model_name(text))
+    if key == "hr_scale":
+        return f"{_enlarged(text, values)} {short(values.get('hr_upscaler', ''))}".strip()
+    if key == "refiner_switch_at" and isinstance(value, int | float):
+        return _("from {percent} % of the steps on").replace("{percent}", short(round(value * 100, 2)))
     if key == "images_per_prompt" and isinstance(value, int):
         return many("{n} image a row", "{n} images a row", value)
     if key == "seed_mode":
@@ -79,6 +81,12 @@ def _in_words(one: Field, value: JsonValue, values: Mapping[str, JsonValue]) -> 
             return f"{text}×"
         return f"{one.title.lower()} {text}{f' {one.unit}' if one.unit else ''}"
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _enlarged(scale: str, values: Mapping[str, JsonValue]) -> str:
+    """What the hires pass makes: ``1.25×``, or a size where one is given, which then counts."""
+    sides = [values.get(key, 0) for key in ("hr_resize_x", "hr_resize_y")]
+    return " × ".join(short(side) if side else "…" for side in sides) if any(sides) else f"{scale}×"
 
 
 _LONGEST = 28

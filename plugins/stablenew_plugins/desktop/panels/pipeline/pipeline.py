@@ -24,8 +24,9 @@ from stablenew_plugins.desktop.components.flow import text_width
 from stablenew_plugins.desktop.components.menu import Entry, open_menu
 from stablenew_plugins.desktop.components.picker import Picker, close_popup
 from stablenew_plugins.desktop.components.ui import Ui
+from stablenew_plugins.desktop.models.pipeline.brought import brought_by
 from stablenew_plugins.desktop.models.pipeline.names import filtered
-from stablenew_plugins.desktop.models.pipeline.nextrun import SHOWN, NextRun, Remark, brought_by, next_run
+from stablenew_plugins.desktop.models.pipeline.nextrun import SHOWN, NextRun, Remark, next_run
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.panels.pipeline.stagecard import StageCard
@@ -55,7 +56,7 @@ class PipelinePanel(Panel):
         self._remarks: NextRun | None = None
         self._more = False
         self._width = 0
-        self._line = ""
+        self._line = self._how = ""
         self._is_below = False
         self._plan: object = None
 
@@ -136,7 +137,7 @@ class PipelinePanel(Panel):
         self._preset.show(pipeline.preset, bench.presets.label)
         dpg.configure_item(self._undo, enabled=pipeline.can_undo)
         found = next_run(bench.run, pipeline)
-        self._line = found.line
+        self._line, self._how = found.line, found.how
         self._show_line()
         if self._remarks is None or found.remarks != self._remarks.remarks:
             self._remarks = found
@@ -158,8 +159,10 @@ class PipelinePanel(Panel):
             self._is_below = below
             dpg.set_item_pos(self._next_place, [ui.px(SIDE), ui.px(LINE_BELOW_AT if below else LINE_AT)])
             self._lay_out_scroll()
-        set_text(self._next, fit(ui, self._line, "small", room if below else beside))
-        set_text(self._next_tip, self._line)
+        shown = fit(ui, self._line, "small", room if below else beside)
+        set_text(self._next, shown)
+        cut = "" if shown == self._line else self._line
+        set_text(self._next_tip, "\n".join(part for part in (cut, self._how) if part) or self._line)
 
     def _lay_out_scroll(self) -> None:
         height = dpg.get_item_height("area.pipeline") or 0
