@@ -14,6 +14,7 @@ from stablenew_plugins.desktop.components.basic import (
     icon_button,
     row,
     set_text,
+    show_column,
     space,
     style_card,
     text,
@@ -29,6 +30,7 @@ from stablenew_plugins.desktop.models.pipeline.names import filtered
 from stablenew_plugins.desktop.models.pipeline.nextrun import SHOWN, NextRun, Remark, next_run
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
+from stablenew_plugins.desktop.panels.pipeline.glances import RandomizerGlance, UpNext
 from stablenew_plugins.desktop.panels.pipeline.stagecard import StageCard
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
@@ -48,8 +50,11 @@ class PipelinePanel(Panel):
     """See above."""
 
     def __init__(self, ui: Ui, bench: Workbench) -> None:
-        super().__init__(ui, bench.pipeline, bench.presets, bench.run, bench.packs, bench.randomizer)
+        super().__init__(
+            ui, bench.pipeline, bench.presets, bench.run, bench.packs, bench.randomizer, bench.upnext
+        )
         self._bench = bench
+        self._varies, self._upnext = RandomizerGlance(ui, bench), UpNext(ui, bench)
         self._cards: dict[str, StageCard] = {}
         self._seen_cards = -1
         self._order: list[str] = []
@@ -122,6 +127,9 @@ class PipelinePanel(Panel):
                 )
                 with dpg.group(show=False) as self._more_list:
                     dpg.bind_item_theme(self._more_list, ui.themes.theme({}, {"ItemSpacing": (8, GAP)}))
+                with column(ui, GAP) as self._glances:
+                    self._varies.build()
+                    self._upnext.build()
                 space(ui, 16)
         self.resized()
         self.ui.later(self.resized)  # the width of the buttons is known behind the first frame
@@ -149,6 +157,8 @@ class PipelinePanel(Panel):
         self._arrange()
         for card in self._cards.values():
             card.apply()
+        self._varies.apply()
+        self._upnext.apply()
 
     def _show_line(self) -> None:
         ui = self.ui
@@ -171,6 +181,7 @@ class PipelinePanel(Panel):
 
     def _show_empty(self) -> None:
         show = not self._bench.pipeline.cards
+        show_column(self._glances, not show)
         if dpg.is_item_shown(self._empty) == show:
             return
         dpg.configure_item(self._empty, show=show)
@@ -236,6 +247,7 @@ class PipelinePanel(Panel):
 
     def frame(self) -> None:
         """Fields that come or go wait until the mouse lets go."""
+        self._upnext.frame()
         if not dpg.is_mouse_button_down(dpg.mvMouseButton_Left) and any(
             card.is_behind for card in self._cards.values()
         ):
@@ -336,6 +348,8 @@ class PipelinePanel(Panel):
         ui.later(lambda: self._preset.lay_out() if dpg.does_item_exist(self._preset.item) else None)
         for card in self._cards.values():
             card.resized(self._card_width)
+        self._varies.resized(self._card_width)
+        self._upnext.resized(self._card_width)
 
     def close(self) -> None:
         """Take the open list away, too: it is drawn with what goes with the window."""

@@ -126,6 +126,7 @@ class StageCard:
                 icon_button(ui, icons.ARROW_UP, up, _("Earlier"), "ghost", size=28, tag=tag)
                 tag = f"pipeline.down.{card.name}"
                 icon_button(ui, icons.ARROW_DOWN, down, _("Later"), "ghost", size=28, tag=tag)
+                space(ui, 28, 2)
             if card.name != RUN_SECTION:
                 with column(ui, 0):
                     space(ui, 4)
@@ -178,7 +179,7 @@ class StageCard:
     def _controls_width(self) -> int:
         """Of the buttons at the right, in pixels."""
         ui = self.ui
-        width = 16 + 28 + (42 if self.card.name != RUN_SECTION else 0) + (72 if self.card.is_post else 0)
+        width = 16 + 28 + (42 if self.card.name != RUN_SECTION else 0) + (82 if self.card.is_post else 0)
         words = self._reset_words()
         mark = width_of(ui, words, "small_medium") + 3 * ui.px(8) if words else 0
         return round(ui.px(width) + mark)
