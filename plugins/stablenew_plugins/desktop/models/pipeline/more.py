@@ -49,7 +49,7 @@ def more_line(pipeline: PipelineValues, card: Card) -> MoreLine | None:
         parts.append(many("{n} changed", "{n} changed", changed))
         mood = "changed"
     if brought := sum(pipeline.brought_at(one.name) is not None for one in fields):
-        parts.append(many("{n} otherwise in a pack", "{n} otherwise in packs", brought))
+        parts.append(many("{n} from a pack", "{n} from packs", brought))
         mood = "brought"
     if missing := sum(pipeline.is_missing(one) for one in fields):
         parts.append(many("{n} that no node has", "{n} that no node has", missing))

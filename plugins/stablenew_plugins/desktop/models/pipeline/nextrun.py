@@ -25,7 +25,7 @@ class Remark:
     """What to do."""
     is_error: bool
     is_about_packs: bool = False
-    """Whether it is about settings that packs bring: then those of the cards can be put over them."""
+    """Whether it is about settings that packs have of their own: the preset's can be put over them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +98,34 @@ def _remarks(run: RunModel, pipeline: PipelineModel) -> Sequence[Remark]:
             _tell(told, f"{path.stem}: {problem}", is_error=True)
     if pipeline.unplaced_refusal and not any(pipeline.unplaced_refusal in text for text in told):
         _tell(told, pipeline.unplaced_refusal, is_error=True)
-    if overruled := pipeline.overruled:
-        packs = ", ".join(dict.fromkeys(pipeline.brought[name].pack for name in overruled))
-        text = many(
-            "{packs} has its own settings: {n} is not as on the cards.",
-            "{packs} has its own settings: {n} are not as on the cards.",
-            len(overruled),
-        ).replace("{packs}", packs)
-        hint = _("What a pack brings lies over the preset. The cards say where.")
-        told[text] = Remark(text, hint, is_error=False, is_about_packs=True)
+    if about_packs := _of_packs(pipeline):
+        told[about_packs.text] = about_packs
     for warning in run.plan.warnings:
         if not (warning.startswith("--set ") and any(part in warning for part in _NOT_SENT)):
             _tell(told, warning, is_error=False)
     return list(told.values())
+
+
+def _of_packs(pipeline: PipelineModel) -> Remark | None:
+    shared, others = pipeline.from_packs(shared=True), pipeline.from_packs(shared=False)
+    if not (shared or others):
+        return None
+    packs = ", ".join(
+        dict.fromkeys(pack for name in (*shared, *others) for pack in pipeline.brought[name].packs)
+    )
+    text = many(
+        "{n} setting comes from {packs}, not from the preset.",
+        "{n} settings come from {packs}, not from the preset.",
+        len(shared) + len(others),
+    )
+    hint = ""
+    if others:
+        hint = many(
+            "The packs differ in {n} of them: its card says how.",
+            "The packs differ in {n} of them: their cards say how.",
+            len(others),
+        )
+    return Remark(text.replace("{packs}", packs), hint, is_error=False, is_about_packs=True)
 
 
 def _named(problem: str) -> Sequence[str]:

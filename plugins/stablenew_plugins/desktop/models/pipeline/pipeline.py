@@ -112,9 +112,10 @@ class PipelineModel(PipelineValues):
         """Take what stands on a card back to the preset."""
         self.reset(*(name for name in (*self.changes, *self.drafts) if self._belongs(name, card)))
 
-    def use_mine(self, *names: str) -> None:
-        """Let the values of the cards lie over those of the packs; no name: all of them."""
-        self.set_all({name: self.value(name) for name in names or self.overruled}, pin=True)
+    def use_preset(self, *names: str) -> None:
+        """Let the preset's values lie over those of the packs; no name: all of them."""
+        names = names or (*self.from_packs(shared=True), *self.from_packs(shared=False))
+        self.set_all({name: self.of_preset(name) for name in names}, pin=True)
 
     def revert(self) -> None:
         """Take everything back to the preset."""
@@ -143,8 +144,6 @@ class PipelineModel(PipelineValues):
 
     def _become(self, step: _Step) -> None:
         other = step.preset != self.preset
-        mine = self.changes.keys() | step.changes.keys()
-        self.brought = {name: found for name, found in self.brought.items() if name not in mine}
         self.preset, self.changes = step.preset, step.changes
         self._desk.remembered.set("preset", self.preset)
         self._desk.remembered.set("pipeline_changes", dict(self.changes))

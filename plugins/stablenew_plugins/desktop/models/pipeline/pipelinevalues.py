@@ -215,6 +215,11 @@ class PipelineValues(Model):
 
     def beneath(self, name: str) -> JsonValue:
         """What a run would carry if it were not changed here."""
+        found = self.brought.get(name)
+        return found.value if found is not None and found.is_shared else self.of_preset(name)
+
+    def of_preset(self, name: str) -> JsonValue:
+        """What a run would carry if no pack had settings of its own, either."""
         one = self.field(name)
         return self._told.beneath(name, one.default if one is not None else None)
 
@@ -250,6 +255,8 @@ class PipelineValues(Model):
         """Where a value comes from, for people: ``preset full.json``."""
         if name in self.changes:
             return _("changed here")
+        if (found := self.brought.get(name)) is not None and found.is_shared:
+            return _("the pack's own")
         return self._told.source(name) or _("default")
 
     def summary(self, card: str) -> str:
@@ -272,23 +279,26 @@ class PipelineValues(Model):
         return name == found.switch or any(one.name == name for one in found.own)
 
     def brought_at(self, name: str) -> Brought | None:
-        """What a pack has instead of what its card says; None: nothing else."""
+        """What packs have otherwise than the preset, if nothing was changed here; None: nothing. Where it is
+        shared, the card shows it; else the card shows what the preset has."""
         found = self.brought.get(name)
-        if found is None or name in self.changes or found.value == self.value(name):
+        if found is None or name in self.changes:
             return None
-        return found
+        of_preset = self.of_preset(name)
+        return found if any(value != of_preset for value in found.values) else None
 
-    @property
-    def overruled(self) -> Sequence[str]:
-        """Settings that packs have otherwise than the cards."""
-        return [name for name in self.brought if self.brought_at(name) is not None]
+    def from_packs(self, *, shared: bool) -> Sequence[str]:
+        """Settings that packs have otherwise than the preset: those that all share, or the others, of which no
+        card can show the value."""
+        names = ((name, self.brought_at(name)) for name in self.brought)
+        return [name for name, found in names if found is not None and found.is_shared == shared]
 
     def show_brought(self, brought: Mapping[str, Brought]) -> None:
-        """The plan has these settings of packs. Of what is changed here it has the change."""
-        brought = {name: found for name, found in brought.items() if name not in self.changes}
+        """The packs of the next run have these settings of their own."""
         if brought != self.brought:
             self.brought = brought
-            self.touch()
+            self._changed_values()
+            self._send()
 
     def problem(self, name: str) -> str:
         """What is wrong with a field: what was typed there, or what the kernel says; empty: nothing."""

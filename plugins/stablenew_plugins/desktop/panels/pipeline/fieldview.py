@@ -82,7 +82,9 @@ class FieldView:
             dpg.configure_item(self._mark, show=changed)
         if changed:
             before = ", ".join(short(model.beneath(name)) or _("empty") for name in self.names())
-            words = _("In the preset: {value}. A click brings it back.").replace("{value}", before)
+            packs = next((own.packs for name in self.names() if (own := model.brought.get(name))), ())
+            words = _("{pack} has {value}. A click brings it back.")
+            words = words.replace("{pack}", packs[0] if packs else _("The preset")).replace("{value}", before)
             set_text(self._mark_tip, words if len(words) < 400 else f"{words[:400]}…")
         problem = next((found for name in self.names() if (found := model.problem(name))), "")
         if problem:
@@ -93,22 +95,27 @@ class FieldView:
             self._say(self._of_pack(), ui.colours.cyan)
 
     def _of_pack(self) -> str:
-        """What a pack has instead, which a click overrules; empty: nothing else."""
-        found = [self.model.brought_at(name) for name in self.names()]
-        packs = [one.pack for one in found if one is not None]
-        if not packs:
+        """That a value is a pack's own, or what packs have instead; a click takes the preset's."""
+        model, names = self.model, self.names()
+        found = [one for name in names if (one := model.brought_at(name)) is not None]
+        if not found:
             return ""
-        values = [
-            short(one.value if one is not None else self.model.value(name)) or _("nothing")
-            for one, name in zip(found, self.names(), strict=True)
-        ]
-        words = _("{pack} has {value}: use mine").replace("{pack}", packs[0])
-        return words.replace("{value}", " × ".join(values))
+        if all(one.is_shared for one in found):
+            words = _("from {pack}, not {value}").replace("{pack}", found[0].pack)
+            values = [model.of_preset(name) for name in names]
+        else:
+            words = _("{pack} has {value}: use this").replace("{pack}", found[0].pack)
+            brought = [model.brought.get(name) for name in names]
+            values = [
+                one.value if one is not None else model.value(name)
+                for one, name in zip(brought, names, strict=True)
+            ]
+        return words.replace("{value}", " × ".join(short(value) or _("nothing") for value in values))
 
     def _remark_clicked(self) -> None:
         names = [name for name in self.names() if self.model.brought_at(name) is not None]
         if names:
-            self.model.use_mine(*names)
+            self.model.use_preset(*names)
 
     def _say(self, words: str, colour: Any) -> None:
         set_text(self._remark, words, colour)

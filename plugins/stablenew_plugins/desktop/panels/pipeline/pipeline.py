@@ -25,7 +25,6 @@ from stablenew_plugins.desktop.components.flow import text_width
 from stablenew_plugins.desktop.components.menu import Entry, open_menu
 from stablenew_plugins.desktop.components.picker import Picker, close_popup
 from stablenew_plugins.desktop.components.ui import Ui
-from stablenew_plugins.desktop.models.pipeline.brought import brought_by
 from stablenew_plugins.desktop.models.pipeline.names import filtered
 from stablenew_plugins.desktop.models.pipeline.nextrun import SHOWN, NextRun, Remark, next_run
 from stablenew_plugins.desktop.models.workbench import Workbench
@@ -63,7 +62,6 @@ class PipelinePanel(Panel):
         self._width = 0
         self._line = self._how = ""
         self._is_below = False
-        self._plan: object = None
 
     def build(self) -> None:
         """Make the items. Cards follow, some a frame."""
@@ -139,9 +137,6 @@ class PipelinePanel(Panel):
     def apply(self) -> None:
         """Bring them up to date."""
         bench, pipeline = self._bench, self._bench.pipeline
-        if bench.run.plan is not self._plan:
-            self._plan = bench.run.plan
-            pipeline.show_brought(brought_by(self._plan, pipeline, seeded=bench.randomizer.seeds_runs))
         self._preset.show(pipeline.preset, bench.presets.label)
         dpg.configure_item(self._undo, enabled=pipeline.can_undo)
         found = next_run(bench.run, pipeline)
@@ -295,9 +290,9 @@ class PipelinePanel(Panel):
                     if remark.hint:
                         text(ui, remark.hint, "small", c.muted, wrap=wrap)
                     if remark.is_about_packs:
-                        use = self._bench.pipeline.use_mine
-                        words = _("Use what the cards say")
-                        tag = "pipeline.use_mine"
+                        use = self._bench.pipeline.use_preset
+                        words = _("Use the preset's")
+                        tag = "pipeline.use_preset"
                         button(ui, words, use, "soft", font="small_medium", height=28, tag=tag)
 
     # --- the menu -------------------------------------------------------------------------------------------
