@@ -312,7 +312,13 @@ def pack_plan(name: str, settings: Sequence[pb.Setting], *chosen: str) -> PackPl
 
 def test_the_cards_show_what_the_pack_has_of_its_own(bench: Bench) -> None:
     pipeline = bench.pipeline
-    plan = Plan([pack_plan("demo.txt", own(txt2img__steps=20, pipeline__adetailer_enabled=True))])
+    plan = Plan(
+        [
+            pack_plan(
+                "demo.txt", own(txt2img__steps=20, pipeline__adetailer_enabled=True, pipeline__variant_mode="x")
+            )
+        ]
+    )
     pipeline.show_brought(brought_by(plan))
     assert pipeline.value("txt2img.steps") == 20
     assert pipeline.is_on("adetailer")

@@ -288,10 +288,12 @@ class PipelineValues(Model):
         return found if any(value != of_preset for value in found.values) else None
 
     def from_packs(self, *, shared: bool) -> Sequence[str]:
-        """Settings that packs have otherwise than the preset: those that all share, or the others, of which no
-        card can show the value."""
-        names = ((name, self.brought_at(name)) for name in self.brought)
-        return [name for name, found in names if found is not None and found.is_shared == shared]
+        """Settings of the cards that packs have otherwise than the preset: those that all share, or the others,
+        of which no card can show the value."""
+        switches = {card.switch for card in self.cards}
+        names = (name for name in self.brought if name in switches or self.field(name) is not None)
+        brought = ((name, self.brought_at(name)) for name in names)
+        return [name for name, found in brought if found is not None and found.is_shared == shared]
 
     def show_brought(self, brought: Mapping[str, Brought]) -> None:
         """The packs of the next run have these settings of their own."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import dearpygui.dearpygui as dpg
 
+from stablenew_api.jobs import JsonValue
 from stablenew_plugins.desktop.components.basic import (
     column,
     row,
@@ -110,7 +111,12 @@ class FieldView:
                 one.value if one is not None else model.value(name)
                 for one, name in zip(brought, names, strict=True)
             ]
-        return words.replace("{value}", " × ".join(short(value) or _("nothing") for value in values))
+        return words.replace("{value}", " × ".join(self._in_words(value) for value in values))
+
+    def _in_words(self, value: JsonValue) -> str:
+        if self.one.kind == "seed" and value == -1:
+            return _("a new one each run")
+        return short(value) or _("nothing")
 
     def _remark_clicked(self) -> None:
         names = [name for name in self.names() if self.model.brought_at(name) is not None]

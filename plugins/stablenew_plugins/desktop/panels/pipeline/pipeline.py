@@ -285,11 +285,13 @@ class PipelinePanel(Panel):
                 icon = icons.INFO if remark.is_about_packs else icon
                 text(ui, icon, "body", colour)
                 with column(ui, 3):
-                    wrap = round(self._card_width - ui.px(60))
-                    text(ui, remark.text, "small", c.text, wrap=wrap)
+                    wrap = round(self._card_width - ui.px(210 if remark.is_about_packs else 60))
+                    beside = 28 if remark.is_about_packs and not remark.hint else 0
+                    text(ui, remark.text, "small", c.text, wrap=wrap, beside_frame=beside)
                     if remark.hint:
                         text(ui, remark.hint, "small", c.muted, wrap=wrap)
-                    if remark.is_about_packs:
+                if remark.is_about_packs:
+                    with column(ui, 3):
                         use = self._bench.pipeline.use_preset
                         words = _("Use the preset's")
                         tag = "pipeline.use_preset"
