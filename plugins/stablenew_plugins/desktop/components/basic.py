@@ -116,6 +116,18 @@ def grid(ui: Ui, columns: int, **options: Any) -> Iterator[Item]:
 
 
 @contextmanager
+def uneven_grid(ui: Ui, widths: Sequence[float], **options: Any) -> Iterator[Item]:
+    """As :func:`grid`, with columns that share the room as ``widths`` do."""
+    with dpg.table(
+        header_row=False, policy=dpg.mvTable_SizingStretchProp, pad_outerX=False, **options
+    ) as table:
+        dpg.bind_item_theme(table, ui.themes.theme({}, {"CellPadding": (6, 5)}, dpg.mvTable))
+        for width in widths:
+            dpg.add_table_column(width_stretch=True, init_width_or_weight=width)
+        yield table
+
+
+@contextmanager
 def cell(ui: Ui, gap: float = 5) -> Iterator[Item]:
     """A cell of a table. Without the empty item its texts would take over the line of the cell before."""
     with column(ui, gap) as group:
@@ -455,4 +467,5 @@ __all__ = [
     "style_card",
     "text",
     "tooltip",
+    "uneven_grid",
 ]

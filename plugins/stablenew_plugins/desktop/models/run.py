@@ -16,6 +16,7 @@ from stablenew_api.errors import NotConfirmed, StableNewError
 from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.models.packs.packs import PacksModel
+from stablenew_plugins.desktop.models.pipeline.brought import brought_by
 from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
 from stablenew_plugins.desktop.models.prompt.randomizer import RandomizerModel
 from stablenew_plugins.desktop.models.prompt.sources import Source
@@ -24,6 +25,7 @@ from stablenew_plugins.desktop.text import _, many
 if TYPE_CHECKING:
     from stablenew_client import KernelClient
     from stablenew_proto.v1 import kernel_pb2 as pb
+    from stablenew_proto.v1 import library_pb2
 
 QUIET = 0.25
 """Seconds without a change before the plan is asked for."""
@@ -47,6 +49,8 @@ class PackPlan:
     summary: pb.PlanSummary | None = None
     jobs: Sequence[pb.PlannedJob] = ()
     """The first of them."""
+    settings: Sequence[library_pb2.Setting] = ()
+    """Those of its run, with where each comes from; none where the pack has no file of settings."""
     problem: str = ""
     """Why it can't be run; empty: it can."""
 
@@ -191,16 +195,20 @@ class RunModel(Model):
         try:
             jobs: list[pb.PlannedJob] = []
             summary = None
-            for message in kernel.preview(self._randomizer.request(source), show):
+            request = self._randomizer.request(source)
+            for message in kernel.preview(request, show):
                 jobs += message.jobs
                 if message.HasField("summary"):
                     summary = message.summary
-            return PackPlan(source, summary, jobs)
+            settings = kernel.library.explain(request).settings if request.sidecar else ()
+            return PackPlan(source, summary, jobs, settings)
         except StableNewError as error:
             return PackPlan(source, problem=str(error))
 
     def _planned(self, plan: Plan) -> None:
         self.plan, self.is_planning = plan, False
+        if not plan.problems:  # else nobody can tell, and what was known stays
+            self._pipeline.show_brought(brought_by(plan, seeded=self._randomizer.seeds_runs))
         self.touch()
 
     def _unplanned(self, error: Exception) -> None:

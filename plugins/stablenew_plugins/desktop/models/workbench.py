@@ -21,6 +21,7 @@ from stablenew_plugins.desktop.models.pipeline.presets import PresetsModel
 from stablenew_plugins.desktop.models.prompt.randomizer import RandomizerModel
 from stablenew_plugins.desktop.models.prompt.variants import VariantsModel
 from stablenew_plugins.desktop.models.queue.queue import QueueModel
+from stablenew_plugins.desktop.models.queue.upnext import UpNextModel
 from stablenew_plugins.desktop.models.run import RunModel
 from stablenew_plugins.desktop.models.settings import SettingsModel
 from stablenew_plugins.desktop.models.start import StartModel
@@ -44,6 +45,7 @@ class Workbench:
         self.editor = EditorModel(desk, self.packs, self.pipeline, self.randomizer)
         self.variants = VariantsModel(desk, self.run, self.randomizer)
         self.queue = QueueModel(desk)
+        self.upnext = UpNextModel(desk)
         self.failures = FailureNews(desk, self._show_failed)
         self.cluster = ClusterModel(desk)
         self.ratings = Ratings(desk)
@@ -81,6 +83,7 @@ class Workbench:
             self.variants,
             self.editor,
             self.queue,
+            self.upnext,
             self.cluster,
             self.ratings,
             self.promotion,
