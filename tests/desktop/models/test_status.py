@@ -115,7 +115,8 @@ def test_how_far_a_run_is(desk: Desk) -> None:
     message = queue(active=1)
     message.runs.add(run_id="r", name="neon", state="running", total=10, done=4, failed=1, seconds=75)
     job = message.progress.add(job_id="j", run_id="r")
-    job.progress.stage, job.progress.fraction = "Upscale", 0.5
+    job.progress.stage, job.progress.fraction = "upscale", 0.5
+    desk.state.know_stages([pb.Stage(name="upscale", title="Upscale")])
     now = told(desk, status, message).now
     assert now.fraction == pytest.approx(0.55)
     assert now.text == "neon  ·  Upscale  ·  image 6 of 10  ·  1 failed"

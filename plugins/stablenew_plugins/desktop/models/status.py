@@ -124,7 +124,8 @@ class StatusModel(Model):
         if run is None:
             return _("ready") if kind == "idle" else ""
         ended = run.done + run.failed + run.cancelled
-        stage = next((job.progress.stage for job in state.running.values() if job.run_id == run.run_id), "")
+        stages = (job.progress.stage for job in state.running.values() if job.run_id == run.run_id)
+        stage = state.stage_title(next(filter(None, stages), ""))
         place = _("image {n} of {total}").format(n=min(ended + 1, run.total), total=f"{run.total:,}")
         failed = many("{n} failed", "{n} failed", run.failed) if run.failed else ""
         return "  ·  ".join(part for part in (run.name, stage, place, failed) if part)

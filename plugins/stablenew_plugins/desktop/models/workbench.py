@@ -50,7 +50,7 @@ class Workbench:
         self.promotion = PromoteModel(desk, self.view, self.pipeline)
         self.preview = PreviewModel(desk, self.view, self.pipeline, self.ratings, self.promotion)
         self.viewer = ViewerModel(self.view, self.ratings, self.preview)
-        self.compare = CompareModel(desk, self.view, self.ratings, self.promotion)
+        self.compare = CompareModel(desk, self.view, self.ratings)
         self.review = ReviewModel(
             desk, self.view, self.preview, self.ratings, self.promotion, self.viewer, self.compare
         )

@@ -91,6 +91,7 @@ class PreviewModel(Model):
         self._is_asking = False
         """Whether the run's list is on its way."""
         self._ratings_seen = ratings.revision
+        self._stages_seen: Sequence[kernel_pb2.Stage] = ()
         desk.state.on_image.append(self._saved)
         desk.state.on_connected.append(self._connected)
 
@@ -122,7 +123,7 @@ class PreviewModel(Model):
     @property
     def facts(self) -> Sequence[Fact]:
         """What is to be known of the image, by line."""
-        return [] if self.image is None else facts_of(self.image, self.detail, self._promote.title_of)
+        return [] if self.image is None else facts_of(self.image, self.detail, self._desk.state.stage_title)
 
     @property
     def is_live(self) -> bool:
@@ -191,8 +192,8 @@ class PreviewModel(Model):
         if self._due and now >= self._due and not self._is_asking:
             self._due = 0.0
             self._take_arrived()
-        if self.ratings.revision != self._ratings_seen:
-            self._ratings_seen = self.ratings.revision
+        if self.ratings.revision != self._ratings_seen or state.stages is not self._stages_seen:
+            self._ratings_seen, self._stages_seen = self.ratings.revision, state.stages
             self.touch()
         if self._view.preview_shown and self.image is not None and now - self._asked_at >= REFRESH_EVERY:
             self._ask_strip(self.image.run_id)
@@ -231,7 +232,7 @@ class PreviewModel(Model):
         if jpeg and (before is None or jpeg != before.jpeg):
             self._numbers += 1
             number = self._numbers
-        title = self._promote.title_of(progress.stage) if progress.stage else _("Starting")
+        title = self._desk.state.stage_title(progress.stage) if progress.stage else _("Starting")
         text = (
             _("{stage}, step {step} of {steps}").format(stage=title, step=progress.step, steps=progress.steps)
             if progress.steps
