@@ -334,6 +334,11 @@ class ClusterModel(Model):
         )
 
 
+def node_state(node: pb.Node) -> str:
+    """How a node is, in a word."""
+    return _state(node)[0]
+
+
 def _state(node: pb.Node) -> tuple[str, Mood]:
     if node.state == "offline":
         return _("Offline"), "off"

@@ -131,6 +131,7 @@ class CommandBar(Panel):
             self._pause_tip, _("Start the queue (Ctrl+P)") if paused else _("Pause the queue (Ctrl+P)")
         )
         style_button(ui, self._pause, "lit" if paused else "ghost")
+        enable_button(self._pause, bench.state.is_connected)
         enable_button(self._stop, run.can_stop)
         dpg.set_value(
             self._stop_tip,
@@ -141,6 +142,7 @@ class CommandBar(Panel):
             else _("Nothing runs."),
         )
         enable_button(self._run, run.can_run)
+        style_button(ui, self._more, "primary" if run.can_run else "soft")
         dpg.set_value(self._run_tip, run.why_not or self._what_run_does())
         if self._width:
             self._fit()
