@@ -71,6 +71,8 @@ class PreviewModel(Model):
         self._pipeline, self.ratings, self._promote = pipeline, ratings, promote
         self._rng = rng or Random()  # noqa: S311
         self.follow: bool = desk.remembered.get("follow", True)
+        self.all_facts: bool = desk.remembered.get("all_facts", False)
+        """Whether also those that few people ask for are shown."""
         self.image: gallery_pb2.Image | None = None
         """That is shown."""
         self.detail: gallery_pb2.GetImageResponse | None = None
@@ -124,6 +126,12 @@ class PreviewModel(Model):
     def facts(self) -> Sequence[Fact]:
         """What is to be known of the image, by line."""
         return [] if self.image is None else facts_of(self.image, self.detail, self._desk.state.stage_title)
+
+    def show_all_facts(self, shown: bool) -> None:
+        """See :attr:`all_facts`."""
+        self.all_facts = shown
+        self._desk.remembered.set("all_facts", shown)
+        self.touch()
 
     @property
     def is_live(self) -> bool:
@@ -309,22 +317,27 @@ class PreviewModel(Model):
 
     def rate(self, stars: int) -> None:
         """Give it 1 to 5 stars; 0 takes them back."""
+        if (image := self._judged()) is not None:
+            self.ratings.rate([image], stars)
+
+    def toggle_tag(self, tag: str) -> None:
+        """Give it ``tag``, or take it away."""
+        if (image := self._judged()) is not None:
+            self.ratings.toggle_tag([image], tag)
+
+    def add_tag(self, name: str) -> None:
+        """Give it a tag of one's own."""
+        if (image := self._judged()) is not None:
+            self.ratings.add_tag([image], name)
+
+    def _judged(self) -> gallery_pb2.Image | None:
+        """What stars and tags are for: the image that is to be seen, not one that is hidden by a live one."""
         if self.is_live:
             self._desk.toasts.say(
                 _("This image is still being made."), hint=_("Choose one below to rate it now.")
             )
-        elif self.image is not None:
-            self.ratings.rate([self.image], stars)
-
-    def toggle_tag(self, tag: str) -> None:
-        """Give it ``tag``, or take it away."""
-        if self.image is not None:
-            self.ratings.toggle_tag([self.image], tag)
-
-    def add_tag(self, name: str) -> None:
-        """Give it a tag of one's own."""
-        if self.image is not None:
-            self.ratings.add_tag([self.image], name)
+            return None
+        return self.image
 
     def use_settings(self) -> None:
         """Put the settings that it was made with into the pipeline."""
