@@ -273,8 +273,9 @@ def test_lines_of_jobs() -> None:
     running = kernel_pb2.RunningJob()
     running.progress.stage, running.progress.step, running.progress.steps = "txt2img", 12, 30
     running.progress.fraction, running.progress.eta = 0.25, 14
-    line = job_line(a_job(0, "running"), running)
-    assert (line.note, line.fraction) == ("txt2img 12/30  ·  0:14", 0.25)
+    line = job_line(a_job(0, "running"), running, {"txt2img": "Text to image"}.__getitem__)
+    assert (line.note, line.fraction) == ("Text to image 12/30  ·  0:14", 0.25)
+    assert line.stages == "Text to image +1"
     assert job_line(a_job(0, "done", run_time=1.62), None).note == "1.6 s"
     assert job_line(a_job(0, attempt=3, waiting_reason="the queue is paused"), None).attempt == "try 3"
     assert job_line(a_job(0, "of_tomorrow"), None).state == "of_tomorrow"

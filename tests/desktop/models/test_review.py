@@ -47,7 +47,7 @@ class Bench:
         self.promotion = PromoteModel(self.desk, self.view, pipeline)
         self.preview = PreviewModel(self.desk, self.view, pipeline, self.ratings, self.promotion)
         self.viewer = ViewerModel(self.view, self.ratings, self.preview)
-        self.compare = CompareModel(self.desk, self.view, self.ratings, self.promotion)
+        self.compare = CompareModel(self.desk, self.view, self.ratings)
         self.review = ReviewModel(
             self.desk, self.view, self.preview, self.ratings, self.promotion, self.viewer, self.compare
         )

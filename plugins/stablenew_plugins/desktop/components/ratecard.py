@@ -7,12 +7,17 @@ from functools import partial
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import Stars, button, space, text
+from stablenew_plugins.desktop.components.basic import Stars, button, column, set_text, text
 from stablenew_plugins.desktop.components.flow import flow, shortened, text_width
+from stablenew_plugins.desktop.components.strip import put_at, strip
 from stablenew_plugins.desktop.components.ui import Item, Ui
-from stablenew_plugins.desktop.text import _
+from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
+from stablenew_plugins.desktop.theme.fonts import size_of
+from stablenew_plugins.desktop.theme.tokens import CHIP_PADDING
 
+LINE, GAP = 34, 8
+"""Heights of the line with the stars, and of what is below it, before scaling."""
 LONGEST = 150
 """Width of a tag at most, before scaling."""
 
@@ -28,6 +33,8 @@ class TagChips:
         self._seen: tuple[object, ...] = ()
         self._args: tuple[Sequence[str], Sequence[str], int, Mapping[str, str] | None] = ((), (), 0, None)
         self._adding = False
+        self.lines = 0
+        """Of chips."""
 
     def build(self) -> None:
         """Make the place for them in the current container."""
@@ -71,7 +78,9 @@ class TagChips:
 
         dpg.push_container_stack(self._group)
         try:
-            flow(ui, [*known, *([""] if self._add is not None else [])], width_of, make, room)
+            self.lines = flow(
+                ui, [*known, *([""] if self._add is not None else [])], width_of, make, room, even=True
+            )
         finally:
             dpg.pop_container_stack()
 
@@ -130,22 +139,44 @@ class RateCard:
         self._ui, self._tag, self._rate = ui, tag, rate
         self._chips = TagChips(ui, f"{tag}.tags", toggle, add)
 
+    @property
+    def height(self) -> int:
+        """Pixels that it takes."""
+        ui = self._ui
+        lines = self._chips.lines
+        chip = ui.px(size_of("small_medium") + 2 * CHIP_PADDING)
+        return ui.px(LINE) + ui.px(GAP) + lines * chip + max(0, lines - 1) * ui.px(6)
+
     def build(self) -> None:
         """Make it in the current container."""
         ui = self._ui
-        with dpg.group(horizontal=True):
-            text(ui, _("Rate this image"), "medium", beside_frame=True)
-            self._spacer = space(ui, 0, 10)
-            self._stars = Stars(ui, self._rate, f"{self._tag}.star")
-        self._chips.build()
+        with column(ui, GAP):
+            with strip(ui, ui.px(300), ui.px(LINE)) as self._line:
+                self._title = text(ui, "", "medium")
+                self._hint = text(ui, "", "small", ui.colours.faint)
+                with dpg.group() as self._place:
+                    self._stars = Stars(ui, self._rate, f"{self._tag}.star")
+            put_at(self._title, 0, 0)
+            put_at(self._hint, 0, ui.px(19))
+            self._chips.build()
 
-    def show(self, stars: int, tags: Sequence[str], lit: Sequence[str], room: int) -> None:
-        """Show a rating in ``room`` pixels."""
+    def show(
+        self, stars: int, tags: Sequence[str], lit: Sequence[str], room: int, *, is_made: bool = True
+    ) -> None:
+        """Show a rating in ``room`` pixels. ``is_made``: False while what is to be seen is no image yet."""
         ui = self._ui
-        words = text_width(ui, _("Rate this image"), "medium")
-        dpg.configure_item(
-            self._spacer, width=max(0, room - words - 5 * ui.px(32) - 4 * ui.px(2) - 2 * ui.px(8))
-        )
-        if stars != self._stars.stars:
-            self._stars.show(stars)
-        self._chips.show(tags, lit, room)
+        if not is_made:
+            title, hint = _("Being made"), _("Select one to rate it")
+        elif stars:
+            title, hint = many("{n} star", "{n} stars", stars), _("0 takes them back")
+        else:
+            title, hint = _("Rate this image"), _("Keys 1 to 5")
+        set_text(self._title, title)
+        set_text(self._hint, hint)
+        dpg.configure_item(self._line, width=room)
+        put_at(self._place, room - 5 * ui.px(32) - 4 * ui.px(2) + ui.px(6), ui.px((LINE - 30) / 2))
+        shown = stars if is_made else 0
+        if shown != self._stars.stars:
+            self._stars.show(shown)
+        self._stars.enable(is_made)
+        self._chips.show(tags, lit if is_made else (), room)

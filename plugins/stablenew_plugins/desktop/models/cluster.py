@@ -88,7 +88,7 @@ class Work:
     title: str
     """Name of its run."""
     note: str
-    """``txt2img 12/30 · 0:14``."""
+    """``Text to image 12/30 · 0:14``."""
     fraction: float
     preview: bytes = b""
     """A JPEG of what is there so far; empty: none yet."""
@@ -229,7 +229,15 @@ class ClusterModel(Model):
             run = state.runs.get(job.run_id)
             progress = job.progress
             title = run.name if run is not None else job.run_id[:8]
-            found.append(Work(job_id, title, progress_text(job), progress.fraction, progress.preview_jpeg))
+            found.append(
+                Work(
+                    job_id,
+                    title,
+                    progress_text(job, state.stage_title),
+                    progress.fraction,
+                    progress.preview_jpeg,
+                )
+            )
         return found
 
     # --- lists ----------------------------------------------------------------------------------------------
@@ -272,7 +280,9 @@ class ClusterModel(Model):
         if node is None:
             return []
         if kind == "stages":
-            return sorted(f"{stage.name} {stage.version}" for stage in node.info.stages)
+            return sorted(
+                f"{self._desk.state.stage_title(stage.name)} {stage.version}" for stage in node.info.stages
+            )
         names: Sequence[str] = getattr(node.info.backend, kind)
         return sorted(names, key=str.lower)
 
@@ -322,6 +332,11 @@ class ClusterModel(Model):
             f"ssh -N -L {port}:127.0.0.1:{port} me@kernel-machine",
             f"stablenew-agent --kernel 127.0.0.1:{port} --name studio --backend webui",
         )
+
+
+def node_state(node: pb.Node) -> str:
+    """How a node is, in a word."""
+    return _state(node)[0]
 
 
 def _state(node: pb.Node) -> tuple[str, Mood]:

@@ -52,7 +52,7 @@ class Workbench:
         self.promotion = PromoteModel(desk, self.view, self.pipeline)
         self.preview = PreviewModel(desk, self.view, self.pipeline, self.ratings, self.promotion)
         self.viewer = ViewerModel(self.view, self.ratings, self.preview)
-        self.compare = CompareModel(desk, self.view, self.ratings, self.promotion)
+        self.compare = CompareModel(desk, self.view, self.ratings)
         self.review = ReviewModel(
             desk, self.view, self.preview, self.ratings, self.promotion, self.viewer, self.compare
         )
@@ -65,6 +65,7 @@ class Workbench:
         self.editor.is_open = lambda: self.view.overlay == "editor"
         self.view.may_close["editor"] = self.editor.may_close
         self.status.is_stopping = lambda: bool(self.run.stopping)
+        self.status.start_queue = self.run.start_queue
         self.shortcuts = shortcuts(self)
 
     def _show_failed(self, run_id: str) -> None:

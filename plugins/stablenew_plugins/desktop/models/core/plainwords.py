@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,11 +77,12 @@ def explain_failure(
     job: pb.Job,
     nodes: Sequence[pb.Node],
     spec: Mapping[str, Any] | None = None,
+    title_of: Callable[[str], str] = str,
 ) -> Told:
     """Why ``job`` failed, and what to try. ``nodes``: all that are known; ``spec``: the job's settings, as
-    ``GetJob`` tells them."""
+    ``GetJob`` tells them; ``title_of``: what people call a stage."""
     teller = _TELLERS.get(failure.kind, _tell_other)
-    text, hint = teller(_Case(failure, job, nodes, spec or {}))
+    text, hint = teller(_Case(failure, job, nodes, spec or {}, title_of))
     detail = "\n".join(part for part in (failure.message, failure.detail) if part)
     return Told(text, hint, detail)
 
@@ -92,6 +93,7 @@ class _Case:
     job: pb.Job
     nodes: Sequence[pb.Node]
     spec: Mapping[str, Any]
+    title_of: Callable[[str], str]
 
     @property
     def message(self) -> str:
@@ -253,7 +255,7 @@ def _tell_timeout(case: _Case) -> tuple[str, str]:
 def _tell_plugin(case: _Case) -> tuple[str, str]:
     stage = next((name for name in case.job.stages if name in case.failure.message), "")
     text = (
-        _("The stage {stage} has a fault.").format(stage=stage)
+        _("The stage {stage} has a fault.").format(stage=case.title_of(stage))
         if stage
         else _("A stage of the pipeline has a fault.")
     )

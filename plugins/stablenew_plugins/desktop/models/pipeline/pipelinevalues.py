@@ -109,6 +109,7 @@ class PipelineValues(Model):
         self._load_base()
 
     def _show_stages(self, stages: Sequence[pb.Stage]) -> None:
+        self._desk.state.know_stages(stages)
         cards = [card_of(stage) for stage in stages]
         if cards != self.cards:  # a kernel that comes back has the same ones, and nothing is drawn anew
             self.cards, self._parts = cards, {card.name: card.parts for card in cards}

@@ -126,6 +126,10 @@ class QueueModel(Model):
         self.show_run(run_id)
         self.show("history")
 
+    def stage_title(self, stage: str) -> str:
+        """What people call ``stage``."""
+        return self._desk.state.stage_title(stage)
+
     def run_name(self, run_id: str) -> str:
         """What a run is called."""
         run = self._desk.state.runs.get(run_id)

@@ -215,7 +215,7 @@ class _Slot:
         parts: list[tuple[str, Any]] = [
             (settings, c.accent_high),
             (_("seed {seed}").format(seed=job.seed), c.muted),
-            (" › ".join(job.stages), c.muted),
+            (" › ".join(map(self._bench.state.stage_title, job.stages)), c.muted),
             (job.node or _("no node yet"), c.muted if job.node else c.amber),
             (variant.source.title if len(self._bench.run.plan.packs) > 1 else "", c.faint),
         ]

@@ -106,7 +106,7 @@ class Lines:
         c, job = self._c, self._queue.queue.row(index)
         if job is None:
             return None
-        line = job_line(job, self._queue.running(job.job_id))
+        line = job_line(job, self._queue.running(job.job_id), self._queue.stage_title)
         bold = c.text if job.state != "queued" else c.muted
         place = str(job.place) if job.place else ""
         priority = f"  ↑{job.priority}" if job.priority > 0 else f"  ↓{-job.priority}" if job.priority else ""
@@ -131,7 +131,7 @@ class Lines:
         c, job = self._c, self._queue.history.row(index)
         if job is None:
             return None
-        line = job_line(job, None)
+        line = job_line(job, None, self._queue.stage_title)
         note = "  ·  ".join(part for part in (line.attempt, line.note) if part)
         return Row(
             [
