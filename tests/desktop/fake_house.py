@@ -395,7 +395,13 @@ class FakeHouse:
         return self.all_runs[:limit]
 
     def jobs(
-        self, run_id: str = "", states: Sequence[str] = (), limit: int = 100, offset: int = 0
+        self,
+        run_id: str = "",
+        states: Sequence[str] = (),
+        limit: int = 100,
+        offset: int = 0,
+        *,
+        order: str = "",
     ) -> kernel_pb2.ListJobsResponse:
         found = [
             job

@@ -40,7 +40,13 @@ class Kernel:
         self.gallery = SimpleNamespace(images=self._images)
 
     def jobs(
-        self, run_id: str = "", states: Sequence[str] = (), limit: int = 100, offset: int = 0
+        self,
+        run_id: str = "",
+        states: Sequence[str] = (),
+        limit: int = 100,
+        offset: int = 0,
+        *,
+        order: str = "",
     ) -> kernel_pb2.ListJobsResponse:
         found = [
             job

@@ -11,6 +11,7 @@ from tests.desktop.queue_kit import Kernel, a_job
 from stablenew_proto.v1 import agent_link_pb2, kernel_pb2
 
 JOBS = 10_000
+ROW = 40
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_the_wheel_scrolls_and_the_rows_follow(gui, queue):
     for _number in range(5):
         gui.wheel("queue.table.queue.4", 3)
     gui.until(lambda: dpg.get_y_scroll("queue.table.queue") > before + 200)
-    gui.until(lambda: queue.queue.row(int(dpg.get_y_scroll("queue.table.queue") / 32)) is not None)
+    gui.until(lambda: queue.queue.row(int(dpg.get_y_scroll("queue.table.queue") / ROW)) is not None)
 
 
 def test_the_scroll_bar_is_true(gui, queue):
@@ -63,7 +64,7 @@ def test_the_scroll_bar_is_true(gui, queue):
     gui.until(lambda: dpg.get_y_scroll_max("queue.table.queue") > 0)
     gui.frames(3)
     whole = dpg.get_y_scroll_max("queue.table.queue") + dpg.get_item_height("queue.table.queue")
-    assert whole == pytest.approx(JOBS * 32, abs=80)
+    assert whole == pytest.approx(JOBS * ROW, abs=100)
 
 
 def test_a_job_is_moved_by_key_and_cancelled_and_taken_back(gui, queue, kernel):

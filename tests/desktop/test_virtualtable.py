@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.desktop.desk_kit import Inline
 
-from stablenew_plugins.desktop.components.table import Cell, Column, Row, VirtualTable, shortened, span
+from stablenew_plugins.desktop.components.fit import shortened
+from stablenew_plugins.desktop.components.table import VirtualTable, span
+from stablenew_plugins.desktop.components.tablecells import Cell, Column, Row
 from stablenew_plugins.desktop.components.ui import Ui
 
 COLUMNS = [

@@ -25,7 +25,7 @@ from stablenew_plugins.desktop.components.basic import (
     tooltip,
 )
 from stablenew_plugins.desktop.components.fields import is_in_use, text_field
-from stablenew_plugins.desktop.components.table import shortened
+from stablenew_plugins.desktop.components.fit import shortened
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.cluster import ClusterModel, GpuLine, NodeCard, Work, kind_titles
 from stablenew_plugins.desktop.panels.queue.queuelines import mood_colour

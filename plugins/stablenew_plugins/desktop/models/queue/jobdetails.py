@@ -110,7 +110,7 @@ class JobDetailsModel(Model):
             nodes = list(self._desk.state.nodes.values())
             return explain_failure(job.failure, job, nodes, self.details.spec)
         if job.state == "queued":
-            told = explain_waiting(job.waiting_reason)
+            told = explain_waiting(job.waiting_reason, job.place)
             return Told(told.text, told.hint)
         return None
 

@@ -68,12 +68,12 @@ def job_line(job: pb.Job, running: pb.RunningJob | None) -> JobLine:
     """``job`` in words. ``running``: what is told of it while it runs."""
     note, fraction = "", None
     if job.state == "queued":
-        note = explain_waiting(job.waiting_reason).text
+        note = explain_waiting(job.waiting_reason, job.place).text
     elif job.state == "running":
         fraction = running.progress.fraction if running is not None else 0.0
         note = progress_text(running) if running is not None else _("starts")
     elif job.state == "leased":
-        note = _("{node} has it ready").format(node=job.node)
+        note = _("Next on {node}").format(node=job.node)
     elif job.state == "unknown":
         note = _("{node} is out of touch; it may still be working").format(node=job.node)
     elif job.state == "failed":

@@ -18,8 +18,9 @@ from stablenew_plugins.desktop.components.basic import (
     text,
 )
 from stablenew_plugins.desktop.components.fields import is_in_use, put, text_field
+from stablenew_plugins.desktop.components.fit import shortened
 from stablenew_plugins.desktop.components.menu import Entry, close_menu, open_menu
-from stablenew_plugins.desktop.components.table import VirtualTable, shortened
+from stablenew_plugins.desktop.components.table import Drag, VirtualTable
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.core.plainwords import explain
 from stablenew_plugins.desktop.models.queue.jobwords import ACTIVE, WAITING
@@ -36,7 +37,7 @@ TOOLS, BODY = 74, 106
 """Where the tools and the list begin, before scaling."""
 DETAILS = 232
 """Height of what is told of one job."""
-ROW, PICTURE_ROW = 32, 52
+ROW, PICTURE_ROW = 40, 52
 """Heights of rows, before scaling."""
 LEAST_LIST = 100
 """Height that the list keeps; in a lower window there are no details."""
@@ -109,6 +110,7 @@ class QueuePanel(Panel):
                 "found": (queuelines.found_columns, lines.found, PICTURE_ROW),
                 "runs": (queuelines.run_columns, lines.run, ROW),
             }[name]
+            drag = Drag(queue.take, queue.moves.landing, queue.moves.drop)
             dpg.push_container_stack("area.queue")
             try:
                 table = VirtualTable(
@@ -118,6 +120,9 @@ class QueuePanel(Panel):
                     select=queue.select,
                     open=queue.activate,
                     menu=self._menu,
+                    sort=queue.sort,
+                    order=queue.order,
+                    drag=drag if name == "queue" else None,
                     row_height=height,
                     tag=f"queue.table.{name}",
                 )

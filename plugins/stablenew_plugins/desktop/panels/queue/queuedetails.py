@@ -20,7 +20,7 @@ from stablenew_plugins.desktop.components.basic import (
     text,
     tooltip,
 )
-from stablenew_plugins.desktop.components.table import shortened
+from stablenew_plugins.desktop.components.fit import shortened
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.core.plainwords import Told
 from stablenew_plugins.desktop.models.queue.jobdetails import Details
