@@ -79,6 +79,35 @@ def test_a_job_is_moved_by_key_and_cancelled_and_taken_back(gui, queue, kernel):
     gui.until(lambda: kernel.done[-1] == ("retry", ["job-0003"], {}))
 
 
+def test_a_row_is_dragged_to_another_place_and_escape_cancels(gui, queue, kernel):
+    def take(row, to):
+        """Press on a row and pull it to the upper edge of another one."""
+        start = gui.rect(f"queue.table.queue.{row}").at(0.3)
+        end = gui.rect(f"queue.table.queue.{to}")
+        gui.move(*start)
+        gui.press()
+        gui.move(start[0], start[1] + (8 if to > row else -8))
+        gui.move(start[0], end.y + 6)
+        gui.until(lambda: dpg.is_item_shown(line), "a line shows where it will land")
+
+    line = "queue.table.queue.landing"
+    take(6, 2)
+    assert queue.selected == ["job-0006"]
+    gui.release()
+    gui.until(lambda: kernel.done == [("move_before", ["job-0006"], {"before": "job-0002"})])
+    gui.until(lambda: not dpg.is_item_shown(line))
+    take(3, 5)
+    gui.key("Escape")
+    gui.until(lambda: not dpg.is_item_shown(line))
+    gui.release()
+    gui.frames(3)
+    assert len(kernel.done) == 1
+    kernel.started.add("job-0001")
+    take(4, 1)
+    gui.release()
+    gui.until(lambda: [one for one in queue._desk.toasts.shown if "does not wait any more" in one.text])
+
+
 def test_a_right_click_selects_the_row_and_opens_its_menu(gui, queue, kernel):
     gui.right_click("queue.table.queue.6", across=0.3)
     gui.until(lambda: queue.selected == ["job-0006"])

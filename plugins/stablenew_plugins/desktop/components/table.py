@@ -145,7 +145,7 @@ class VirtualTable:
             # its rows. So it has none, and below it lines are drawn between the rows.
             with area(ui, pos=(0, ui.px(HEAD)), no_scrollbar=True, no_scroll_with_mouse=True) as self._below_it:
                 self._paper = dpg.add_drawlist(1, 1)
-            with dpg.draw_layer(show=False, parent=self._paper) as self._landing:
+            with dpg.draw_layer(show=False, parent=self._paper, tag=f"{tag}.landing") as self._landing:
                 c = ui.colours.accent_high
                 self._landing_line = dpg.draw_line((0, 0), (1, 0), color=c, thickness=ui.px(2))
                 self._landing_dot = dpg.draw_circle((0, 0), ui.px(4), color=c, fill=c)

@@ -375,7 +375,10 @@ class QueueModel(Model):
         if job is None or not self.moves.can_take(index):
             return False
         if not self.queue.is_selected(job.job_id):
-            self.select(index)
+            self.queue.select(index)
+            if self.details.job_id:  # while it is dragged, no details come and take the place of the rows below
+                self._show_details()
+            self.touch()
         return True
 
     def set_priority(self, priority: int) -> None:

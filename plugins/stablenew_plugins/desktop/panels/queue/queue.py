@@ -39,7 +39,7 @@ DETAILS = 232
 """Height of what is told of one job."""
 ROW, PICTURE_ROW = 40, 52
 """Heights of rows, before scaling."""
-LEAST_LIST = 100
+LEAST_LIST = 160
 """Height that the list keeps; in a lower window there are no details."""
 
 
@@ -192,13 +192,13 @@ class QueuePanel(Panel):
             self._reveals = queue.rows.reveals
         dpg.configure_item(table.box, show=queue.rows.total > 0)
         self._apply_empty(name)
-        if queue.rows.reveals != self._reveals:
-            self._reveals = queue.rows.reveals
-            if queue.rows.cursor >= 0:
-                table.reveal(queue.rows.cursor)
         self._apply_tools()
         if self._details.apply():
             self.resized()
+        if queue.rows.reveals != self._reveals:  # behind what takes its room from the list
+            self._reveals = queue.rows.reveals
+            if queue.rows.cursor >= 0:
+                table.reveal(queue.rows.cursor)
         if queue.to_copy:
             dpg.set_clipboard_text(queue.to_copy)
             queue.to_copy = ""

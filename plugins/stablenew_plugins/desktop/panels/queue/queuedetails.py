@@ -34,6 +34,8 @@ PICTURE = 164
 """Side of the picture, before scaling."""
 WIDEST = 1.5
 """Width to height that a picture is given, at most."""
+WIDE = 600
+"""Room for three parts beside each other; in less, what happened stands above the history."""
 NAMES = 74
 """Width of the names of facts."""
 
@@ -129,12 +131,18 @@ class QueueDetails:
             if details.image is not None:
                 self._picture(details.image)
                 left -= ui.px(PICTURE * WIDEST + 18)
-            parts = 3 if told is not None else 2
+            failed = bool(job.failure.kind) and job.state == "failed"
+            wide = left >= ui.px(WIDE)
+            parts = 3 if told is not None and wide else 2
             each = (left - ui.px(18) * (parts - 1)) // parts
             self._facts(each)
-            if told is not None:
-                self._told(told, each, failed=bool(job.failure.kind) and job.state == "failed")
-            self._history(details, each)
+            if told is not None and wide:
+                with area(ui, width=each, height=-1):
+                    self._told(told, each, failed=failed)
+            with area(ui, width=each, height=-1), column(ui, 14):
+                if told is not None and not wide:
+                    self._told(told, each, failed=failed)
+                self._history(details, each)
 
     def _head(
         self,
@@ -185,7 +193,7 @@ class QueueDetails:
         ui, c = self._ui, self._ui.colours
         details = self._queue.details
         wrap = width - ui.px(16)
-        with area(ui, width=width, height=-1), column(ui, 8):
+        with column(ui, 8):
             label(ui, _("What happened") if failed else _("Why it waits"))
             text(ui, told.text, "medium", c.red if failed else c.text, wrap=wrap)
             if told.hint:
@@ -228,7 +236,7 @@ class QueueDetails:
     def _history(self, details: Details, width: int) -> None:
         ui, c = self._ui, self._ui.colours
         now = datetime.now().astimezone()
-        with area(ui, width=width, height=-1), column(ui, 7):
+        with column(ui, 7):
             label(ui, _("History"))
             for event in reversed(details.events):
                 with row(ui, 8):

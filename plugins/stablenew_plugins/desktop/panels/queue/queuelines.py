@@ -64,7 +64,7 @@ def history_columns() -> Sequence[Column]:
     return [
         Column("", 38, kind="picture"),
         Column(_("Prompt"), kind="lines"),
-        Column(_("Run"), 112, kind="dot", needs=620),
+        Column(_("Run"), 112, kind="dot", needs=760),
         Column(_("Node"), 92, needs=1000),
         Column(_("State"), 104, orders=("failed", "done")),
         Column(_("Took"), 64, orders=("shortest", "longest"), downwards=True),
@@ -77,7 +77,7 @@ def found_columns() -> Sequence[Column]:
     return [
         Column("", 38, kind="picture"),
         Column(_("Prompt"), kind="lines"),
-        Column(_("Run"), 112, kind="dot", needs=620),
+        Column(_("Run"), 112, kind="dot", needs=760),
         Column(_("Size"), 92, needs=760),
         Column(_("Stars"), 80),
         Column(_("Saved"), 88),
