@@ -604,8 +604,9 @@ SETTINGS: Mapping[str, Any] = {
     "upscale": {"upscaler": "4x-UltraSharp", "factor": 2.0},
 }
 BACKEND = link.BackendInfo(
-    name="webui",
-    version="Forge f2.0",
+    name="Forge",
+    version="f2.0.1v1.10.1-previous-636-gb835f24a",
+    note="at http://127.0.0.1:7860",
     models=MODELS,
     vaes=["sdxl_vae"],
     samplers=["Euler", "Euler a", "DPM++ 2M", "DPM++ SDE"],
