@@ -261,7 +261,7 @@ class NodeCardView:
         icon = icons.PLAY if shown.draining else icons.PAUSE
         dpg.configure_item(self._drain, label=f"{icon}  {words}")
         dpg.configure_item(self._drain, show=not shown.offline)
-        dpg.configure_item(self._details, show=bool(shown.counts))
+        dpg.configure_item(self._details, show=bool(shown.counts) or not shown.offline)
         if before is None or before.mood != shown.mood:
             style_card(ui, self._card, border=c.red if shown.mood == "bad" else None)
 

@@ -175,6 +175,8 @@ class QueueModel(Model):
             parts.append(_("about {time} left").format(time=duration(queue.seconds)))
         if queue.paused:
             parts.append(queue.paused_reason or _("paused"))
+        if self.view != "runs" and self.rows.chosen > 1:
+            parts.append(many("{n} selected", "{n} selected", self.rows.chosen))
         return "  ·  ".join(parts)
 
     @property

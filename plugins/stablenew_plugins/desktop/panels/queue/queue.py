@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import dearpygui.dearpygui as dpg
@@ -35,8 +36,6 @@ from stablenew_plugins.desktop.theme import icons
 PAD = 20
 TOOLS, BODY = 74, 106
 """Where the tools and the list begin, before scaling."""
-DETAILS = 232
-"""Height of what is told of one job."""
 ROW, PICTURE_ROW = 40, 52
 """Heights of rows, before scaling."""
 LEAST_LIST = 160
@@ -255,8 +254,8 @@ class QueuePanel(Panel):
         states = queue.states_selected()
         waiting = bool(states & set(WAITING))
         run = queue.selected_run
-        if dpg.is_item_shown(self._tool_row) != bool(queue.rows.selected):
-            dpg.configure_item(self._tool_row, show=bool(queue.rows.selected))
+        if dpg.is_item_shown(self._tool_row) != bool(queue.rows.chosen):
+            dpg.configure_item(self._tool_row, show=bool(queue.rows.chosen))
             self._settle()
         for name in ("top", "up", "down", "bottom"):
             dpg.configure_item(self._tools[name], show=queue.view == "queue")
@@ -269,39 +268,56 @@ class QueuePanel(Panel):
 
     def _apply_empty(self, name: str) -> None:
         """What stands where there is no row: why, and what to do."""
-        queue, rows = self._queue, self._queue.rows
+        rows = self._queue.rows
         shown = not rows.total
         for other, item in self._empties.items():
             dpg.configure_item(item, show=shown and other == name)
         if not shown:
             return
-        icon, title, words = self._empty_words(name)
+        action, act = self._empty_action(name)
         if rows.problem is not None:
             told = explain(rows.problem)
-            icon, title, words = icons.CIRCLE_ALERT, told.text, told.hint or told.detail
+            icon, title, words, action = icons.CIRCLE_ALERT, told.text, told.hint or told.detail, ""
         elif not self._bench.state.is_connected:
-            icon, title, words = (
+            icon, title, words, action = (
                 icons.PLUG,
                 _("No kernel answers yet"),
                 _("The list comes as soon as one does."),
+                "",
             )
         elif not rows.loaded:
-            icon, title, words = icons.LOADER, _("One moment"), _("The list is on its way.")
+            icon, title, words, action = icons.LOADER, _("One moment"), _("The list is on its way."), ""
+        else:
+            icon, title, words = self._empty_words(name)
         item = self._empties[name]
-        if dpg.get_item_user_data(item) == (title, words):
+        if dpg.get_item_user_data(item) == (title, words, action):
             return
-        dpg.set_item_user_data(item, (title, words))
+        dpg.set_item_user_data(item, (title, words, action))
         dpg.delete_item(item, children_only=True)
         dpg.push_container_stack(item)
         try:
-            if name == "queue" and rows.loaded and not queue.run_id:
-                empty_state(self.ui, icon, title, words, _("See the history"), partial(queue.show, "history"))
-            else:
-                empty_state(self.ui, icon, title, words)
+            empty_state(self.ui, icon, title, words, action, act)
         finally:
             dpg.pop_container_stack()
 
+    def _empty_action(self, name: str) -> tuple[str, Callable[[], None]]:
+        """What gets a person on from a list without a row."""
+        queue = self._queue
+        if name == "found":
+            return _("Clear the search"), partial(queue.search, "")
+        if name == "history" and queue.ended != "all":
+            return _("Show all"), partial(queue.filter_ended, "all")
+        if name != "runs" and queue.run_id:
+            return _("Show all runs"), partial(queue.show_run, "")
+        return (_("See the history") if name == "queue" else ""), partial(queue.show, "history")
+
     def _empty_words(self, name: str) -> tuple[str, str, str]:
+        queue = self._queue
+        if name in ("queue", "history") and queue.run_id:
+            words = _("Only jobs of the run {name} are listed.").format(name=queue.run_name(queue.run_id))
+            return icons.LAYERS, _("Nothing of this run here"), words
+        if name == "history" and queue.ended != "all":
+            return icons.HISTORY, _("No such job"), _("Only jobs that ended so are listed.")
         if name == "queue":
             return (
                 icons.LIST_ORDERED,
@@ -343,7 +359,7 @@ class QueuePanel(Panel):
         if width < 2:
             return
         inner = width - 2 * ui.px(PAD)
-        below = ui.px(DETAILS) if self._details.is_shown else 0
+        below = ui.px(self._details.height)
         room = height - ui.px(BODY) - ui.px(12)
         if below and room - below < ui.px(LEAST_LIST):
             below = max(0, room - ui.px(LEAST_LIST))

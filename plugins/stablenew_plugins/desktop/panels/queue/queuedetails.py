@@ -30,6 +30,8 @@ from stablenew_plugins.desktop.panels.queue.queuelines import MOOD_ICONS, mood_c
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 
+HEIGHT, HIGH = 232, 340
+"""Of the card, before scaling; with a technical text."""
 PICTURE = 164
 """Side of the picture, before scaling."""
 WIDEST = 1.5
@@ -50,11 +52,19 @@ class QueueDetails:
         self._path: Path | None = None
         self._texture: int | str | None = None
         self._width = 0
+        self._high = -1
 
     def build(self) -> None:
         """Make the empty card."""
         with card(self._ui, (16, 14), height=10, show=False, tag="queue.details") as self._card:
             pass
+
+    @property
+    def height(self) -> int:
+        """How high it wants to be, before scaling; 0: there is nothing to tell."""
+        if not self.is_shown:
+            return 0
+        return HIGH if self._queue.details.technical else HEIGHT
 
     @property
     def is_shown(self) -> bool:
@@ -71,7 +81,7 @@ class QueueDetails:
             self.apply()
 
     def apply(self) -> bool:
-        """Draw it anew if it is another one. Returns whether it came or went."""
+        """Draw it anew if it is another one. Returns whether it wants another height."""
         run = self._queue.selected_run
         details = self._queue.details
         seen = (
@@ -82,8 +92,7 @@ class QueueDetails:
         )
         if seen == self._seen:
             return False
-        before, self._seen = self._seen, seen
-        was = isinstance(before, tuple) and bool(before[0] or before[2])
+        self._seen = seen
         dpg.delete_item(self._card, children_only=True)
         self._image, self._path, self._texture = None, None, None
         dpg.push_container_stack(self._card)
@@ -96,7 +105,8 @@ class QueueDetails:
                 text(self._ui, details.problem or _("One moment …"), "small", self._ui.colours.muted)
         finally:
             dpg.pop_container_stack()
-        return was != self.is_shown or before is None
+        high, self._high = self._high, self.height
+        return high != self._high
 
     def frame(self) -> None:
         """Show the picture once it is there."""
@@ -133,6 +143,11 @@ class QueueDetails:
                 left -= ui.px(PICTURE * WIDEST + 18)
             failed = bool(job.failure.kind) and job.state == "failed"
             wide = left >= ui.px(WIDE)
+            if told is not None and queue.details.technical:
+                self._facts(left // 3)
+                with area(ui, width=left - left // 3 - ui.px(18), height=-1):
+                    self._told(told, left - left // 3 - ui.px(18), failed=failed)
+                return
             parts = 3 if told is not None and wide else 2
             each = (left - ui.px(18) * (parts - 1)) // parts
             self._facts(each)
@@ -222,14 +237,8 @@ class QueueDetails:
                         tag="queue.details.technical",
                     )
                 if told.detail and details.technical:
-                    button(
-                        ui,
-                        "",
-                        partial(dpg.set_clipboard_text, told.detail),
-                        "ghost",
-                        icon=icons.COPY,
-                        tip=_("Copy it"),
-                    )
+                    copy = partial(dpg.set_clipboard_text, told.detail)
+                    icon_button(ui, icons.COPY, copy, _("Copy it"), size=30)
             if told.detail and details.technical:
                 text(ui, told.detail[-4_000:], "mono", c.muted, wrap=wrap)
 
