@@ -102,6 +102,7 @@ def test_a_row_is_dragged_to_another_place_and_escape_cancels(gui, queue, kernel
     gui.release()
     gui.frames(3)
     assert len(kernel.done) == 1
+    assert queue.selected == ["job-0003"]
     kernel.started.add("job-0001")
     take(4, 1)
     gui.release()

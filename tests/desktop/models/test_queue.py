@@ -160,6 +160,11 @@ def test_what_is_dragged_is_what_is_selected_or_the_row_alone(make: Callable[...
     assert bench.queue.selected == ["job-0002", "job-0003", "job-0004"]
     assert bench.queue.take(7)
     assert bench.queue.selected == ["job-0007"]
+    bench.queue.escape()
+    assert bench.queue.selected == ["job-0007"], "Escape is the drag's"
+    bench.queue.let_go()
+    bench.queue.escape()
+    assert bench.queue.selected == []
     assert [bench.queue.moves.landing(place) for place in (0, 1, 2, 10)] == [1, 1, 2, 10]
 
 

@@ -16,11 +16,15 @@ class Drag:
     def __init__(self) -> None:
         self.dropped: list[int] = []
         self.begun: list[int] = []
-        self.drag = RowDrag(self._begin, lambda index: max(index, 2), self.dropped.append, slack=6)
+        self.ended = 0
+        self.drag = RowDrag(self._begin, lambda index: max(index, 2), self.dropped.append, self._end, slack=6)
 
     def _begin(self, index: int) -> bool:
         self.begun.append(index)
         return index >= 2
+
+    def _end(self) -> None:
+        self.ended += 1
 
     def at(self, y: float, x: float = 300, *, down: bool = True, escape: bool = False) -> None:
         self.drag.frame(Mouse(x, y, down, escape), GROUND)
@@ -35,7 +39,7 @@ def test_a_click_is_no_drag() -> None:
     one.drag.press(5, Mouse(300, 420, True))
     one.at(425)
     one.at(425, down=False)
-    assert (one.begun, one.dropped) == ([], [])
+    assert (one.begun, one.dropped, one.ended) == ([], [], 0)
 
 
 def test_a_row_lands_at_the_line_that_is_nearest() -> None:
@@ -44,7 +48,7 @@ def test_a_row_lands_at_the_line_that_is_nearest() -> None:
     one.at(200 + 3 * 40 + 12)
     assert (one.begun, one.drag.dragging, one.drag.target) == ([5], True, 3)
     one.at(200 + 3 * 40 + 12, down=False)
-    assert (one.dropped, one.drag.dragging, one.drag.target) == ([3], False, None)
+    assert (one.dropped, one.drag.dragging, one.drag.target, one.ended) == ([3], False, None, 1)
 
 
 def test_escape_ends_it_until_the_next_press() -> None:
@@ -54,7 +58,7 @@ def test_escape_ends_it_until_the_next_press() -> None:
     one.at(500)
     one.at(500, down=False)
     assert not one.drag.dragging
-    assert one.dropped == []
+    assert (one.dropped, one.ended) == ([], 1)
 
 
 def test_beside_the_list_nothing_is_dropped() -> None:
@@ -89,7 +93,7 @@ def test_near_an_edge_the_list_scrolls() -> None:
 @given(st.floats(0, 900), st.floats(0, 800), st.floats(0, 2_000), st.integers(0, 60))
 def test_the_line_is_where_the_pointer_is(x: float, y: float, scroll: float, count: int) -> None:
     ground = Ground(100, 200, 500, 400, 40, scroll, count)
-    drag = RowDrag(lambda _index: True, lambda index: index, lambda _index: None, 0)
+    drag = RowDrag(lambda _index: True, lambda index: index, lambda _index: None, lambda: None, 0)
     drag.press(0, Mouse(x, y - 99, True))
     for _number in range(2):
         drag.frame(Mouse(x, y, True), ground)

@@ -46,12 +46,14 @@ class RowDrag:
         begin: Callable[[int], bool],
         land: Callable[[int], int | None],
         drop: Callable[[int], None],
+        end: Callable[[], None],
         slack: float,
     ) -> None:
         """``begin``: row ``index`` is taken; False: it can't be. ``land``: where rows that are held before row
         ``index`` would come to stand, as the row that they then stand before; None: nowhere. ``drop``: they are
-        let go there. ``slack`` in pixels."""
+        let go there. ``end``: they are held no more, wherever they went. ``slack`` in pixels."""
         self._begin, self._land, self._drop, self._slack = begin, land, drop, slack
+        self._over = end
         self._pressed: tuple[int, float, float] | None = None
         self.dragging = False
         self.target: int | None = None
@@ -85,7 +87,10 @@ class RowDrag:
                 self._pressed = None
 
     def _end(self) -> None:
-        self._pressed, self.dragging, self.target = None, False, None
+        was, self.dragging = self.dragging, False
+        self._pressed, self.target = None, None
+        if was:
+            self._over()
 
     def _aim(self, mouse: Mouse, ground: Ground) -> int | None:
         """The row before which the pointer is; None: it has left the list, or nothing can stand there."""

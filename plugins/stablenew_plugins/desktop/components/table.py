@@ -76,6 +76,7 @@ class Drag:
     begin: Callable[[int], bool]
     land: Callable[[int], int | None]
     drop: Callable[[int], None]
+    end: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -123,7 +124,9 @@ class VirtualTable:
         self._ui, self._columns = ui, columns
         self._calls = _Calls(row, select, open, menu, sort)
         self._state = _State()
-        self._drag = RowDrag(drag.begin, drag.land, drag.drop, ui.px(SLACK)) if drag is not None else None
+        self._drag = (
+            RowDrag(drag.begin, drag.land, drag.drop, drag.end, ui.px(SLACK)) if drag is not None else None
+        )
         self._live: set[Hashable] = set()
         self.row_height = ui.px(row_height)
         self._lines: list[_Line] = []

@@ -71,6 +71,8 @@ class QueueModel(Model):
         self.runs: RowsModel[pb.Run] = RowsModel(desk, "runs", self._fetch_runs, lambda run: run.run_id)
         self.moves = QueueMoves(desk, self.queue, self._refresh)
         self.details = JobDetailsModel(desk)
+        self.holds = False
+        """Whether rows are being dragged: Escape is theirs then."""
         self._hues: dict[str, int] = {}
         self.to_copy = ""
         """Put on the clipboard by the panel, which then empties it."""
@@ -294,6 +296,11 @@ class QueueModel(Model):
         self.rows.select_none()
         self._show_details()
 
+    def escape(self) -> None:
+        """Select nothing, unless it is a drag that is to end."""
+        if not self.holds and self.rows.chosen:
+            self.select_none()
+
     def _show_details(self) -> None:
         row = self.rows.row(self.rows.cursor) if self.rows.cursor >= 0 else None
         self.details.show(getattr(row, "job_id", "") if self.view != "runs" else "")
@@ -381,7 +388,12 @@ class QueueModel(Model):
             if self.details.job_id:  # while it is dragged, no details come and take the place of the rows below
                 self._show_details()
             self.touch()
+        self.holds = True
         return True
+
+    def let_go(self) -> None:
+        """Nothing is dragged any more."""
+        self.holds = False
 
     def set_priority(self, priority: int) -> None:
         """Give the selected jobs this priority: higher ones run first."""
@@ -570,6 +582,7 @@ class QueueModel(Model):
             key("Home", _("The first row"), lambda: self.move(-last)),
             key("End", _("The last row"), lambda: self.move(last)),
             key("Ctrl+A", _("Select all rows"), self.select_all),
+            key("Escape", _("Select nothing"), self.escape),
             key("Alt+Up", _("Move up in the queue"), self.move_up),
             key("Alt+Down", _("Move down in the queue"), self.move_down),
             key("Alt+Home", _("Move to the top of the queue"), self.move_top),

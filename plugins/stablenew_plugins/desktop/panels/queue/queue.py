@@ -109,7 +109,7 @@ class QueuePanel(Panel):
                 "found": (queuelines.found_columns, lines.found, PICTURE_ROW),
                 "runs": (queuelines.run_columns, lines.run, ROW),
             }[name]
-            drag = Drag(queue.take, queue.moves.landing, queue.moves.drop)
+            drag = Drag(queue.take, queue.moves.landing, queue.moves.drop, queue.let_go)
             dpg.push_container_stack("area.queue")
             try:
                 table = VirtualTable(
