@@ -193,8 +193,16 @@ def test_errors_of_calls_in_plain_words(error: Exception, text: str, hint: str) 
 WAITING = [
     ("the queue is paused", "The queue is paused", "Resume"),
     ("no node is connected", "No node is there", "Cluster"),
-    ("waits its turn, 3 before it: local is busy (1 of 1)", "Behind 3 more; local is busy (1 of 1)", ""),
-    ("waits its turn, not among the next: local is busy", "Further back in the queue", ""),
+    (
+        "waits its turn, 3 before it: local is busy (1 of 1)",
+        "After 3 others",
+        "It is their turn first. Just now local is busy (1 of 1).",
+    ),
+    (
+        "waits its turn, not among the next: local is busy",
+        "Further back in the queue",
+        "It is their turn first. Just now local is busy.",
+    ),
     ("next in the queue: local is next to take one", "Next; local is next to take one", ""),
     ("local fits, but is draining", "Local fits, but is draining.", "take work again"),
     ("local is unhealthy: no answer", "Local is unhealthy: no answer.", "Cluster"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import dearpygui.dearpygui as dpg
@@ -20,16 +21,24 @@ def width_of(ui: Ui, words: str, font: str) -> float:
 
 def fit(ui: Ui, words: str, font: str, width: float) -> str:
     """``words`` if they fit into ``width`` pixels, else their beginning with an ellipsis."""
-    if width_of(ui, words, font) <= width:
-        return words
-    least, most = 0, len(words)
+    return shortened(words, width, lambda part: width_of(ui, part, font))
+
+
+def shortened(text: str, width: float, measure: Callable[[str], float | None]) -> str:
+    """``text``, cut with an ellipsis where it is wider than ``width``. ``measure``: how wide a text is; None:
+    nobody knows yet, then it stays as it is."""
+    whole = measure(text)
+    if whole is None or whole <= width:
+        return text
+    least, most = 0, len(text)
     while least < most:
         middle = (least + most + 1) // 2
-        if width_of(ui, words[:middle].rstrip() + "…", font) <= width:
+        size = measure(text[:middle].rstrip() + "…")
+        if size is not None and size <= width:
             least = middle
         else:
             most = middle - 1
-    return words[:least].rstrip() + "…"
+    return text[:least].rstrip() + "…"
 
 
 @lru_cache(maxsize=4096)

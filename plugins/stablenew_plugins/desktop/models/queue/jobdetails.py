@@ -112,7 +112,7 @@ class JobDetailsModel(Model):
                 job.failure, job, nodes, self.details.spec, title_of=self._desk.state.stage_title
             )
         if job.state == "queued":
-            told = explain_waiting(job.waiting_reason)
+            told = explain_waiting(job.waiting_reason, job.place)
             return Told(told.text, told.hint)
         return None
 

@@ -69,12 +69,12 @@ def job_line(job: pb.Job, running: pb.RunningJob | None, title_of: Callable[[str
     :meth:`~..core.state.KernelState.stage_title`."""
     note, fraction = "", None
     if job.state == "queued":
-        note = explain_waiting(job.waiting_reason).text
+        note = explain_waiting(job.waiting_reason, job.place).text
     elif job.state == "running":
         fraction = running.progress.fraction if running is not None else 0.0
         note = progress_text(running, title_of) if running is not None else _("starts")
     elif job.state == "leased":
-        note = _("{node} has it ready").format(node=job.node)
+        note = _("Next on {node}").format(node=job.node)
     elif job.state == "unknown":
         note = _("{node} is out of touch; it may still be working").format(node=job.node)
     elif job.state == "failed":
