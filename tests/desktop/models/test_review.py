@@ -20,6 +20,7 @@ from stablenew_plugins.desktop.models.images.compare import CompareModel
 from stablenew_plugins.desktop.models.images.filters import Wanted
 from stablenew_plugins.desktop.models.images.imagelist import PAGE, PAGES_KEPT
 from stablenew_plugins.desktop.models.images.learning import LearningModel
+from stablenew_plugins.desktop.models.images.liked import LikedModel
 from stablenew_plugins.desktop.models.images.preview import PreviewModel
 from stablenew_plugins.desktop.models.images.promote import PromoteModel
 from stablenew_plugins.desktop.models.images.ratings import Opinion, Ratings
@@ -45,7 +46,8 @@ class Bench:
         self.review = ReviewModel(
             self.desk, self.view, self.preview, self.ratings, self.promotion, self.viewer, self.compare
         )
-        self.learning = LearningModel(self.desk, self.view, self.ratings)
+        self.learning = LearningModel(self.desk)
+        self.liked = LikedModel(self.desk, self.view, self.ratings, self.review, self.promotion.title_of)
 
     def connect(self) -> None:
         self.desk.state.connected(self.kernel, kernel_pb2.GetStatusResponse())  # type: ignore[arg-type]
@@ -55,8 +57,12 @@ class Bench:
         clock = self.desk.clock
         assert isinstance(clock, Clock)
         clock.move(seconds)
-        for model in (self.ratings, self.promotion, self.preview, self.compare, self.review, self.learning):
-            model.tick()
+        self.ratings.tick()
+        self.promotion.tick()
+        self.preview.tick()
+        self.compare.tick()
+        self.review.tick()
+        self.liked.tick()
 
     def saved(self, *numbers: int) -> None:
         for number in numbers:
@@ -536,17 +542,6 @@ def test_a_kernel_without_the_setting_says_so(tmp_path: Path) -> None:
     bench = Bench(tmp_path, kernel)
     bench.connect()
     assert all(mode.why_not for mode in bench.learning.modes)
-
-
-def test_what_was_liked_tells_how_many_ratings_it_is_from(bench: Bench) -> None:
-    for place, (stars, model) in enumerate([(5, "a"), (3, "a"), (1, "b"), (0, "b")]):
-        bench.kernel.stored[place].stars = stars
-        bench.kernel.stored[place].model = model
-    bench.learning.open_liked()
-    liked = bench.learning.liked
-    assert liked is not None
-    models = {row.name: (row.stars, row.rated, row.images) for row in liked if row.kind == "Model"}
-    assert models == {"a": (4.0, 2, 2), "b": (1.0, 1, 2), "painter": (0.0, 0, 6)}
 
 
 # --- keys and zoom ------------------------------------------------------------------------------------------

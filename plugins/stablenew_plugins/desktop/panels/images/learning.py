@@ -107,7 +107,7 @@ class LearningPanel(Panel):
                 button(
                     ui,
                     _("What was liked"),
-                    self._learning.open_liked,
+                    self._bench.liked.open,
                     "ghost",
                     icon=icons.CHART_BAR,
                     font="small_medium",
