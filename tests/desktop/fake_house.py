@@ -600,7 +600,14 @@ PROMPTS = (
     "a dusk over terraced hills, thunderclouds, painterly, <lora:watercolour:0.7>",
 )
 SETTINGS: Mapping[str, Any] = {
-    "txt2img": {"width": 1024, "height": 768, "steps": 30, "cfg_scale": 6.5, "sampler": "DPM++ 2M Karras"},
+    "txt2img": {
+        "width": 1024,
+        "height": 768,
+        "steps": 30,
+        "cfg_scale": 6.5,
+        "sampler_name": "DPM++ 2M",
+        "scheduler": "Karras",
+    },
     "upscale": {"upscaler": "4x-UltraSharp", "factor": 2.0},
 }
 BACKEND = link.BackendInfo(

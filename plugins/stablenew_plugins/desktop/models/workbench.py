@@ -9,6 +9,7 @@ from stablenew_plugins.desktop.models.core.shortcuts import shortcuts
 from stablenew_plugins.desktop.models.core.view import ViewModel
 from stablenew_plugins.desktop.models.images.compare import CompareModel
 from stablenew_plugins.desktop.models.images.learning import LearningModel
+from stablenew_plugins.desktop.models.images.liked import LikedModel
 from stablenew_plugins.desktop.models.images.preview import PreviewModel
 from stablenew_plugins.desktop.models.images.promote import PromoteModel
 from stablenew_plugins.desktop.models.images.ratings import Ratings
@@ -56,7 +57,8 @@ class Workbench:
         self.review = ReviewModel(
             desk, self.view, self.preview, self.ratings, self.promotion, self.viewer, self.compare
         )
-        self.learning = LearningModel(desk, self.view, self.ratings)
+        self.learning = LearningModel(desk)
+        self.liked = LikedModel(desk, self.view, self.ratings, self.review, self.promotion.title_of)
         self.status = StatusModel(desk)
         self.settings = SettingsModel(desk)
         self.start = StartModel(desk, self.view, self.packs, self.pipeline, self.run, self.settings)
@@ -92,7 +94,7 @@ class Workbench:
             self.viewer,
             self.compare,
             self.review,
-            self.learning,
+            self.liked,
             self.status,
             self.settings,
             self.start,
