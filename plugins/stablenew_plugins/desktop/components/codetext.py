@@ -15,6 +15,7 @@ import dearpygui.dearpygui as dpg
 from stablenew_plugins.desktop.components.fit import width_of
 from stablenew_plugins.desktop.components.keyboard import keys_of
 from stablenew_plugins.desktop.components.ui import Item, Ui
+from stablenew_plugins.desktop.models.packs.brackets import pair_at
 from stablenew_plugins.desktop.models.packs.highlight import Piece
 from stablenew_plugins.desktop.models.packs.textedit import TextEdit, Where
 from stablenew_plugins.desktop.theme.fonts import MONO_SIZE
@@ -142,6 +143,11 @@ class CodeText:
         self._width, self._height = width, height
         dpg.configure_item(self.item, width=width, height=height)
         self._drawn = None
+
+    @property
+    def wanted_height(self) -> int:
+        """Pixels in which all of its text can be seen, and a line more."""
+        return self._y(len(self.edit.lines) + 1) + self._ui.px(PAD)
 
     def show(self, pieces: Sequence[Piece], marks: Sequence[tuple[int, str]] = ()) -> None:
         """What the parts of the text are. ``marks``: places of problems, each with its severity."""
@@ -317,6 +323,9 @@ class CodeText:
             self._tiles(start, end, tint(c.accent, 80), 0, 0)
         if not edit.text and self._hint:
             self._words(self._hint, 0, 0, c.faint)
+        pair = pair_at(edit.text, edit.caret) if self._focused and start == end else None
+        for at in pair or ():
+            self._tiles(at, at + 1, tint(c.amber, 70), 4, 2)
         for piece in self._pieces:
             colour = colour_of(piece.kind, c)
             if piece.kind in TOKENS:

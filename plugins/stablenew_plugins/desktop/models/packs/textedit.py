@@ -176,6 +176,12 @@ class TextEdit:
         """Put ``words`` in the place of ``text[start:end]``, with the caret behind them."""
         self._replace(start, end, words, together=False)
 
+    def rewrite(self, text: str, anchor: int, caret: int) -> None:
+        """Let ``text`` be all of it, with this selection. One step back."""
+        if text != self.text:
+            self._replace(0, len(self.text), text, together=False)
+        self.anchor, self.caret = anchor, caret
+
     def _replace(self, start: int, end: int, words: str, *, together: bool) -> None:
         if start == end and not words:
             return
