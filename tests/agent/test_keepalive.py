@@ -16,7 +16,6 @@ from stablenew_api.leases import LeaseState
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @async_test
 async def test_a_black_holed_link_is_noticed_and_replaced(tmp_path: Path) -> None:
     async with (

@@ -26,7 +26,7 @@ from stablenew_plugins import detectors
 from stablenew_plugins.backends.embedded import EmbeddedBackend, EmbeddedConfig
 from stablenew_proto.v1 import kernel_pb2 as pb
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.cluster
 
 ON_SERVER = ("txt2img", "img2img", "adetailer", "upscale")
 """Stages that the server does."""

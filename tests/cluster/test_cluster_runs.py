@@ -16,7 +16,7 @@ from stablenew_api.errors import StableNewError, UserError
 from stablenew_api.images import pixel_sha256
 from stablenew_proto.v1 import gallery_pb2
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.cluster
 
 
 def test_three_agents_make_what_one_makes(house: House, undisturbed: dict[int, tuple[int, bytes]]) -> None:

@@ -10,7 +10,7 @@ from house import House, eventually, images_of, learning_records
 from stablenew_api.errors import StableNewError
 from stablenew_api.faults import CRASH_POINTS
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("point", [point for point in CRASH_POINTS if point.startswith("kernel.")])

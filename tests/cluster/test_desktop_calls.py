@@ -9,7 +9,7 @@ from house import House, eventually
 
 from stablenew_proto.v1 import packs_pb2
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 def test_a_client_is_told_of_stages_packs_and_prompts(house: House) -> None:

@@ -7,7 +7,7 @@ from house import House, images_of
 
 from stablenew_api.errors import StableNewError
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("point", ["kernel.submit.before_commit", "kernel.submit.after_commit"])

@@ -22,7 +22,7 @@ from stablenew_client import KernelClient
 from stablenew_plugins.desktop.app import App
 from stablenew_proto.v1 import kernel_pb2 as pb
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 """Seconds for what other processes have to do."""
 
 
@@ -39,6 +39,14 @@ def preset(size: int = 64, steps: int = 2, images: int = 1, **sections: Any) -> 
         },
         **sections,
     }
+
+
+def slow(images: int, seconds: float = 1.5) -> dict[str, Any]:
+    """Settings of a pack whose images are noise, and take their time without taking that of a processor: a run
+    of many is not over before somebody on a busy machine has clicked."""
+    made = preset(images=images)
+    made["pipeline"] |= {"txt2img_enabled": False, "noop_enabled": True}
+    return {**made, "noop": {"payload_bytes": 20_000, "seconds": seconds}}
 
 
 TINY = "a lighthouse at dusk\n\na night city in the rain\n\na misty forest\n"
@@ -165,7 +173,7 @@ def end_kernel(data: DataFolder) -> None:
         return
     with suppress(StableNewError), KernelClient.connect(data) as kernel:
         kernel.stop()
-    _gone, left = psutil.wait_procs(family, timeout=10)
+    _gone, left = psutil.wait_procs(family, timeout=30)
     for process in left:
         with suppress(psutil.NoSuchProcess):
             process.kill()
