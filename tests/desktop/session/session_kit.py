@@ -71,7 +71,9 @@ class Session:
             (data.root / "desktop.json").write_text(json.dumps(left), encoding="utf-8")
         self.app: Any = None
         self.states: list[str] = []
-        """Of the status bar, each change."""
+        """Of the status bar, each change that was drawn; what is over between two frames is not."""
+        self.stopped: set[str] = set()
+        """Runs that somebody has had stopped."""
         self.open()
 
     def write_pack(self, name: str, text: str, settings: Mapping[str, Any] | None = None) -> Path:
@@ -96,6 +98,7 @@ class Session:
         state = self.app.bench.status.now.state
         if not self.states or self.states[-1] != state:
             self.states.append(state)
+        self.stopped |= self.app.bench.run.stopping
         self.app.mailbox.wait(0.01)
 
     def close(self) -> None:
