@@ -43,7 +43,7 @@ def stopped(house: House) -> Iterator[House]:
     yield house
     house.client().stop()
     assert house.kernel is not None
-    house.kernel.wait(20)
+    house.kernel.wait(60)
 
 
 def test_the_local_agent_finishes_its_jobs_and_starts_anew_with_other_settings(stopped: House) -> None:

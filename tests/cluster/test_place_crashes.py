@@ -17,7 +17,7 @@ def test_a_crash_repeats_nothing_and_skips_nothing(house: House, point: str) -> 
     with pytest.raises(StableNewError):
         client.submit(request)
     assert house.kernel is not None
-    assert house.kernel.wait(45) == 137, f"{point} was not reached"
+    assert house.kernel.wait(60) == 137, f"{point} was not reached"
     client = house.start_kernel()
     house.start_agent("a")
     house.wait_online(client, 1)
