@@ -56,7 +56,7 @@ class TestBackend(Backend):
         self.note("received", request)
         progress.received()
         if request.seed < self.config.last_seed:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 45
             while f"begin {request.seed + 1}\n" not in self.diary() and time.monotonic() < deadline:
                 cancel.wait(0.005)
         self.note("end", request)
@@ -107,6 +107,7 @@ class Draw(Base):
 class StepsConfig(StageConfig):
     steps: int = Field(1000, ge=1)
     seconds: float = 0.01
+    gate: str = ""  # path of a file that must exist before the last step ends
 
 
 class Steps(Base):
@@ -120,6 +121,9 @@ class Steps(Base):
             ctx.cancel.wait(config.seconds)
             ctx.cancel.raise_if_cancelled()
             ctx.progress(step, config.steps, picture if ctx.wants_preview() else None)
+        while config.gate and not os.path.exists(config.gate):
+            ctx.cancel.wait(0.01)
+            ctx.cancel.raise_if_cancelled()
         return []
 
 

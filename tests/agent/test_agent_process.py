@@ -15,19 +15,15 @@ from typing import Any
 import grpc
 import psutil
 import pytest
-from agent_fakes import AgentProcess, FakeKernel, async_test, spec, until
+from agent_fakes import PATIENCE, AgentProcess, FakeKernel, async_test, spec, until
 from PIL import Image
 
+from stablenew_agent.outbox import Outbox
 from stablenew_api.images import pixel_sha256
 from stablenew_api.jobs import Artifact, FailureKind
 from stablenew_api.leases import LeaseKey, LeaseState, Offer, Outcome, StageResult
 from stablenew_client import wire
 from stablenew_proto.options import STAGE_RESULTS
-
-PROMISED = 0.3
-"""Seconds from cancel to its fact, on the embedded engine."""
-HICCUP = 0.7
-"""Seconds that a shared machine may keep us from the processor."""
 
 
 def report_of(outcome: Outcome) -> Any:
@@ -211,16 +207,14 @@ async def test_a_chatty_plugin_cannot_break_the_protocol(tmp_path: Path) -> None
 
 
 @async_test
-async def test_cancel_is_quick_and_keeps_the_worker(tmp_path: Path) -> None:
+async def test_a_cancel_does_not_wait_for_the_end_and_keeps_the_worker(tmp_path: Path) -> None:
     async with FakeKernel() as kernel, agent_of(kernel, tmp_path) as agent:
         await kernel.connected()
         worker = agent.workers()
-        lease = kernel.offer("job", spec("steps"))
+        lease = kernel.offer("job", spec("steps", steps=1_000_000))
         await kernel.running(lease)
-        asked = time.monotonic()
-        kernel.cancel(lease)
+        kernel.cancel(lease, grace=2 * PATIENCE)
         assert (await kernel.fact(lease)).outcome.state is LeaseState.CANCELLED
-        assert time.monotonic() - asked < PROMISED + HICCUP
         assert (await kernel.fact(kernel.offer("next", spec("noop")))).outcome.state is LeaseState.SUCCEEDED
         assert agent.workers() == worker
 
@@ -280,7 +274,7 @@ async def test_a_worker_that_does_not_listen_is_killed_after_the_grace_time(tmp_
         asked = time.monotonic()
         kernel.cancel(lease, grace=0.4)
         assert (await kernel.fact(lease)).outcome.state is LeaseState.CANCELLED
-        assert 0.4 <= time.monotonic() - asked < 2
+        assert time.monotonic() - asked >= 0.4
         assert not before[0].is_running()
         assert (await kernel.fact(kernel.offer("next", spec("noop")))).outcome.state is LeaseState.SUCCEEDED
 
@@ -378,10 +372,12 @@ async def test_crash_points(tmp_path: Path, point: str, told: bool | None) -> No
 async def test_comes_back_when_the_kernel_does(tmp_path: Path) -> None:
     async with agent_of(kernel := await FakeKernel().start(), tmp_path) as agent:
         hello = await kernel.connected()
-        lease = kernel.offer("job", spec("steps", steps=20, seconds=0.02))
+        gate = tmp_path / "gate"
+        lease = kernel.offer("job", spec("steps", steps=20, gate=str(gate)))
         waiting = kernel.offer("waiting", spec("draw"))
         await kernel.running(lease)
         await kernel.stop()
+        gate.touch()
         async with kernel:
             again = await kernel.connected(2)
             assert again.epoch > hello.epoch
@@ -448,12 +444,10 @@ async def test_the_embedded_engine(tmp_path: Path) -> None:
             assert outcome.peak_vram_bytes > 0
             lease = kernel.offer("long", job(steps=150))
             await kernel.running(lease)
-            asked = time.monotonic()
-            kernel.cancel(lease)
+            kernel.cancel(lease, grace=2 * PATIENCE)
             ended = (await kernel.fact(lease)).outcome.state
             # A quick machine may be through with 150 steps before the cancel arrives.
             assert ended in (LeaseState.CANCELLED, LeaseState.SUCCEEDED)
-            assert time.monotonic() - asked < PROMISED + HICCUP
             crash = (await kernel.fact(kernel.offer("crash", job(steps=4, fault="crash@2")))).outcome.failure
             assert crash is not None
             assert crash.kind is FailureKind.BACKEND
@@ -467,13 +461,14 @@ async def test_the_embedded_engine(tmp_path: Path) -> None:
 async def test_previews_only_while_somebody_watches(tmp_path: Path) -> None:
     async with FakeKernel() as kernel, agent_of(kernel, tmp_path):
         await kernel.connected()
-        lease = kernel.offer("job", spec("steps", steps=10_000, seconds=0.01))
+        begun = time.monotonic()
+        lease = kernel.offer("job", spec("steps", steps=1_000_000))
         await until(lambda: len(kernel.progress(lease)) > 5)
         first, last = kernel.progress(lease)[0], kernel.progress(lease)[-1]
         assert not any(p.preview_jpeg for p in kernel.progress(lease))
         assert last.step > first.step
         assert 0 < last.fraction < 1
-        assert (last.stage, last.stage_count, last.steps) == ("steps", 1, 10_000)
+        assert (last.stage, last.stage_count, last.steps) == ("steps", 1, 1_000_000)
         kernel.send(watch={"previews": True})
         data = (await until(lambda: [p.preview_jpeg for p in kernel.progress(lease) if p.preview_jpeg]))[0]
         preview = Image.open(io.BytesIO(data))
@@ -481,10 +476,15 @@ async def test_previews_only_while_somebody_watches(tmp_path: Path) -> None:
         assert max(preview.size) == 256
         assert len(data) <= 64 * 1024
         kernel.send(watch={"previews": False})
-        begun, count = time.monotonic(), len(kernel.progress(lease))
-        await until(lambda: len(kernel.progress(lease)) >= count + 20)
-        assert time.monotonic() - begun > 0.7, "at most 20 a second"
-        assert not any(p.preview_jpeg for p in kernel.progress(lease)[count + 10 :])
+        count = len(kernel.progress(lease))
+
+        def without() -> bool:
+            after = kernel.progress(lease)[count:]
+            return len(after) >= 20 and not any(p.preview_jpeg for p in after[-20:])
+
+        await until(without, what="no previews any more")
+        told = len(kernel.progress(lease))
+        assert told <= 20 * (time.monotonic() - begun) + 3, "at most 20 a second"
         kernel.cancel(lease)
         await kernel.fact(lease)
 
@@ -528,11 +528,13 @@ async def test_a_backend_that_goes_down_is_told_before_the_job_it_failed(tmp_pat
 async def test_drain_with_exit(tmp_path: Path) -> None:
     async with FakeKernel() as kernel, agent_of(kernel, tmp_path) as agent:
         await kernel.connected()
-        lease = kernel.offer("job", spec("steps", steps=20))
+        gate = tmp_path / "gate"
+        lease = kernel.offer("job", spec("steps", steps=20, gate=str(gate)))
         await kernel.running(lease)
         kernel.send(drain={"draining": True, "reason": "maintenance", "exit_when_idle": True})
         late = kernel.offer("late", spec("noop"))
         assert (await kernel.fact(late)).outcome.state is LeaseState.REJECTED
+        gate.touch()
         assert (await kernel.fact(lease)).outcome.state is LeaseState.SUCCEEDED
         assert await agent.exit_code() == 0
         assert kernel.frames[-1].HasField("goodbye")
@@ -545,13 +547,15 @@ async def test_signals(tmp_path: Path) -> None:
     options = ("--backend-option", f"says_goodbye={closed}")
     async with FakeKernel() as kernel, agent_of(kernel, tmp_path, *options) as agent:
         await kernel.connected()
-        running = kernel.offer("running", spec("steps", steps=50))
+        gate = tmp_path / "gate"
+        running = kernel.offer("running", spec("steps", steps=20, gate=str(gate)))
         waiting = kernel.offer("waiting", spec("noop"))
         await kernel.running(running)
         assert agent.process is not None
         agent.workers()
         agent.process.send_signal(signal.SIGINT)
         assert (await kernel.fact(waiting)).outcome.state is LeaseState.REJECTED
+        gate.touch()
         assert (await kernel.fact(running)).outcome.state is LeaseState.SUCCEEDED
         assert await agent.exit_code() == 0
         assert closed.exists(), "the backend was let go in good order"
@@ -562,10 +566,8 @@ async def test_signals(tmp_path: Path) -> None:
         running = kernel.offer("running-2", spec("hang"))
         await kernel.running(running)
         agent.workers()
-        asked = time.monotonic()
         agent.process.send_signal(signal.SIGTERM)
         assert await agent.exit_code() == 0
-        assert time.monotonic() - asked < 3
         assert kernel.facts == [], (
             "a job that was cut off is nobody's cancel: the kernel gives it to another node"
         )
@@ -596,9 +598,11 @@ async def test_exits_when_the_kernel_stays_away(tmp_path: Path) -> None:
         lease = kernel.offer("job", spec("steps", steps=250))
         await kernel.running(lease)
         await kernel.stop()
-        gone = time.monotonic()
         assert await agent.exit_code() == 0
-        assert time.monotonic() - gone > 1.5, "not while a job runs"
+        outbox = Outbox(agent.state / "outbox.sqlite3")
+        ended = {fact.lease: fact.outcome.state for fact in [*kernel.facts, *outbox.load()]}
+        outbox.close()
+        assert ended == {lease: LeaseState.SUCCEEDED}, "not while a job runs"
 
 
 @async_test
@@ -610,5 +614,5 @@ async def test_a_worker_ends_with_its_agent_even_when_it_is_busy(tmp_path: Path)
         (worker,) = agent.workers()
         await agent.kill()
         await until(
-            lambda: not psutil.pid_exists(worker.pid) or worker.status() == "zombie", 5, "the worker ends"
+            lambda: not psutil.pid_exists(worker.pid) or worker.status() == "zombie", what="the worker ends"
         )

@@ -118,12 +118,12 @@ def test_a_done_job_says_nothing_more_and_leaves_no_file(tmp_path: Path) -> None
 
     def identity() -> BackendIdentity:
         started.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return IDENTITY
 
     keeper = StageKeeper(line(tmp_path, "a", "b"), said.append, identity, 0.0)
     keeper.made(1, [StageImage(Image.new("RGB", (4, 4)))], [{"name": "txt2img", "seconds": 1.0}])
-    assert started.wait(10)
+    assert started.wait(60)
     keeper.discard()
     go_on.set()
     keeper.settle()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis_kit import A_THIRD
 from stablenew_api.jobs import Artifact, JobSpec, JobState, Needs, StageSpec, canonical_json
 
 # Text without lone surrogates, which UTF-8 cannot hold.
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 scalars = (
     st.none()
     | st.booleans()
@@ -81,11 +82,11 @@ def test_canonical_json_is_json_without_white_space(value: Any) -> None:
         assert not any(character.isspace() for character in data.decode("utf-8"))
 
 
-@given(st.dictionaries(texts, values, min_size=2, max_size=5), st.randoms())
+@given(st.dictionaries(texts, values, min_size=2, max_size=5), st.integers(0))
 @A_THIRD
-def test_the_order_of_keys_does_not_matter(value: dict[str, Any], draw: Any) -> None:
+def test_the_order_of_keys_does_not_matter(value: dict[str, Any], order: int) -> None:
     items = list(value.items())
-    draw.shuffle(items)
+    Random(order).shuffle(items)
     assert canonical_json(dict(items)) == canonical_json(value)
 
 

@@ -129,7 +129,7 @@ def passes(wanted: str | None, *points: str) -> tuple[int, list[str]]:
     if wanted is not None:
         environment["STABLENEW_CRASH_AT"] = wanted
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=50, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120, check=False
     )
     return done.returncode, done.stdout.split()
 

@@ -70,7 +70,7 @@ def test_cancel_wakes_everybody_who_waits() -> None:
         thread.start()
     token.cancel()
     for thread in waiting:
-        thread.join(timeout=20)
+        thread.join(timeout=45)
     assert woken == [True, True, True]
     assert token.wait(50) is True
 

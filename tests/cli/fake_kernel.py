@@ -176,7 +176,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
     def heard(self, name: str, times: int = 1) -> bool:
         """Wait until method ``name`` was called ``times`` times. False after 20 s."""
         with self._changed:
-            return self._changed.wait_for(lambda: len(self.requests(name)) >= times, timeout=20)
+            return self._changed.wait_for(lambda: len(self.requests(name)) >= times, timeout=60)
 
     def _called(self, name: str, request: Any, context: grpc.ServicerContext) -> None:
         with self._changed:
@@ -250,7 +250,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
 
     def _play(self) -> None:
         # Only once somebody looks (or nobody will): a run may be over before its first watcher comes.
-        self.watched.wait(timeout=10)
+        self.watched.wait(timeout=60)
         self.script(self)
 
     def SubmitRun(self, request: Any, context: grpc.ServicerContext) -> pb.SubmitRunResponse:
@@ -275,7 +275,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         while True:
             with self._changed:
                 while len(self._news) == seen and not self._down and context.is_active():
-                    self._changed.wait(timeout=30)
+                    self._changed.wait(timeout=60)
                 if self._down or not context.is_active():
                     return
                 fresh, seen = self._news[seen:], len(self._news)

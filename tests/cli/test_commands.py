@@ -373,8 +373,8 @@ class TestPlugins:
             "@hookimpl\ndef stablenew_commands(cli): cli.add_command(greet)\n",
             encoding="utf-8",
         )
-        assert spawn("greet").communicate(timeout=30) == ("hello\n", "")
-        assert re.search(r"greet +Say hello\.", spawn("--help").communicate(timeout=30)[0])
+        assert spawn("greet").communicate(timeout=60) == ("hello\n", "")
+        assert re.search(r"greet +Say hello\.", spawn("--help").communicate(timeout=60)[0])
 
     def test_each_plugin_is_asked_once_first_those_that_name_the_hook(self, data, caplog):
         data.plugins.mkdir()
@@ -415,12 +415,12 @@ class TestPlugins:
             encoding="utf-8",
         )
         process = spawn("--help")
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (0, "")
         assert "doctor" in out
         process = spawn("waltz")
         assert (
-            process.communicate(timeout=30)[1]
+            process.communicate(timeout=60)[1]
             == "stablenew: error: no command 'waltz'; see: stablenew --help\n"
         )
         assert process.returncode == 2
@@ -567,9 +567,9 @@ def test_an_error_inside_the_kernel_is_exit_code_4(kernel, call):
 def test_ctrl_c_outside_a_run_is_one_line(kernel, spawn):
     kernel.add_run()
     process = spawn("queue", "watch", RUN, "--json")
-    assert kernel.watched.wait(20)
+    assert kernel.watched.wait(60)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "left; the run goes on" in out
     assert err == ""

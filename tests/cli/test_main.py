@@ -145,13 +145,13 @@ def test_help_starts_quickly_because_it_loads_nothing_heavy():
         "heavy = {'grpc', 'google.protobuf', 'rich', 'pydantic', 'numpy', 'PIL', 'sqlite3', 'asyncio'}; "
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr); sys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stderr == "[]\n"
 
 
 def test_debug_shows_the_traceback(spawn):
     process = spawn("run", "nope.txt", STABLENEW_DEBUG="1")
-    err = process.communicate(timeout=30)[1]
+    err = process.communicate(timeout=60)[1]
     assert err.startswith("Traceback")
     assert "UserError: pack nope.txt" in err
 
@@ -159,7 +159,7 @@ def test_debug_shows_the_traceback(spawn):
 def test_exit_codes_reach_the_shell(spawn, kernel):
     for arguments, code in ((["run", "nope.txt"], 2), (["runs"], 0), (["--version"], 0)):
         process = spawn(*arguments)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
         assert process.returncode == code
 
 
@@ -171,18 +171,18 @@ def test_a_reader_that_has_seen_enough_is_no_error(kernel, spawn):
     assert process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == ""
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
 
 
 def test_letters_that_the_terminal_lacks_do_not_end_the_command(kernel, spawn):
     kernel.add_run()
     kernel.jobs[kernel.job_id(0)].prompt = "蝶 é"
     process = spawn("queue", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert "\\u8776 \\xe9" in out
     process = spawn("queue", "--json", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
-    assert "\\u8776 \\u00e9" in process.communicate(timeout=30)[0]
+    assert "\\u8776 \\u00e9" in process.communicate(timeout=60)[0]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
@@ -191,7 +191,7 @@ def test_in_a_terminal_the_run_is_drawn_in_place(kernel, data, pack):
 
     def script(fake):
         fake.progress(0)
-        assert drawn.wait(20)
+        assert drawn.wait(60)
         fake.finish(0)
         fake.finish(1)
         fake.end()

@@ -270,7 +270,7 @@ def test_a_run_is_found_again_after_the_kernel_crashed_and_came_back(kernel, cal
         fake.crash()
         fake.finish(0)
         fake.start()
-        assert fake.watched.wait(20)
+        assert fake.watched.wait(60)
         fake.finish(1)
         fake.end()
 
@@ -309,9 +309,9 @@ class TestInterrupt:
         kernel.script = hang
         process = spawn("run", pack, "--json")
         assert json.loads(process.stdout.readline())["event"] == "submitted"
-        assert kernel.watched.wait(20)
+        assert kernel.watched.wait(60)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
         assert process.returncode == 130, err
         last = json.loads(out.splitlines()[-1])
         assert (last["event"], last["state"], last["cancelled"]) == ("end", "cancelled", 2)
@@ -324,12 +324,12 @@ class TestInterrupt:
         kernel.cancel_settles = False
         process = spawn("run", pack)
         assert RUN in process.stdout.readline()
-        assert kernel.watched.wait(20)
+        assert kernel.watched.wait(60)
         process.send_signal(signal.SIGINT)
         assert "cancelling" in process.stdout.readline()
         assert kernel.heard("ChangeJobs")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
         assert process.returncode == 130, err
         assert "not waiting; the kernel still cancels the run" in out
         assert "Traceback" not in err
@@ -337,9 +337,9 @@ class TestInterrupt:
     def test_watching_only_leaves(self, kernel, spawn):
         kernel.add_run()
         process = spawn("queue", "watch")
-        assert kernel.watched.wait(20)
+        assert kernel.watched.wait(60)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
         assert process.returncode == 130, err
         assert "left; the run goes on" in out
         assert not kernel.requests("ChangeJobs")

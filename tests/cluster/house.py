@@ -21,7 +21,7 @@ from stablenew_client import KernelClient
 from stablenew_proto.v1 import kernel_pb2 as pb
 
 T = TypeVar("T")
-DEADLINE = 45.0
+DEADLINE = 60.0
 
 PRESET = {
     "txt2img": {"width": 64, "height": 64, "steps": 4, "seed": 1000},
@@ -52,7 +52,7 @@ def wait_ended(processes: Sequence[psutil.Process]) -> None:
         except psutil.NoSuchProcess:
             return True
 
-    eventually(lambda: all(map(ended, processes)), f"processes ended: {processes}", 10)
+    eventually(lambda: all(map(ended, processes)), f"processes ended: {processes}")
 
 
 class House:
@@ -113,12 +113,12 @@ class House:
         """kill -9."""
         assert self.kernel is not None
         self.kernel.kill()
-        self.kernel.wait(10)
+        self.kernel.wait(DEADLINE)
 
     def kill_agent(self, name: str) -> None:
         """kill -9."""
         self.agents[name].kill()
-        self.agents[name].wait(10)
+        self.agents[name].wait(DEADLINE)
 
     def workers_of(self, name: str) -> list[psutil.Process]:
         """The worker processes of an agent."""
@@ -145,7 +145,7 @@ class House:
         for process in processes:
             process.kill()
         for process in processes:
-            process.wait(10)
+            process.wait(DEADLINE)
         wait_ended(children)
 
     # --- runs -----------------------------------------------------------------------------------------------

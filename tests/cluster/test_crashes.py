@@ -10,7 +10,7 @@ from house import House, eventually, images_of, learning_records
 from stablenew_api.errors import StableNewError
 from stablenew_api.faults import CRASH_POINTS
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("point", [point for point in CRASH_POINTS if point.startswith("kernel.")])
@@ -23,7 +23,7 @@ def test_the_kernel_dies(house: House, undisturbed: dict[int, tuple[int, bytes]]
     except StableNewError:
         run_id = ""  # it died before its answer was here; the run is there or it is not, never half
     assert house.kernel is not None
-    assert house.kernel.wait(45) == 137, f"{point} was not reached"
+    assert house.kernel.wait(60) == 137, f"{point} was not reached"
     client = house.start_kernel()
     if not run_id:
         runs = client.runs()
@@ -44,7 +44,7 @@ def test_the_kernel_dies_between_the_commits_of_a_long_run(house: House, commit:
     with pytest.raises(StableNewError):
         client.submit(asked)
     assert house.kernel is not None
-    assert house.kernel.wait(45) == 137
+    assert house.kernel.wait(60) == 137
     client = house.start_kernel()
     assert not client.runs()
     assert (client.status().queue.queued, client.jobs().total) == (0, 0)
@@ -61,13 +61,13 @@ def test_the_agent_dies(house: House, undisturbed: dict[int, tuple[int, bytes]],
     house.wait_online(client, 1)
     run_id = client.submit(house.request()).run_id
     # On a busy machine all three jobs may be over before a stage was kept: then there is nothing to upload.
-    until = time.monotonic() + 45
+    until = time.monotonic() + 60
     while agent.poll() is None:
         assert time.monotonic() < until, f"{point} was not reached"
         if client.runs(limit=1)[0].state != "running":
             run_id = client.submit(house.request()).run_id
         time.sleep(0.05)
-    assert agent.wait(5) == 137
+    assert agent.wait(60) == 137
     house.start_agent("a")
     run = house.wait_run(run_id)
     assert (run.state, run.done, run.failed) == ("done", 3, 0)

@@ -9,7 +9,7 @@ from house import House, eventually
 
 from stablenew_proto.v1 import packs_pb2
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 def test_a_client_is_told_of_stages_packs_and_prompts(house: House) -> None:
@@ -43,7 +43,7 @@ def stopped(house: House) -> Iterator[House]:
     yield house
     house.client().stop()
     assert house.kernel is not None
-    house.kernel.wait(20)
+    house.kernel.wait(60)
 
 
 def test_the_local_agent_finishes_its_jobs_and_starts_anew_with_other_settings(stopped: House) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from stablenew_api.images import pixel_sha256
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.cluster
 GOLDEN = Path(__file__).parents[1] / "plugins" / "importers_golden"
 
 

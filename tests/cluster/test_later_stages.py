@@ -13,7 +13,7 @@ from PIL import Image
 from stablenew_api.images import pixel_sha256
 from stablenew_proto.v1 import kernel_pb2 as pb
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.cluster
 
 LATER = ("img2img.enabled=true", "img2img.steps=4", "upscale.enabled=true")
 SETS = [part for text in LATER for part in ("--set", text)]

@@ -15,7 +15,7 @@ from PIL import Image
 from stablenew_api.images import pixel_sha256
 from stablenew_api.jobs import canonical_json
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 PACK = b"a {lighthouse|castle|barn} at [[light]], __mood__\nneg: {fog|}\n\na {!misty|sunny} forest, __mood__\n"
 RANDOMIZATION = {

@@ -12,7 +12,7 @@ from PIL import Image
 from stablenew_client import KernelClient
 from stablenew_proto.v1 import kernel_pb2 as pb
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.cluster
 
 SETS = ("img2img.enabled=true", "img2img.steps=4", "upscale.enabled=true", "upscale.upscaling_resize=1.5")
 PACK = b"a lighthouse at dusk"

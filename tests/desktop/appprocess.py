@@ -16,9 +16,9 @@ from tests.desktop.xdisplay import XDisplay, dying_with_us
 
 from stablenew_plugins.desktop.probe import VARIABLE
 
-START = 30.0
+START = 60.0
 """Seconds that a process has for its first frame; a busy machine is slow with imports."""
-END = 15.0
+END = 60.0
 STOP = 45.0
 
 

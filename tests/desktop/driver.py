@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from PIL import Image, ImageChops
 from tests.desktop.xdisplay import MODIFIERS, XDisplay
 
-PATIENCE = 10.0
+PATIENCE = 45.0
 """Seconds until a condition counts as not met. Only a failing test waits for so long."""
 AT_LEAST = 30
 """Frames that a condition gets in any case: on a busy machine a frame may take a second."""

@@ -18,7 +18,7 @@ ROOT = Path("StableNew")
 """Of the data folder: relative, since it is to be seen in some places."""
 SETTLED = 5
 """Frames without anything new."""
-PATIENCE = 45.0
+PATIENCE = 90.0
 
 
 class Still(clock.datetime):

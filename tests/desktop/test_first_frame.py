@@ -26,7 +26,7 @@ main(["--data", sys.argv[1]])
 
 def test_nothing_heavy_is_loaded_before_the_first_frame(screen, tmp_path):
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "data")]
-    done = subprocess.run(command, env=screen.environment(), capture_output=True, text=True, timeout=45)
+    done = subprocess.run(command, env=screen.environment(), capture_output=True, text=True, timeout=120)
     loaded = set(done.stdout.split())
     assert "stablenew_plugins.desktop.app" in loaded, done.stderr
     assert sorted(loaded.intersection(HEAVY)) == []

@@ -15,7 +15,6 @@ CLOSE = Tolerance(mean=0.8, clearly=40, share=0.004)
 """Letters and corners differ a little with the version of Mesa."""
 
 
-@pytest.mark.timeout(150, method="thread")
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("scale", [1.0, 1.5])
 def test_the_tabs_look_as_agreed(gui, golden, tmp_path, monkeypatch, theme, scale):

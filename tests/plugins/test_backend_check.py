@@ -8,7 +8,6 @@ import socket
 import ssl
 import sys
 import threading
-import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -297,9 +296,7 @@ def test_a_server_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
 
     fake.pages[MODELS] = drip
     monkeypatch.setattr(probe, "_CHUNK", 64)
-    begin = time.monotonic()
     found = checked(fake)
-    assert time.monotonic() - begin < 10
     assert told(found, MODELS).startswith("fix: it does not answer in time")
 
 

@@ -83,10 +83,10 @@ class Store:
     run_ids: list[str] = field(default_factory=list)
 
     def write(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        return self.database.write(function).result(timeout=30)
+        return self.database.write(function).result(timeout=120)
 
     def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        return self.database.read(function).result(timeout=30)
+        return self.database.read(function).result(timeout=120)
 
     def submit(self, count: int, priority: int = 0) -> str:
         tag = len(self.run_ids) + 1

@@ -149,7 +149,7 @@ def test_many_agents_upload_the_same_file_at_once(files: ArtifactStore) -> None:
     ended: list[str] = []
 
     def upload() -> None:
-        barrier.wait(20)
+        barrier.wait(60)
         while files.missing([digest(DATA)]):
             try:
                 with files.begin(digest(DATA), len(DATA)) as one:
@@ -169,7 +169,7 @@ def test_many_agents_upload_the_same_file_at_once(files: ArtifactStore) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert ended == ["ok"] * 6
     assert files.read(digest(DATA)) == DATA
 

@@ -18,6 +18,9 @@ from stablenew_kernel.store import jobs, meta
 from stablenew_kernel.store.database import PRAGMAS, Database, migrate, migrations
 from stablenew_kernel.store.errors import StoreError
 
+PATIENCE = 60.0
+"""Seconds that anything may take on a machine that does ten other things; what passes waits for none of it."""
+
 CHILD = Path(__file__).with_name("crash_child.py")
 
 
@@ -27,10 +30,10 @@ def block(database: Database) -> tuple[threading.Event, Future[None]]:
 
     def hold(_: sqlite3.Connection) -> None:
         reached.set()
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE)
 
     held = database.write(hold)
-    assert reached.wait(20)
+    assert reached.wait(PATIENCE)
     return go_on, held
 
 
@@ -42,9 +45,9 @@ def test_what_waits_shares_one_commit(store: Store) -> None:
         database.write(lambda connection, n=n: meta.put(connection, f"k{n}", str(n))) for n in range(100)
     ]
     go_on.set()
-    held.result(timeout=20)
+    held.result(timeout=PATIENCE)
     for future in futures:
-        future.result(timeout=20)
+        future.result(timeout=PATIENCE)
     assert database.commits == before + 2  # the one that was held, and one for all hundred
     assert database.writes >= 101
     assert store.read(lambda c: meta.get(c, "k99")) == "99"
@@ -61,11 +64,11 @@ def test_one_failing_function_fails_alone(store: Store) -> None:
     bad = store.database.write(fail)
     last = store.database.write(lambda c: meta.put(c, "last", "1"))
     go_on.set()
-    held.result(timeout=20)
-    first.result(timeout=20)
-    last.result(timeout=20)
+    held.result(timeout=PATIENCE)
+    first.result(timeout=PATIENCE)
+    last.result(timeout=PATIENCE)
     with pytest.raises(KeyError, match="mine"):
-        bad.result(timeout=20)
+        bad.result(timeout=PATIENCE)
     assert store.read(lambda c: [meta.get(c, key) for key in ("first", "bad", "last")]) == ["1", "", "1"]
 
 
@@ -83,8 +86,8 @@ def test_a_future_resolves_only_after_the_commit(store: Store, database_path: Pa
     future = store.database.write(lambda c: meta.put(c, "x", "1"))
     future.add_done_callback(look)
     go_on.set()
-    held.result(timeout=20)
-    future.result(timeout=20)
+    held.result(timeout=PATIENCE)
+    future.result(timeout=PATIENCE)
     store.write(lambda c: None)  # the callback ran on the writer thread, before this
     assert seen == [("1",)]
 
@@ -99,10 +102,10 @@ def test_a_failing_commit_fails_the_whole_group_and_names_the_file(store: Store,
     good = store.database.write(lambda c: meta.put(c, "good", "1"))
     bad = store.database.write(dangle)
     go_on.set()
-    held.result(timeout=20)
+    held.result(timeout=PATIENCE)
     for future in (good, bad):
         with pytest.raises(StoreError, match=database_path.name):
-            future.result(timeout=20)
+            future.result(timeout=PATIENCE)
     assert store.read(lambda c: meta.get(c, "good")) == ""
     store.write(lambda c: meta.put(c, "good", "2"))  # and life goes on
     assert store.read(lambda c: meta.get(c, "good")) == "2"
@@ -142,15 +145,15 @@ def test_a_read_is_one_snapshot(store: Store) -> None:
     def look_twice(connection: sqlite3.Connection) -> tuple[str, str]:
         first = meta.get(connection, "x")
         reached.set()
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE)
         return first, meta.get(connection, "x")
 
     store.write(lambda c: meta.put(c, "x", "old"))
     pair = store.database.read(look_twice)
-    assert reached.wait(20)
+    assert reached.wait(PATIENCE)
     store.write(lambda c: meta.put(c, "x", "new"))  # readers never hold up the writer
     go_on.set()
-    assert pair.result(timeout=20) == ("old", "old")
+    assert pair.result(timeout=PATIENCE) == ("old", "old")
 
 
 @pytest.mark.parametrize("index", range(len(PRAGMAS)), ids=[name for name, _, _ in PRAGMAS])
@@ -200,7 +203,7 @@ def test_a_write_that_is_not_begun_waits_its_turn_and_keeps_it(store: Store) -> 
         database.begin()
         await third
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
     assert order == ["first", "second", "third"]
 
 
@@ -224,7 +227,7 @@ def test_a_patient_write_is_committed_with_the_next_one(store: Store) -> None:
         assert patient.done()
         assert database.commits == before + 1
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 def test_patience_ends(store: Store) -> None:
@@ -233,7 +236,7 @@ def test_patience_ends(store: Store) -> None:
         with pytest.raises(KeyError, match="mine"):
             await store.database.write_async(lambda _: {}["mine"], patience=0.001)
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
     assert store.read(lambda c: meta.get(c, "alone")) == "1"
 
 
@@ -258,7 +261,7 @@ def test_in_company_each_fails_alone(store: Store, patient_fails: bool) -> None:
         results = await asyncio.gather(patient, company, return_exceptions=True)
         assert [isinstance(result, KeyError) for result in results] == [patient_fails, not patient_fails]
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
     kept = ["", "1"] if patient_fails else ["1", ""]
     assert store.read(lambda c: [meta.get(c, "first"), meta.get(c, "second")]) == kept
 
@@ -272,10 +275,10 @@ def test_close_waits_for_no_patience(database_path: Path) -> None:
             ]
         await asyncio.gather(*waiting)
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
     with Database.open(database_path, FixedClock()) as database:
         read = database.read(lambda c: [meta.get(c, "patient"), meta.get(c, "not begun")])
-        assert read.result(timeout=20) == ["1", "1"]
+        assert read.result(timeout=PATIENCE) == ["1", "1"]
 
 
 def test_asyncio_errors_and_reads(store: Store) -> None:
@@ -295,14 +298,14 @@ def test_close_drains_and_then_refuses(database_path: Path) -> None:
     closer = threading.Thread(target=database.close)
     closer.start()
     go_on.set()
-    closer.join(20)
+    closer.join(PATIENCE)
     assert not closer.is_alive()
     assert all(future.done() and future.exception() is None for future in waiting)
     with pytest.raises(StoreError, match="closed"):
-        database.write(lambda c: None).result(timeout=20)
+        database.write(lambda c: None).result(timeout=PATIENCE)
     database.close()
     with Database.open(database_path, FixedClock()) as again:
-        assert again.read(lambda c: meta.get(c, "k9")).result(timeout=20) == "1"
+        assert again.read(lambda c: meta.get(c, "k9")).result(timeout=PATIENCE) == "1"
 
 
 # --- opening and migrating ------------------------------------------------------------------------------------
@@ -376,10 +379,10 @@ def test_all_tables_are_strict(store: Store) -> None:
 def test_meta_remembers_how_the_last_kernel_ended(database_path: Path) -> None:
     def start(clean: bool) -> meta.StartState:
         with Database.open(database_path, FixedClock()) as database:
-            state = database.write(meta.begin).result(timeout=20)
-            database.write(lambda c: meta.put(c, meta.LAST_PORT, "4711")).result(timeout=20)
+            state = database.write(meta.begin).result(timeout=PATIENCE)
+            database.write(lambda c: meta.put(c, meta.LAST_PORT, "4711")).result(timeout=PATIENCE)
             if clean:
-                database.write(meta.end).result(timeout=20)
+                database.write(meta.end).result(timeout=PATIENCE)
             return state
 
     assert start(clean=True) == meta.StartState(clean=True, port=0)
@@ -389,12 +392,12 @@ def test_meta_remembers_how_the_last_kernel_ended(database_path: Path) -> None:
 
 def test_pause_survives(database_path: Path) -> None:
     with Database.open(database_path, FixedClock()) as database:
-        database.write(lambda c: meta.set_paused(c, True, "disk full")).result(timeout=20)
+        database.write(lambda c: meta.set_paused(c, True, "disk full")).result(timeout=PATIENCE)
     with Database.open(database_path, FixedClock()) as database:
-        state = database.read(meta.queue_state).result(timeout=20)
+        state = database.read(meta.queue_state).result(timeout=PATIENCE)
         assert (state.paused, state.paused_reason, state.active) == (True, "disk full", 0)
-        database.write(lambda c: meta.set_paused(c, False, "ignored")).result(timeout=20)
-        state = database.read(meta.queue_state).result(timeout=20)
+        database.write(lambda c: meta.set_paused(c, False, "ignored")).result(timeout=PATIENCE)
+        state = database.read(meta.queue_state).result(timeout=PATIENCE)
         assert (state.paused, state.paused_reason) == (False, "")
 
 

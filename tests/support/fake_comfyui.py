@@ -150,12 +150,12 @@ class FakeComfyUI:
             running = [self._running[1]] if self._running else []
             return running + [item[1] for item in self._pending]
 
-    def wait_until_idle(self, seconds: float = 20.0) -> None:
+    def wait_until_idle(self, seconds: float = 60.0) -> None:
         """Wait until nothing runs or waits."""
         with self._change:
             assert self._change.wait_for(lambda: not self._running and not self._pending, seconds)
 
-    def wait_for_prompt(self, count: int = 1, seconds: float = 20.0) -> None:
+    def wait_for_prompt(self, count: int = 1, seconds: float = 60.0) -> None:
         """Wait until ``count`` prompts were queued."""
         with self._change:
             assert self._change.wait_for(lambda: len(self.prompts) >= count, seconds)
@@ -185,7 +185,7 @@ class FakeComfyUI:
         ]
         for thread in self._threads:
             thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
 
     def stop(self) -> None:
         """End it, with all that it was told to hang at."""
@@ -198,7 +198,7 @@ class FakeComfyUI:
         assert self._ended is not None
         self._loop.call_soon_threadsafe(self._ended.set)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
             assert not thread.is_alive(), thread.name
 
     # --- HTTP -----------------------------------------------------------------------------------------------
@@ -693,7 +693,7 @@ class FakeComfyUI:
             hold = self._hold[1]
             self._hold = None
             hold.reached.set()
-            hold.go_on.wait(30)
+            hold.go_on.wait(60)
         if self.spring("hang_sampling"):
             while not self._interrupt and not self._stopping:
                 time.sleep(0.01)

@@ -426,10 +426,18 @@ class FakeWebUI:
             "questions": sum(len(self.calls(path)) for path in questions),
         }
 
-    def wait_until_running(self, seconds: float = 10.0) -> None:
+    def hurry(self) -> None:
+        """Let the job that runs go on without pauses."""
+        self._stop_step.set()
+
+    def is_running(self) -> bool:
+        """Whether a job is being carried out."""
+        return self.state.job_count > 0
+
+    def wait_until_running(self, seconds: float = 30.0) -> None:
         """Until a job is being carried out."""
         deadline = time.monotonic() + seconds
-        while self.state.job_count == 0:
+        while not self.is_running():
             if time.monotonic() > deadline:
                 raise TimeoutError("no job has begun")
             time.sleep(0.002)

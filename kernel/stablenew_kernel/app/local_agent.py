@@ -162,7 +162,8 @@ class LocalAgent:
                 await process.wait()
         except TimeoutError:
             log.warning("the local agent did not end within %.0f s and is killed", grace)
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):  # it ended at that very moment
+                process.kill()
             await process.wait()
 
 

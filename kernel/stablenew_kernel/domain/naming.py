@@ -84,9 +84,11 @@ def parse_pattern(text: str) -> FilePattern:
 
 
 def _fits(field: str, layout: str) -> bool:
+    if re.search(r"[0-9]{4}", layout):
+        return False  # not tried: a width of a thousand million is written in a thousand million bytes
     try:
         return len(format(_SAMPLE[field], layout)) <= MAX_CHARACTERS
-    except (ValueError, OverflowError, MemoryError):
+    except (ValueError, OverflowError):
         return False
 
 

@@ -42,7 +42,7 @@ class Stream:
     def __iter__(self) -> Iterator[pb.WatchResponse]:
         while True:
             with self._ready:
-                self._ready.wait_for(lambda: bool(self._box) or self.closed, 20)
+                self._ready.wait_for(lambda: bool(self._box) or self.closed, 60)
                 if not self._box:
                     return
                 message = self._box.pop(0)
@@ -93,7 +93,7 @@ class House:
     # the test
 
     def until(self, check: Callable[[], bool]) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not check() and time.monotonic() < end:
             self.mailbox.wait(0.01)
             self.mailbox.drain(time.monotonic, 1.0, self._failed)
@@ -185,7 +185,6 @@ def test_whatever_goes_wrong_it_tries_again(house: House) -> None:
 def test_closing_ends_the_stream(house: House) -> None:
     house.link.start()
     house.until(lambda: "connected" in house.heard)
-    began = time.monotonic()
     house.link.close()
     assert house.streams[0].closed
-    assert time.monotonic() - began < 2
+    assert not house.link._thread.is_alive()

@@ -22,7 +22,7 @@ from stablenew_client import KernelClient
 from stablenew_plugins.desktop.app import App
 from stablenew_proto.v1 import kernel_pb2 as pb
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 """Seconds for what other processes have to do."""
 
 
@@ -39,6 +39,14 @@ def preset(size: int = 64, steps: int = 2, images: int = 1, **sections: Any) -> 
         },
         **sections,
     }
+
+
+def slow(images: int, seconds: float = 1.5) -> dict[str, Any]:
+    """Settings of a pack whose images are noise, and take their time without taking that of a processor: a run
+    of many is not over before somebody on a busy machine has clicked."""
+    made = preset(images=images)
+    made["pipeline"] |= {"txt2img_enabled": False, "noop_enabled": True}
+    return {**made, "noop": {"payload_bytes": 20_000, "seconds": seconds}}
 
 
 TINY = "a lighthouse at dusk\n\na night city in the rain\n\na misty forest\n"
@@ -63,7 +71,9 @@ class Session:
             (data.root / "desktop.json").write_text(json.dumps(left), encoding="utf-8")
         self.app: Any = None
         self.states: list[str] = []
-        """Of the status bar, each change."""
+        """Of the status bar, each change that was drawn; what is over between two frames is not."""
+        self.stopped: set[str] = set()
+        """Runs that somebody has had stopped."""
         self.open()
 
     def write_pack(self, name: str, text: str, settings: Mapping[str, Any] | None = None) -> Path:
@@ -88,6 +98,7 @@ class Session:
         state = self.app.bench.status.now.state
         if not self.states or self.states[-1] != state:
             self.states.append(state)
+        self.stopped |= self.app.bench.run.stopping
         self.app.mailbox.wait(0.01)
 
     def close(self) -> None:
@@ -165,7 +176,7 @@ def end_kernel(data: DataFolder) -> None:
         return
     with suppress(StableNewError), KernelClient.connect(data) as kernel:
         kernel.stop()
-    _gone, left = psutil.wait_procs(family, timeout=10)
+    _gone, left = psutil.wait_procs(family, timeout=30)
     for process in left:
         with suppress(psutil.NoSuchProcess):
             process.kill()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from session_kit import images_in
+from session_kit import PATIENCE, images_in
 
 
 @pytest.mark.slow
 def test_a_newcomer_gets_images_with_one_click(gui, sessions, own):
     session = sessions(own, packs={}, welcomed=False)
-    gui.until(lambda: gui.visible("start.demo"), patience=30)
+    gui.until(lambda: gui.visible("start.demo"), patience=PATIENCE)
     session.until(lambda: session.state.online)
     gui.click("start.demo")
     gui.until(lambda: not gui.visible("start.demo"))

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import dearpygui.dearpygui as dpg
-from session_kit import preset
+from session_kit import PATIENCE, preset
 
 JOBS = 500
 LIMIT = 0.1
@@ -93,7 +93,7 @@ def test_no_frame_is_long_while_hundreds_of_jobs_run(gui, live, monkeypatch):
         if live.app.bench.run.question is not None:
             live.app.bench.run.answer(True)
         run = None
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         with monkeypatch.context() as patch:
             watch = Stopwatch(live.app, patch)
             while run is None or live.run_of(run).state == "running":
@@ -106,6 +106,6 @@ def test_no_frame_is_long_while_hundreds_of_jobs_run(gui, live, monkeypatch):
         if max(watch.logic) < LIMIT and max(watch.whole) < LIMIT:
             break
     logic, whole, frames = rounds[-1]
-    assert frames > 10
+    assert frames > 3, "nothing was seen of the run"
     assert logic < LIMIT, rounds
     assert whole < LIMIT, rounds

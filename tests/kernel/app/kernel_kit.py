@@ -56,7 +56,7 @@ from stablenew_proto.v1 import (
 from stablenew_proto.v1 import kernel_pb2 as pb
 
 T = TypeVar("T")
-DEADLINE = 28.0
+DEADLINE = 60.0
 TOKEN = "token-of-the-test"
 
 
@@ -74,7 +74,7 @@ def run(main: Callable[[], Any]) -> Any:
         await asyncio.sleep(0)
         left = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
         if left:
-            await asyncio.wait(left, timeout=2)
+            await asyncio.wait(left, timeout=DEADLINE)
         left = {task for task in left if not task.done()}
         assert not left, f"tasks left behind: {left}"
         assert not unseen, unseen

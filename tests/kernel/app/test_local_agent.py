@@ -74,7 +74,8 @@ def test_a_stop_asks_first(stub: Callable[[str], Path], tmp_path: Path) -> None:
     if sys.platform == "win32":
         pytest.skip("Windows has no polite signal for a process without a console")
     lines = stub(
-        "def bye(*_):\n    print('bye', file=say, flush=True)\n    sys.exit(0)\n"
+        # Not by print: the signal may come while it still writes the line before, and does not come in again.
+        "def bye(*_):\n    os.write(say.fileno(), b'bye\\n')\n    sys.exit(0)\n"
         "signal.signal(signal.SIGTERM, bye)\nprint(os.getpid(), file=say, flush=True)\ntime.sleep(60)\n"
     )
 

@@ -169,7 +169,11 @@ def test_start_and_stop_leave_nothing_behind(data: DataFolder, capsys: pytest.Ca
     before = left()
     for _ in range(3):
         live()
-    assert left() == before
+    # A thread of gRPC closes what was open in its own time: before the first look, too.
+    deadline = time.monotonic() + 30
+    while any(now > then for now, then in zip(left(), before, strict=True)):
+        assert time.monotonic() < deadline, f"threads and files: {before} after one life, {left()} after four"
+        time.sleep(0.02)
     assert "serves" in capsys.readouterr().out
 
 
@@ -179,14 +183,14 @@ def test_a_kernel_serves_though_whoever_started_it_has_gone(data: DataFolder) ->
     assert kernel.stdout is not None
     kernel.stdout.close()  # a window that was closed as soon as it was open
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while data.read_kernel() is None:
             assert time.monotonic() < deadline
             assert kernel.poll() is None
             time.sleep(0.02)
-        with KernelClient.connect(data, timeout=10) as client:
+        with KernelClient.connect(data, timeout=60) as client:
             client.stop()
-        assert kernel.wait(10) == 0
+        assert kernel.wait(60) == 0
     finally:
         kernel.kill()
         kernel.wait()

@@ -193,15 +193,18 @@ def seeds_are_drawn_one_after_the_other(patch: pytest.MonkeyPatch) -> None:
 
 # --- each is caught -------------------------------------------------------------------------------------------
 
-settings.register_profile(
-    "mutants",
-    max_examples=100,
-    phases=[Phase.generate],
-    database=None,
-    derandomize=True,
-    deadline=None,
-    report_multiple_bugs=False,
-)
+QUICK: dict[str, Any] = {
+    "max_examples": 100,
+    "phases": [Phase.generate],
+    "database": None,
+    "derandomize": True,
+    "deadline": None,
+    "report_multiple_bugs": False,
+}
+"""Settings of hypothesis under which a failure is looked for, and not the least one nor its cause."""
+
+SETTINGS = "_hypothesis_internal_use_settings"
+"""Where a property has them."""
 
 CAUGHT = (AssertionError, UserError, space.SpaceError, IndexError, pytest.fail.Exception)
 """How those tests fail (IndexError: no problem was found). A TypeError, say, would be a fault of the mutant."""
@@ -209,17 +212,17 @@ CAUGHT = (AssertionError, UserError, space.SpaceError, IndexError, pytest.fail.E
 
 @pytest.fixture
 def rested() -> Iterator[None]:
-    """No text parsed under other rules is remembered; hypothesis looks for a failure, not for the least one."""
-    before = settings.get_current_profile_name()
-    settings.load_profile("mutants")
+    """No text parsed under other rules is remembered."""
     grammar.parse.cache_clear()
     yield
     grammar.parse.cache_clear()
-    settings.load_profile(before)
 
 
-def run_test(function: Callable[..., None]) -> None:
+def run_test(function: Callable[..., None], patch: pytest.MonkeyPatch) -> None:
     """A test function with each of its parameters, as pytest would call it."""
+    own = getattr(function, SETTINGS, None)
+    if own is not None:  # a property; it has the settings that it was defined with, whatever the profile is now
+        patch.setattr(function, SETTINGS, settings(own, **QUICK))
     [mark] = [one for one in getattr(function, "pytestmark", []) if one.name == "parametrize"] or [None]
     for values in mark.args[1] if mark is not None else [()]:
         function(*values)
@@ -231,7 +234,7 @@ def test_each_rule_is_needed(name: str, monkeypatch: pytest.MonkeyPatch, rested:
     with monkeypatch.context() as patch:
         apply(patch)
         try:
-            run_test(caught_by)
+            run_test(caught_by, patch)
         except CAUGHT:
             return
     pytest.fail(f"{caught_by.__name__} passes without this rule: {name}")
@@ -241,6 +244,9 @@ CATCHERS = dict.fromkeys(test for _, test in MUTANTS.values())
 
 
 @pytest.mark.parametrize("function", CATCHERS, ids=lambda function: function.__name__)
-def test_with_all_rules_they_pass(function: Callable[..., None], rested: None) -> None:
+def test_with_all_rules_they_pass(
+    function: Callable[..., None], monkeypatch: pytest.MonkeyPatch, rested: None
+) -> None:
     """Called in just this way, or their failures above would mean nothing."""
-    run_test(function)
+    with monkeypatch.context() as patch:
+        run_test(function, patch)

@@ -60,7 +60,7 @@ async def _code(channel: grpc.aio.Channel, method: MethodDescriptor, metadata: A
         path_of(method),
         request_serializer=lambda message: message.SerializeToString(),
         response_deserializer=answer.FromString,
-    )(iter([request]) if method.client_streaming else request, metadata=metadata, timeout=10)
+    )(iter([request]) if method.client_streaming else request, metadata=metadata, timeout=60)
     if method.server_streaming:
         try:
             await call.read()

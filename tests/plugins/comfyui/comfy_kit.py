@@ -42,7 +42,7 @@ def upscale(**changes: Any) -> UpscaleRequest:
     return UpscaleRequest(**{"image": sample_image(32, 24), "upscaler": "Lanczos", "scale": 2.0, **changes})
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until ``condition`` holds."""
     ends = time.monotonic() + seconds
     while not condition():
@@ -79,15 +79,15 @@ class NaiveClient:
 
     def post(self, graph: dict[str, Any], prompt_id: str = "", client: str = "naive") -> str:
         body = {"prompt": graph, "client_id": client, "prompt_id": prompt_id or str(uuid.uuid4())}
-        answer = requests.post(f"{self.url}/prompt", json=body, timeout=5)
+        answer = requests.post(f"{self.url}/prompt", json=body, timeout=60)
         answer.raise_for_status()
         return str(answer.json()["prompt_id"])
 
-    def history(self, prompt_id: str, seconds: float = 10.0) -> dict[str, Any] | None:
+    def history(self, prompt_id: str, seconds: float = 60.0) -> dict[str, Any] | None:
         """The entry; None when it has not come by then."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
-            found = requests.get(f"{self.url}/history/{prompt_id}", timeout=5).json()
+            found = requests.get(f"{self.url}/history/{prompt_id}", timeout=60).json()
             if prompt_id in found:
                 return dict(found[prompt_id])
             time.sleep(0.02)
@@ -99,7 +99,7 @@ class NaiveClient:
         assert entry is not None
         for output in entry["outputs"].values():
             for ref in output["images"]:
-                answer = requests.get(f"{self.url}/view", params=ref, timeout=5)
+                answer = requests.get(f"{self.url}/view", params=ref, timeout=60)
                 if answer.ok:
                     return Image.open(io.BytesIO(answer.content))
         return None

@@ -60,8 +60,8 @@ def test_trap_16_an_interrupt_meant_for_the_one_before_is_tried_again(
     fake.traps["interrupt_next"] = 1
     hold = fake.hold_at(1)
     first = naive.post(small_graph(seed=1))
-    assert hold.reached.wait(20)
-    requests.post(f"{fake.url}/interrupt", json={"prompt_id": first}, timeout=5)
+    assert hold.reached.wait(60)
+    requests.post(f"{fake.url}/interrupt", json={"prompt_id": first}, timeout=60)
     errors: list[StageFailure] = []
     thread = threading.Thread(
         target=lambda: errors.append(failure(backend, FailureKind.BACKEND, "not by us; the job is tried again"))
@@ -69,7 +69,7 @@ def test_trap_16_an_interrupt_meant_for_the_one_before_is_tried_again(
     thread.start()
     fake.wait_for_prompt(2)
     hold.go_on.set()
-    thread.join(20)
+    thread.join(60)
     assert errors  # BACKEND: the kernel queues it again
     entry = naive.history(fake.prompts[1]["prompt_id"])
     assert entry is not None
@@ -82,7 +82,7 @@ def test_an_interrupt_by_a_person_is_tried_again(fake: FakeComfyUI, backend: Com
     thread = threading.Thread(target=lambda: (until(lambda: bool(fake.executed)), fake.interrupt()))
     thread.start()
     failure(backend, FailureKind.BACKEND, "was interrupted while it worked at this job, and not by us")
-    thread.join(20)
+    thread.join(60)
 
 
 # --- 17: the cache -------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def test_trap_17_a_workflow_saves_under_a_new_name(fake: FakeComfyUI, backend: C
 def test_trap_18_the_name_that_the_server_gives_is_used(fake: FakeComfyUI, backend: ComfyBackend) -> None:
     fake.traps["rename_uploads"] = -1
     files = {"image": ("mine.png", b"x", "image/png")}
-    answer = requests.post(f"{fake.url}/upload/image", files=files, timeout=5).json()
+    answer = requests.post(f"{fake.url}/upload/image", files=files, timeout=60).json()
     assert answer["name"] == "mine (1).png"  # a naive client goes on with mine.png
     made = backend.img2img(img2img(), Reports(), ManualCancel())
     loaded = [node for node in fake.prompts[-1]["prompt"].values() if node["class_type"] == "LoadImage"]
@@ -204,12 +204,12 @@ def test_a_deleted_pending_prompt_is_noticed(
     naive = NaiveClient(fake.url)
     hold = fake.hold_at(1)
     naive.post(small_graph())
-    assert hold.reached.wait(20)
+    assert hold.reached.wait(60)
     lost = naive.post(small_graph(seed=2))
     thread = threading.Thread(target=lambda: (fake.wait_for_prompt(3), fake.delete_pending()))
     thread.start()
     failure(backend, FailureKind.BACKEND, "has lost our job from the queue before it ran")
-    thread.join(20)
+    thread.join(60)
     hold.go_on.set()
     assert naive.history(lost, 0.2) is None
 
@@ -225,7 +225,7 @@ def test_a_restart_is_noticed(
 
 def test_a_foreign_origin_is_explained(fake: FakeComfyUI, backend: ComfyBackend) -> None:
     backend.capabilities()
-    answer = requests.get(f"{fake.url}/queue", headers={"Origin": "http://elsewhere"}, timeout=5)
+    answer = requests.get(f"{fake.url}/queue", headers={"Origin": "http://elsewhere"}, timeout=60)
     assert answer.status_code == 403
     fake.traps["origin"] = -1
     failure(backend, FailureKind.BACKEND, "status 403: .*Origin.* --enable-cors-header")
@@ -260,7 +260,7 @@ def test_an_old_version_is_interrupted_where_it_is_ours_that_runs(
     thread.start()
     with pytest.raises(Cancelled):
         make(backend, cancel)
-    thread.join(20)
+    thread.join(60)
     assert len(fake.interrupted) == 1
     assert not fake.queued
 
@@ -279,7 +279,7 @@ def test_what_a_killed_worker_left_is_taken_off(fake: FakeComfyUI, connect: Conn
     naive = NaiveClient(fake.url)
     hold = fake.hold_at(1)
     running = naive.post(small_graph(seed=1), client=f"{here}{gone.pid}-0")
-    assert hold.reached.wait(20)
+    assert hold.reached.wait(60)
     naive.post(small_graph(seed=2), client=f"{here}{gone.pid}-1")
     kept = [
         naive.post(small_graph(seed=3), client=f"{here}{os.getpid()}-2"),
@@ -383,11 +383,13 @@ def test_a_proxy_that_stumbles_costs_no_job(
     fake: FakeComfyUI, backend: ComfyBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "CALM", 0.05)
-    fake.step_seconds = 0.1
     backend.capabilities()
     fake.traps["queue_502"] = 3
+    hold = fake.hold_at(1)
+    thread = threading.Thread(target=lambda: (until(lambda: fake.traps["queue_502"] == 0), hold.go_on.set()))
+    thread.start()
     make(backend)
-    assert fake.traps["queue_502"] < 3
+    thread.join(60)
     assert len(fake.prompts) == 1
 
 
@@ -417,7 +419,7 @@ def test_a_websocket_that_is_never_answered_holds_nothing_up(fake: FakeComfyUI, 
     thread.start()
     with pytest.raises(Cancelled):
         make(patient, cancel)
-    thread.join(20)
+    thread.join(60)
     assert len(fake.prompts) == 1
 
 
@@ -476,7 +478,7 @@ def test_waiting_in_the_queue_is_no_silence(
     monkeypatch.setattr(run, "CALM", 0.05)
     hold = fake.hold_at(1)
     NaiveClient(fake.url).post(small_graph())
-    assert hold.reached.wait(20)
+    assert hold.reached.wait(60)
     threading.Timer(2.0, hold.go_on.set).start()
     make(connect(stall_timeout=1.5))
 
@@ -484,7 +486,7 @@ def test_waiting_in_the_queue_is_no_silence(
 def test_a_job_that_takes_too_long_ends(fake: FakeComfyUI, connect: Connect) -> None:
     hold = fake.hold_at(1)
     NaiveClient(fake.url).post(small_graph())
-    assert hold.reached.wait(20)
+    assert hold.reached.wait(60)
     failure(connect(job_timeout=0.4), FailureKind.TIMEOUT, r"more than 0\.4 s for the job")
     assert len(fake.queued) == 1  # ours is taken out again
     hold.go_on.set()
@@ -502,7 +504,7 @@ def test_a_server_that_goes_away_is_noticed(monkeypatch: pytest.MonkeyPatch) -> 
     failure(
         backend, FailureKind.BACKEND, r"no answer for 0\.5 s while our job is there|lost our job|interrupted"
     )
-    stopper.join(15)
+    stopper.join(60)
     backend.close()
 
 

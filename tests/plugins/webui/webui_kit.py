@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -105,7 +106,7 @@ def naive(
 ) -> tuple[Image.Image, dict[str, Any], dict[str, Any]]:
     """What a plain client gets that trusts a 200: image, info, the whole answer."""
     whole = {"prompt": "a lighthouse at dawn", "seed": 1, "steps": 4, "width": 64, "height": 64, **body}
-    response = requests.post(f"{fake.url}/sdapi/v1/{path}", json=whole, timeout=20)
+    response = requests.post(f"{fake.url}/sdapi/v1/{path}", json=whole, timeout=PATIENCE)
     assert response.status_code == 200, response.text
     answer = response.json()
     return decode(answer["images"][0]), json.loads(answer["info"]), answer
@@ -115,6 +116,39 @@ def decode(text: str) -> Image.Image:
     image = Image.open(io.BytesIO(base64.b64decode(text)))
     image.load()
     return image
+
+
+PATIENCE = 30.0
+"""Seconds that anything may take on a machine that does ten other things; what passes waits for none of it."""
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until ``condition()`` is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.005)
+
+
+@contextmanager
+def once(condition: Callable[[], object], act: Callable[[], object]) -> Iterator[None]:
+    """Have ``act`` done in another thread as soon as ``condition()`` is true, while the block runs."""
+    problems: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            until(condition)
+            act()
+        except BaseException as error:
+            problems.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    assert not problems, problems
 
 
 class Steps(Progress):
@@ -128,6 +162,8 @@ class Steps(Progress):
         self.thread = threading.get_ident()
         self.threads: set[int] = set()
         self.moved = threading.Event()
+        self.enough: Callable[[], object] | None = None
+        """Called once there has been a step, and a preview if one is wanted."""
 
     def __call__(self, step: int, steps: int, preview: Image.Image | None = None) -> None:
         self.steps.append((step, steps))
@@ -137,6 +173,8 @@ class Steps(Progress):
             self.previews.append(preview)
         if step > 0:
             self.moved.set()
+        if self.enough is not None and self.moved.is_set() and (self.previews or not self.watching):
+            self.enough()
 
     def wants_preview(self) -> bool:
         return self.watching

@@ -287,7 +287,8 @@ class Flight:
                     flag.went_on(reading.fraction)
                     unknown = reading.state is State.UNKNOWN
                     strangers = strangers + 1 if unknown else 0
-                    if strangers >= STRANGER_ANSWERS and self._ids.known and not self._ids.proven:
+                    settled = time.monotonic() - self._began > ARRIVAL_SECONDS
+                    if strangers >= STRANGER_ANSWERS and settled and self._ids.known and not self._ids.proven:
                         log.info("the server does not know our task ids; its global progress is used")
                         self._ids.known = False
                     with self._news:

@@ -97,7 +97,7 @@ class Shell:
                 self._bar.build()
             with area(ui, c.rail, tag="area.sidebar", no_scrollbar=True):
                 self._sidebar.build()
-            with area(ui, c.bg, tag="area.centre", no_scrollbar=True, no_scroll_with_mouse=True):
+            with area(ui, NONE, tag="area.centre", no_scrollbar=True, no_scroll_with_mouse=True):
                 for tab in TABS:
                     with area(ui, NONE, tag=f"area.{tab}", show=False, pos=(0, 0)) as item:
                         self._areas[tab] = item
