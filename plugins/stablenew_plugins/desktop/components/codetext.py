@@ -348,7 +348,9 @@ class CodeText:
             return
         ui = self._ui
         place = (self._x(line, column), self._y(line) + ui.px(1.5))
-        drawn = dpg.draw_text(place, self._drawable(words.rstrip()), color=colour, size=ui.px(SIZE), parent=self._canvas)
+        drawn = dpg.draw_text(
+            place, self._drawable(words.rstrip()), color=colour, size=ui.px(SIZE), parent=self._canvas
+        )
         dpg.bind_item_font(drawn, ui.fonts["mono"])
 
     def _drawable(self, words: str) -> str:

@@ -11,8 +11,8 @@ from stablenew_plugins.desktop.theme.fonts import MONO, foreign, measured
 
 
 def width_of(ui: Ui, words: str, font: str) -> float:
-    """How wide ``words`` are, in pixels. Characters for which a font is still being looked for count as what they
-    will be, so that nothing has to be fitted again."""
+    """How wide ``words`` are, in pixels. Characters for which a font is still being looked for count as what
+    they will be, so that nothing has to be fitted again."""
     size = dpg.get_text_size(words, font=ui.fonts[font])
     if size is not None and (size[0] > 0 or not words):
         return float(size[0]) + _to_come(ui, words, font)

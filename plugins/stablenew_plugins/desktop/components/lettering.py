@@ -1,7 +1,7 @@
 """Looks for characters that the fonts lack, and gives items other fonts.
 
-Texts come up in a hundred places, so what is drawn is looked through, some items a frame. Items get new fonts in
-the same way: at once that would take as long as ten frames.
+Texts come up in a hundred places, so what is drawn is looked through, some items a frame. Items get new fonts
+in the same way: at once that would take as long as ten frames.
 """
 
 from __future__ import annotations

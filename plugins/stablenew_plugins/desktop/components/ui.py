@@ -27,7 +27,8 @@ class Ui:
     """One theme at one scale. A new one is made, and everything drawn anew, when either changes."""
 
     def __init__(self, theme: str, scale: float, background: Background, faces: Faces | None = None) -> None:
-        """Make fonts and the base theme. There must be a Dear PyGui context. ``faces``: fonts instead of ours."""
+        """Make fonts and the base theme. There must be a Dear PyGui context. ``faces``: fonts in the place of
+        ours."""
         self.scale = scale
         self.colours: Palette = PALETTES[theme]
         self.fonts = fonts_at(scale, faces)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -71,8 +70,8 @@ def characters(mono: bool) -> frozenset[str]:
 
 
 def measured(words: str, font: str, scale: float) -> int:
-    """How wide ``words`` are in whole pixels, from the font's file: before Dear PyGui has drawn with it. What the
-    file does not have is as wide as it is in other fonts: see :func:`foreign`."""
+    """How wide ``words`` are in whole pixels, from the font's file: before Dear PyGui has drawn with it. What
+    the file does not have is as wide as it is in other fonts: see :func:`foreign`."""
     face = _face(font)
     size = round(size_of(font) * scale)
     own = characters(font == MONO)
@@ -87,8 +86,8 @@ def measured(words: str, font: str, scale: float) -> int:
 
 
 def foreign(letter: str, font: str, scale: float) -> float:
-    """How wide a character that ours do not have is, in pixels, once a font of the system draws it: nothing if it
-    stands over another one, a square if it is Chinese, 0 if that is not known."""
+    """How wide a character that ours do not have is, in pixels, once a font of the system draws it: a square if
+    it is Chinese, 0 if it stands over another one or that is not known."""
     if columns_of(letter) != 2:
         return 0.0
     face = _face(font)
@@ -118,8 +117,8 @@ class Fonts:
         return self._by_name[name]
 
     def lack(self, words: str, mono: bool) -> set[str]:
-        """The characters of ``words`` that the fonts do not have: those for texts of all kinds, or the one whose
-        letters are all as wide."""
+        """The characters of ``words`` that the fonts do not have: those for texts of all kinds, or the one
+        whose letters are all as wide."""
         if words.isascii():
             return set()
         lacking = set(words) - characters(mono)
@@ -130,7 +129,7 @@ class Fonts:
         return font in self._mono
 
     def prepare(self, faces: Faces) -> None:
-        """Load others, for :meth:`switch` behind the next frame: before it nothing is known of their letters."""
+        """Load others, for :meth:`switch` behind the next frame: nothing is known of their letters before."""
         names = [name for name in self._by_name if name not in PLAIN]
         dpg.push_container_stack(self.registry)
         try:
@@ -155,8 +154,8 @@ _loaded: dict[float, Fonts] = {}
 
 
 def fonts_at(scale: float, faces: Faces | None = None) -> Fonts:
-    """The fonts at ``scale``, with ``faces`` in the place of ours. They stay loaded: Dear PyGui 2.3.1 crashes in
-    the frame after a font that was in use is deleted, and there are no more scales than a person tries."""
+    """The fonts at ``scale``, with ``faces`` in the place of ours. They stay loaded: Dear PyGui 2.3.1 crashes
+    in the frame after a font that was in use is deleted, and there are no more scales than a person tries."""
     fonts = _loaded.get(scale)
     if fonts is None or not fonts.has(faces) or not dpg.does_item_exist(fonts.registry):
         fonts = _loaded[scale] = Fonts(scale, faces)

@@ -1,7 +1,7 @@
 """A program of its own: adds characters of the system's fonts to ours.
 
-``python -m stablenew_plugins.desktop.theme.merge`` reads one JSON object on its standard input and writes one; see
-:mod:`.merging`. It takes seconds of computing and a hundred megabytes, neither of which the window has.
+``python -m stablenew_plugins.desktop.theme.merge`` reads one JSON object on its standard input and writes one;
+see :mod:`.merging`. It takes seconds of computing and a hundred megabytes, neither of which the window has.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import struct
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fontTools.misc.roundTools import otRound
 from fontTools.misc.transform import Transform
@@ -34,7 +34,16 @@ MIDDLE = 0.38
 """Of a square character above the line, in em."""
 ERROR = 1.5
 """How far a curve may be off, in 2,048th of an em: nobody sees it at these sizes."""
-BROKEN = (TTLibError, AssertionError, ArithmeticError, AttributeError, LookupError, struct.error, TypeError, ValueError)
+BROKEN = (
+    TTLibError,
+    AssertionError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    struct.error,
+    TypeError,
+    ValueError,
+)
 """What fontTools raises for files that are half, or of a kind that it does not know."""
 OUTLINES = ("glyf", "CFF ", "CFF2")
 REGIONS: Mapping[str, frozenset[str]] = {
@@ -88,8 +97,8 @@ class Source:
         return (self._letters is None or letter in self._letters) and ord(letter) in self._names
 
     def outline(self, letter: str) -> tuple[DecomposingRecordingPen, float]:
-        """What is drawn for ``letter``, and its width, in units of the font. Raises whatever a broken font makes
-        fontTools raise."""
+        """What is drawn for ``letter``, and its width, in units of the font. Raises whatever a broken font
+        makes fontTools raise."""
         if self._drawn is None or letter != self._last:
             glyph = self._glyphs[self._names[ord(letter)]]
             recording = DecomposingRecordingPen(self._glyphs)
@@ -164,13 +173,13 @@ class Face:
         self.font.save(path)
 
 
-def opened(path: Path, languages: Sequence[str]) -> TTFont | None:
-    """The font of a file; of a collection that for the first of ``languages``, upright and not bold. None if there
-    is none with outlines in it."""
+def opened(file: BinaryIO, languages: Sequence[str]) -> TTFont | None:
+    """The font in a file, which is read while the font is used; of a collection that for the first of
+    ``languages``, neither bold nor thin. None if there is none with outlines in it."""
     try:
-        with path.open("rb") as file:
-            collection = file.read(4) == b"ttcf"
-        fonts = TTCollection(path, lazy=True).fonts if collection else [TTFont(path, lazy=True)]
+        collection = file.read(4) == b"ttcf"
+        file.seek(0)
+        fonts = TTCollection(file, lazy=True).fonts if collection else [TTFont(file, lazy=True)]
         usable = [font for font in fonts if any(table in font for table in OUTLINES) and "cmap" in font]
         return min(usable, key=lambda font: _unlike(font, languages), default=None)
     except (OSError, *BROKEN):
@@ -186,21 +195,20 @@ def _unlike(font: TTFont, languages: Sequence[str]) -> tuple[int, bool, float]:
     return region, "mono" in name.lower(), abs(weight - 400)
 
 
-def sources(files: Sequence[Path], needed: set[str], languages: Sequence[str]) -> list[Source]:
-    """Fonts of ``files`` until all that is ``needed`` was found."""
+def sources(files: Sequence[Path], needed: set[str], languages: Sequence[str], used: ExitStack) -> list[Source]:
+    """Fonts of ``files`` until all that is ``needed`` was found. The files stay open until ``used`` is left."""
     found, left = [], set(needed)
     for path in files:
         if not left:
             break
-        font = opened(path, languages)
-        if font is None:
-            continue
-        with suppress(*BROKEN):
-            source = Source(font)
-            has = {letter for letter in left if source.has(letter)}
-            if has:
+        with ExitStack() as tried, suppress(OSError, *BROKEN):
+            font = opened(tried.enter_context(path.open("rb")), languages)
+            source = Source(font) if font is not None else None
+            has = {letter for letter in left if source.has(letter)} if source is not None else set()
+            if source is not None and has:
                 left -= has
                 found.append(source)
+                used.push(tried.pop_all())
     return found
 
 
@@ -208,26 +216,28 @@ def merge(request: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Make the fonts that ``request`` asks for in ``folder``. What could be added, and what is left."""
     needed, likely = set(request["needed"]), set(request["likely"])
     faces = [Face(Path(path)) for path in request["faces"]]
-    lacking = {id(face): needed - face.own for face in faces}
-    wanted = set().union(*lacking.values())
-    drawn = {letter for letter in wanted if not is_invisible(letter)}
+    wanted: set[str] = set()
+    for face in faces:
+        wanted |= needed - face.own
     # What one of our fonts has and another has not: it fits better than any other.
     ours = Source(faces[0].font, frozenset(letter for letter in faces[0].own if not _is_icon(letter)))
-    found = [ours]
-    left = {letter for letter in drawn if not ours.has(letter)}
-    found += sources([Path(path) for path in request["files"]], left, request["languages"])
+    left = {letter for letter in wanted if not is_invisible(letter) and not ours.has(letter)}
     added: set[str] = set()
-    for letter in sorted(needed | likely):
-        for face in faces:
-            if letter in face.own:
-                continue
-            if is_invisible(letter):
-                face.add_nothing(letter)
-                added.add(letter)
-            elif _take(face, letter, found):
-                added.add(letter)
+    with ExitStack() as used:
+        files = [Path(path) for path in request["files"]]
+        found = [ours, *sources(files, left, request["languages"], used)]
+        for letter in sorted(needed | likely):
+            for face in faces:
+                if letter in face.own:
+                    continue
+                if is_invisible(letter):
+                    face.add_nothing(letter)
+                    added.add(letter)
+                elif _take(face, letter, found):
+                    added.add(letter)
     for path, face in zip(request["faces"], faces, strict=True):
         face.save(folder / Path(path).name)
+        face.font.close()
     return {"letters": "".join(sorted(added)), "lacking": "".join(sorted(wanted - added))}
 
 

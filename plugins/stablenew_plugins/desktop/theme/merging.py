@@ -61,7 +61,7 @@ class Merging:
         merge: Callable[[Request], str] = run_program,
         faces: Sequence[Path] | None = None,
     ) -> None:
-        """``faces``: fonts that are added to, the first one is where the others may take from; ours, if None."""
+        """``faces``: fonts that are added to, and the first is where the others may take from; None: ours."""
         self._cache, self._files, self._merge = cache, files, merge
         self._faces = faces if faces is not None else sorted(FOLDER.glob("*.ttf"), key=_regular_first)
 
@@ -80,9 +80,13 @@ class Merging:
 
     def _key(self, wanted: Wanted, files: Sequence[FontFile]) -> str:
         """What tells two sets apart. What is needed and what is likely makes no difference."""
-        told = hashlib.sha256(repr((FORM, "".join(sorted(wanted.needed | wanted.likely)), wanted.languages)).encode())
+        told = hashlib.sha256(
+            repr((FORM, "".join(sorted(wanted.needed | wanted.likely)), wanted.languages)).encode()
+        )
         for file in files:
-            told.update(repr((os.fspath(file.path), file.size, file.changed)).encode("utf-8", "surrogateescape"))
+            told.update(
+                repr((os.fspath(file.path), file.size, file.changed)).encode("utf-8", "surrogateescape")
+            )
         for path in self._faces:
             told.update(hashlib.sha256(path.read_bytes()).digest())
         return told.hexdigest()[:24]
@@ -117,7 +121,9 @@ class Merging:
             with suppress(OSError):
                 partial.rename(folder)
             if self._kept(folder) is None:  # unless another window has just made the same
-                raise UserError(_("{folder}: cannot be written to; see to it that it can").format(folder=folder))
+                raise UserError(
+                    _("{folder}: cannot be written to; see to it that it can").format(folder=folder)
+                )
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return answer

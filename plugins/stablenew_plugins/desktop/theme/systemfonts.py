@@ -17,7 +17,7 @@ SLOWEST = 20.0
 PREFERRED: Mapping[str, Sequence[str]] = {
     "ja": (
         "YuGothM.ttc", "YuGothR.ttc", "meiryo.ttc", "msgothic.ttc",
-        "ヒラギノ角ゴシック W3.ttc", "Hiragino Sans W3.ttc", "NotoSansCJK", "NotoSansJP", "ipagp.ttf", "ipag.ttf",
+        "ヒラギノ角ゴシック W3.ttc", "Hiragino Sans W3.ttc", "NotoSansCJK", "NotoSansJP", "ipagp.ttf",
         "TakaoPGothic.ttf", "VL-PGothic-Regular.ttf",
     ),
     "ko": ("malgun.ttf", "gulim.ttc", "AppleSDGothicNeo.ttc", "NotoSansCJK", "NotoSansKR", "NanumGothic.ttf"),
@@ -30,7 +30,8 @@ PREFERRED: Mapping[str, Sequence[str]] = {
         "SourceHanSansTW", "wqy-microhei.ttc",
     ),
     "": (
-        "segoeui.ttf", "seguisym.ttf", "Nirmala.ttc", "Nirmala.ttf", "LeelawUI.ttf", "ebrima.ttf", "seguiemj.ttf",
+        "segoeui.ttf", "seguisym.ttf", "Nirmala.ttc", "Nirmala.ttf", "LeelawUI.ttf", "ebrima.ttf",
+        "seguiemj.ttf",
         "Arial Unicode.ttf", "Apple Symbols.ttf", "NotoSans-Regular.ttf", "DejaVuSans.ttf", "NotoSansSymbols",
         "DroidSansFallback",
     ),

@@ -150,8 +150,8 @@ class Letters(Model):
             return _("Install such a font with Font Book, then open the window again.")
         if name in {scripts.name_of(letter) for letter in "あ字한"}:
             return _(
-                "Install fonts-noto-cjk (Debian, Ubuntu), google-noto-sans-cjk-fonts (Fedora) or noto-fonts-cjk "
-                "(Arch), then open the window again."
+                "Install fonts-noto-cjk (Debian, Ubuntu), google-noto-sans-cjk-fonts (Fedora) or "
+                "noto-fonts-cjk (Arch), then open the window again."
             )
         return _("Install fonts-noto-core (Debian, Ubuntu) or noto-fonts (Arch), then open the window again.")
 

@@ -48,7 +48,9 @@ def can_be_drawn(letter: str) -> bool:
 def is_han(letter: str) -> bool:
     """Whether it is one of the characters that Chinese, Japanese and Korean share."""
     return (
-        "\u3400" <= letter <= "\u9fff" or "\uf900" <= letter <= "\ufaff" or "\U00020000" <= letter <= "\U000323af"
+        "\u3400" <= letter <= "\u9fff"
+        or "\uf900" <= letter <= "\ufaff"
+        or "\U00020000" <= letter <= "\U000323af"
     )
 
 
@@ -63,9 +65,9 @@ def is_hangul(letter: str) -> bool:
 
 
 def languages_of(letters: Iterable[str]) -> list[Language]:
-    """The languages that ``letters`` are likely to be of. Kana are Japanese, Hangul is Korean; what several of them
-    share is Chinese if Japanese has not got it, or nothing else is Japanese: the traditional one, if simplified
-    Chinese has not got it."""
+    """The languages that ``letters`` are likely to be of. Kana are Japanese, Hangul is Korean; what several of
+    them share is Chinese if Japanese has not got it, or nothing else is Japanese: the traditional one, if
+    simplified Chinese has not got it."""
     seen = set(letters)
     han = set(filter(is_han, seen))
     found: list[Language] = []
@@ -98,7 +100,9 @@ def everyday(letters: Set[str], languages: Iterable[Language]) -> frozenset[str]
 @lru_cache(maxsize=4)
 def _everyday(language: Language) -> frozenset[str]:
     """The characters that a standard of the language has put first, about 2,400 to 5,400, and punctuation."""
-    shared = {chr(code) for area in ((0x3000, 0x3040), (0xFF01, 0xFF61), (0xFFE0, 0xFFE7)) for code in range(*area)}
+    shared = {
+        chr(code) for area in ((0x3000, 0x3040), (0xFF01, 0xFF61), (0xFFE0, 0xFFE7)) for code in range(*area)
+    }
     shared = set(filter(can_be_drawn, shared))
     if language == "ja":
         kana = {chr(code) for code in range(0x3041, 0x3100) if can_be_drawn(chr(code))}
@@ -113,7 +117,9 @@ def _everyday(language: Language) -> frozenset[str]:
 def _area(encoding: str, first: int, last: int, second: int = 0xA1) -> set[str]:
     """The characters of ``encoding`` in two bytes, of which the first is ``first`` to ``last``."""
     pairs = (bytes((high, low)) for high in range(first, last + 1) for low in range(second, 0xFF))
-    return {letter for pair in pairs if len(letter := pair.decode(encoding, "ignore")) == 1 and ord(letter) > 0x7F}
+    return {
+        letter for pair in pairs if len(letter := pair.decode(encoding, "ignore")) == 1 and ord(letter) > 0x7F
+    }
 
 
 @lru_cache(maxsize=3)

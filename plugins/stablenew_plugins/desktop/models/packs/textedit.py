@@ -30,8 +30,8 @@ class Line:
 def wrap(text: str, columns: int) -> list[Line]:
     """``text`` in lines of at most ``columns`` columns (at least 1), broken behind blanks if there are any.
 
-    A letter takes as many columns as :func:`columns_of` says. The lines are the whole text, one behind the other:
-    nothing is added, nothing left out. Blanks at the end of a line may stand out of it.
+    A letter takes as many columns as :func:`columns_of` says. The lines are the whole text, one behind the
+    other: nothing is added, nothing left out. Blanks at the end of a line may stand out of it.
     """
     lines: list[Line] = []
     start, size = 0, len(text)
@@ -100,8 +100,8 @@ class TextEdit:
         return min(max(one.start + column, one.start), max(last, one.start))
 
     def column_at(self, line: int, columns: float) -> int:
-        """How many letters of a line stand before a place that is so many columns from its left; the nearer side
-        of the one that is there. Behind the end of the line it goes on with letters of one column."""
+        """How many letters of a line stand before a place that is so many columns from its left; the nearer
+        side of the one that is there. Behind the end of the line it goes on with letters of one column."""
         one = self.lines[min(max(line, 0), len(self.lines) - 1)]
         passed = 0.0
         for number, letter in enumerate(self.text[one.start : one.end]):
