@@ -47,7 +47,7 @@ class Bench:
             self.desk, self.view, self.preview, self.ratings, self.promotion, self.viewer, self.compare
         )
         self.learning = LearningModel(self.desk)
-        self.liked = LikedModel(self.desk, self.view, self.ratings, self.review, self.promotion.title_of)
+        self.liked = LikedModel(self.desk, self.view, self.ratings, self.review)
 
     def connect(self) -> None:
         self.desk.state.connected(self.kernel, kernel_pb2.GetStatusResponse())  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.textures import Textures
 from stablenew_plugins.desktop.models.core.background import Background
+from stablenew_plugins.desktop.models.core.letters import Faces
 from stablenew_plugins.desktop.theme.fonts import fonts_at
 from stablenew_plugins.desktop.theme.look import Themes
 from stablenew_plugins.desktop.theme.tokens import PALETTES, Palette
@@ -25,11 +26,12 @@ def number_of(item: Item) -> int:
 class Ui:
     """One theme at one scale. A new one is made, and everything drawn anew, when either changes."""
 
-    def __init__(self, theme: str, scale: float, background: Background) -> None:
-        """Make fonts and the base theme. There must be a Dear PyGui context."""
+    def __init__(self, theme: str, scale: float, background: Background, faces: Faces | None = None) -> None:
+        """Make fonts and the base theme. There must be a Dear PyGui context. ``faces``: fonts in the place of
+        ours."""
         self.scale = scale
         self.colours: Palette = PALETTES[theme]
-        self.fonts = fonts_at(scale)
+        self.fonts = fonts_at(scale, faces)
         self.themes = Themes(self.colours, self.px)
         self.textures = Textures(background)
         self._next: list[Callable[[], None]] = []

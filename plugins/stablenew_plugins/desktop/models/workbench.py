@@ -58,7 +58,7 @@ class Workbench:
             desk, self.view, self.preview, self.ratings, self.promotion, self.viewer, self.compare
         )
         self.learning = LearningModel(desk)
-        self.liked = LikedModel(desk, self.view, self.ratings, self.review, self.promotion.title_of)
+        self.liked = LikedModel(desk, self.view, self.ratings, self.review)
         self.status = StatusModel(desk)
         self.settings = SettingsModel(desk)
         self.start = StartModel(desk, self.view, self.packs, self.pipeline, self.run, self.settings)

@@ -97,12 +97,9 @@ class LikedModel(Model):
         view: ViewModel,
         ratings: Ratings,
         review: ReviewModel,
-        title_of: Callable[[str], str],
     ) -> None:
-        """``title_of``: what people call a stage."""
         super().__init__()
         self._desk, self._view, self._ratings, self._review = desk, view, ratings, review
-        self._title_of = title_of
         self.kinds: Sequence[Kind] | None = None
         """None: not known yet."""
         self.counts: Sequence[int] = [0] * 6
@@ -149,7 +146,7 @@ class LikedModel(Model):
         wanted = self.wanted
 
         def done(answer: pb.CountStarsResponse) -> None:
-            self.kinds, self.counts = kinds_of(answer, wanted, self._title_of)
+            self.kinds, self.counts = kinds_of(answer, wanted, self._desk.state.stage_title)
             self.problem = ""
             self.touch()
 
