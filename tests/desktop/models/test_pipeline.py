@@ -505,6 +505,8 @@ def test_parts_of_a_stage_have_cards_of_their_own(folder: Path) -> None:
     assert [one.title for one in hires.fields][:4] == ["Scale", "Upscaler", "Steps", "Denoising strength"]
     assert [one.key for one in refiner.fields] == ["refiner_checkpoint", "refiner_switch_at"]
     assert not any(one.advanced for one in refiner.fields)
+    masters = [one.key for one in CARDS[0].fields if model.is_master(one)]
+    assert masters == ["enable_hr", "refiner_checkpoint", "face_restoration_enabled", "hypernetwork"]
     assert model.card("txt2img.nothing") is None
     assert model.summary(hires.name) == "1.25× Latent  ·  denoise 0.6  ·  10 steps"
     model.set("txt2img.hr_resize_x", 1024)
