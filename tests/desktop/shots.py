@@ -30,6 +30,7 @@ from tests.desktop.xdisplay import XDisplay, why_not
 
 from stablenew_kernel.domain.summary import question
 from stablenew_plugins.desktop.models.core.view import TABS
+from stablenew_plugins.desktop.models.pipeline.cards import RUN_SECTION
 from stablenew_plugins.desktop.models.run import Question
 from stablenew_plugins.desktop.models.settings import Server
 
@@ -223,7 +224,8 @@ def _card_of_a_plugin(app: Any, gui: Driver) -> Image.Image:
     gui.scroll_to("pipeline.fold.film_grain", "pipeline.title.txt2img")
     gui.click("pipeline.fold.film_grain")
     gui.until(lambda: "film_grain" in app.bench.pipeline.folds.open)
-    gui.scroll_to("pipeline.film_grain.size", "pipeline.title.film_grain")
+    gui.until(lambda: dpg.does_item_exist("pipeline.film_grain.size"))
+    gui.scroll_to(f"pipeline.fold.{RUN_SECTION}", "pipeline.title.film_grain")  # the card below
     shown = _at_rest(app, gui)
     window, title = gui.target.bounds(), gui.rect("pipeline.title.film_grain")
     width, height = dpg.get_item_rect_size(card)

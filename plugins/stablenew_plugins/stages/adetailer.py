@@ -131,7 +131,7 @@ class UnitConfig(StageConfig):
         title="Mask blur",
         description="How soft the edge of the mask is, in pixels.",
         validation_alias=AliasChoices("adetailer_mask_feather", "ad_mask_blur"),
-        json_schema_extra=marks(unit="px"),
+        json_schema_extra=marks(advanced=True, unit="px"),
     )
     ad_dilate_erode: int = Field(
         4,

@@ -23,6 +23,7 @@ from stablenew_kernel.domain.pipeline import PipelineSettings
 from stablenew_kernel.domain.plan import PlanRequest, plan_run
 from stablenew_kernel.hub import views
 from stablenew_plugins.desktop.models.pipeline.cards import Card, Field, card_of, fields_of, run_schema
+from stablenew_plugins.desktop.models.pipeline.more import more_line
 from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
 from stablenew_plugins.desktop.models.pipeline.pipelinevalues import QUIET
 from stablenew_plugins.desktop.models.pipeline.postorder import POST_ORDER
@@ -484,3 +485,146 @@ def test_a_stage_with_settings_nobody_knows_still_has_a_card() -> None:
         ("tags", "json", "Tags"),
     ]
     assert card_of(pb.Stage(name="y")).fields == ()
+
+
+# --- parts, and what is folded --------------------------------------------------------------------------------
+
+
+def test_parts_of_a_stage_have_cards_of_their_own(folder: Path) -> None:
+    model = model_of(folder)
+    model.revert()
+    assert [card.name for card in model.shown][:4] == [
+        "txt2img",
+        "txt2img.enable_hr",
+        "txt2img.refiner_checkpoint",
+        "img2img",
+    ]
+    hires, refiner = model.card("txt2img.enable_hr"), model.card("txt2img.refiner_checkpoint")
+    assert hires is not None
+    assert refiner is not None
+    assert [one.title for one in hires.fields][:4] == ["Scale", "Upscaler", "Steps", "Denoising strength"]
+    assert [one.key for one in refiner.fields] == ["refiner_checkpoint", "refiner_switch_at"]
+    assert not any(one.advanced for one in refiner.fields)
+    masters = [one.key for one in CARDS[0].fields if model.is_master(one)]
+    assert masters == ["enable_hr", "refiner_checkpoint", "face_restoration_enabled", "hypernetwork"]
+    assert model.card("txt2img.nothing") is None
+    assert model.summary(hires.name) == "1.25× Latent  ·  denoise 0.6  ·  10 steps"
+    model.set("txt2img.hr_resize_x", 1024)
+    assert model.summary(hires.name).startswith("1024 × … Latent")
+    model.set("txt2img.refiner_checkpoint", "xl/refiner.safetensors")
+    assert model.summary(refiner.name) == "refiner  ·  from 80 % of the steps on"
+    assert model.is_on(refiner.name)
+    model.switch(refiner.name, False)
+    assert model.value("txt2img.refiner_checkpoint") == ""
+
+
+def test_a_part_has_its_changes_and_its_stage_has_the_others(folder: Path) -> None:
+    model = model_of(folder)
+    model.revert()
+    hires = model.card("txt2img.enable_hr")
+    assert hires is not None
+    model.set_all({"txt2img.hr_scale": 2.0, "txt2img.steps": 31})
+    model.switch(hires.name, False)
+    assert (model.changed_in("txt2img"), model.changed_in(hires.name)) == (1, 2)
+    assert [one.key for one in model.active(hires)] == [one.key for one in hires.fields]  # off, and yet shown
+    assert model.summary(hires.name).startswith("2× Latent")
+    assert "txt2img.hr_scale=2.0" not in model.sets()  # it has no effect
+    model.type("txt2img.hr_resize_x", "wide")
+    assert (model.problems_in("txt2img"), model.problems_in(hires.name)) == (0, 1)
+    model.reset_card("txt2img")
+    assert set(model.changes) == {"txt2img.hr_scale", "txt2img.enable_hr"}
+    model.reset_card(hires.name)
+    assert not model.changes
+    assert not model.drafts
+    assert model.takes_part(hires)
+    model.switch("txt2img", False)
+    assert model.is_on(hires.name)
+    assert not model.takes_part(hires)
+
+
+@given(st.sampled_from(CARDS))
+def test_each_setting_stands_on_one_card(card: Card) -> None:
+    masters = [
+        part.master.key for part in card.parts if part.master is not None and part.master.kind == "switch"
+    ]
+    elsewhere = [one.key for part in card.parts for one in part.fields]
+    assert sorted([*(one.key for one in card.own), *elsewhere, *masters]) == sorted(
+        one.key for one in card.fields
+    )
+    assert not card.parts or not card.is_post
+
+
+def test_a_strangers_stage_is_folded_by_the_same_marks(folder: Path) -> None:
+    schema = {
+        "properties": {
+            "glow": {"type": "boolean", "title": "Glow", "default": False},
+            "glow_size": {"type": "integer", "title": "Glow size", "only_with": "glow", "default": 3},
+            "glow_seed": {"type": "integer", "only_with": "glow", "default": 3, "advanced": True},
+            "odd": {"type": "string", "advanced": True, "default": "x"},
+        }
+    }
+    stage = pb.Stage(name="glow", phase="refine", schema_json=json.dumps(schema).encode())
+    card = card_of(stage)
+    [part] = card.parts
+    assert (part.name, part.title, [one.title for one in part.fields]) == (
+        "glow.glow",
+        "Glow",
+        ["Size", "Seed"],
+    )
+    post = card_of(pb.Stage(name="glow", phase="post", schema_json=stage.schema_json))
+    assert not post.parts
+    assert [group.master.key for group in post.inner] == ["glow"]
+    model = model_of(folder)
+    model._show_stages([stage])
+    assert [card.name for card in model.shown] == ["glow", "glow.glow"]
+    line, inner = more_line(model, card), more_line(model, part)
+    assert line is not None
+    assert inner is not None
+    assert (line.text, inner.text) == ("1 more setting", "1 more setting")
+
+
+def test_what_is_folded_is_announced_if_it_is_worth_a_word(folder: Path) -> None:
+    model = model_of(folder)
+    model.revert()
+    card = model.card("txt2img")
+    assert card is not None
+
+    def line() -> tuple[str, str]:
+        found = more_line(model, card)
+        assert found is not None
+        return found.text, found.mood
+
+    assert line() == ("9 more settings", "quiet")
+    model.set("txt2img.vae", "Gone")
+    assert line() == ("9 more settings  ·  1 changed", "changed")
+    info = link.NodeInfo(name="a", backend=link.BackendInfo(vaes=["Here"]))
+    model._desk.state.news(pb.WatchResponse(nodes=[pb.Node(node_id="a", state="online", info=info)]))
+    model.tick()
+    assert line() == ("9 more settings  ·  1 changed  ·  1 that no node has", "missing")
+    model.type("txt2img.fault", "3")
+    model.refusal = "--set txt2img.batch_size: too many"
+    assert line()[0].endswith("1 that no node has  ·  1 problem")
+    assert line()[1] == "problem"
+    model.set("txt2img.face_restoration_enabled", True)  # brings the restorer along
+    assert line()[0].startswith("10 more settings")
+    model.fold_more("txt2img")
+    assert line() == ("Fewer settings", "quiet")
+    assert more_line(model, model.run_card) is not None
+    sharpen = model.card("sharpen")
+    assert sharpen is not None
+    assert more_line(model, sharpen) is None
+
+
+def test_folds_are_remembered(tmp_path: Path) -> None:
+    model = model_of(tmp_path)
+    assert model.folds.open == {"txt2img"}
+    model.fold("txt2img.enable_hr")
+    model.fold_more("txt2img")
+    model._desk.remembered.save()
+    again = model_of(tmp_path)
+    assert (again.folds.open, again.folds.more) == ({"txt2img", "txt2img.enable_hr"}, {"txt2img"})
+    again.fold_all()
+    assert not again.folds.open
+    again.fold_all()
+    assert {"txt2img", "txt2img.enable_hr", "upscale"} <= again.folds.open
+    assert "adetailer" not in again.folds.open

@@ -11,8 +11,8 @@ import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.ui import Item, Ui, on_value
 from stablenew_plugins.desktop.theme import icons
-from stablenew_plugins.desktop.theme.fonts import measured
-from stablenew_plugins.desktop.theme.tokens import CONTROL_HEIGHT
+from stablenew_plugins.desktop.theme.fonts import measured, size_of
+from stablenew_plugins.desktop.theme.tokens import FIELD_PADDING
 
 
 def put(item: Item, value: Any) -> None:
@@ -33,16 +33,15 @@ def text_field(
     *,
     hint: str = "",
     lines: int = 1,
-    height: float = 0,
+    multiline: bool | None = None,
     width: float = -1,
     mono: bool = False,
     **options: Any,
 ) -> Item:
-    """A line of text, or some. ``change`` is called with each change. ``height``: one that takes several lines
-    is so high, before scaling, however many there are."""
-    if lines > 1:
-        height = lines_height(lines)
-    shape: dict[str, Any] = {"multiline": True, "height": ui.px(height)} if height else {}
+    """A line of text, or some. ``change`` is called with each change. ``multiline``: whether it takes
+    several lines; None: if it shows several."""
+    multiline = lines > 1 if multiline is None else multiline
+    shape: dict[str, Any] = {"multiline": True, "height": lines_height(ui, lines)} if multiline else {}
     item = dpg.add_input_text(
         default_value=value,
         callback=on_value(change),
@@ -88,9 +87,10 @@ def number_format(digits: int, unit: str = "") -> str:
     return f"%.{digits}f" + (f" {unit}".replace("%", "%%") if unit else "")
 
 
-def lines_height(lines: int) -> float:
-    """How high a field of so many lines is, before scaling."""
-    return CONTROL_HEIGHT if lines == 1 else lines * 20 + 14
+def lines_height(ui: Ui, lines: int) -> int:
+    """How high a field of so many lines is, in pixels; less, and it has a scroll bar."""
+    needed = lines * ui.px(size_of("body")) + ui.px(2 * FIELD_PADDING)
+    return needed if lines == 1 else max(needed, ui.px(lines * 20 + 14))
 
 
 def int_field(

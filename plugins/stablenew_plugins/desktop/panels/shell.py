@@ -23,14 +23,10 @@ from stablenew_plugins.desktop.panels.images.viewer import ViewerPanel
 from stablenew_plugins.desktop.panels.packs.editor import EditorPanel
 from stablenew_plugins.desktop.panels.packs.packdialogs import PackListsOverlay, import_packs, new_pack
 from stablenew_plugins.desktop.panels.packs.sidebar import SidebarPanel
+from stablenew_plugins.desktop.panels.pipeline.comparing import DiffOverlay, ExplainOverlay
 from stablenew_plugins.desktop.panels.pipeline.pipeline import PipelinePanel
-from stablenew_plugins.desktop.panels.pipeline.presets import (
-    DiffOverlay,
-    ExplainOverlay,
-    PresetsOverlay,
-    SaveOverlay,
-    TakeOverlay,
-)
+from stablenew_plugins.desktop.panels.pipeline.presets import PresetsOverlay, SaveOverlay
+from stablenew_plugins.desktop.panels.pipeline.taking import TakeOverlay
 from stablenew_plugins.desktop.panels.prompt.prompt import PromptPanel
 from stablenew_plugins.desktop.panels.queue.queue import QueuePanel
 from stablenew_plugins.desktop.panels.settings import open_settings

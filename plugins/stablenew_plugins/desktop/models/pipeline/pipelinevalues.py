@@ -248,6 +248,11 @@ class PipelineValues(Model):
             if one.is_active(values) or (master is not None and one.master == master.key and not one.wanted)
         ]
 
+    def is_master(self, one: Field) -> bool:
+        """Whether others are turned on by it: then none of its names means that they are off."""
+        card = self.card(one.stage)
+        return card is not None and any(group.master.key == one.key for group in card.groups)
+
     def is_given(self, master: Field) -> bool:
         """Whether what ``master`` turns on is on."""
         return is_given(self.value(master.name))

@@ -74,6 +74,8 @@ class ChoiceField(FieldView):
         )
 
     def _nothing(self) -> str:
+        if self.model.is_master(self.one):
+            return _("None")
         if self.one.choices == "models" and not self.one.master:
             return _("The node's own")
         return _("None or as before") if self.one.master else _("Automatic")

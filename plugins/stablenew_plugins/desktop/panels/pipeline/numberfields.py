@@ -130,7 +130,8 @@ class SizeField(FieldView):
     def make(self) -> None:
         """See :class:`FieldView`."""
         ui = self.ui
-        half = max(44.0, (self.width / ui.scale - TURN - SHAPE - 3 * 6) / 2)
+        rest = ui.px(TURN) + ui.px(SHAPE) + 3 * ui.px(6)
+        half = max(44.0, (self.width - rest) // 2 / ui.scale)
         with row(ui, 6):
             self._width = text_field(ui, "", partial(self._typed, self.one), width=half, tag=self.tag)
             turn = button(

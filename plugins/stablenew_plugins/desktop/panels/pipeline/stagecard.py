@@ -357,7 +357,7 @@ class StageCard:
 
     def _fields(self, fields: Sequence[Field], width: float) -> None:
         """Narrow fields in columns, then the wide ones; the first of those stands in the last row, if it is a
-        text and there is room."""
+        text and there is room: a third of a card is none."""
         ui = self.ui
         narrow = in_order([one for one in fields if one.kind not in WIDE])
         wide = [one for one in fields if one.kind in WIDE]
@@ -378,7 +378,8 @@ class StageCard:
             self._views.append(view)
 
         left = len(shown) % columns
-        beside = wide.pop(0) if left and wide and wide[0].kind == "lines" else None
+        roomy = left and (columns == 2 or columns - left >= 2)
+        beside = wide.pop(0) if roomy and wide and wide[0].kind == "lines" else None
         whole = shown[: len(shown) - left] if beside is not None else shown
         with column(ui, 0):
             if whole:

@@ -34,7 +34,7 @@ class LinesField(TypedField):
     def make(self) -> None:
         """See :class:`FieldView`."""
         self._lines = 1
-        self.item = text_field(self.ui, "", self.type, height=lines_height(1), tag=self.tag)
+        self.item = text_field(self.ui, "", self.type, multiline=True, tag=self.tag)
 
     def show(self, value: Any) -> None:
         """See :class:`FieldView`."""
@@ -42,7 +42,7 @@ class LinesField(TypedField):
         lines = min(self.written(value).count("\n") + 1, self.MOST_LINES)
         if lines != self._lines:
             self._lines = lines
-            dpg.configure_item(self.item, height=self.ui.px(lines_height(lines)))
+            dpg.configure_item(self.item, height=lines_height(self.ui, lines))
 
 
 class JsonField(TypedField):
