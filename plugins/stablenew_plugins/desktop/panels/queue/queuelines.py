@@ -67,7 +67,7 @@ def history_columns() -> Sequence[Column]:
         Column(_("Run"), 112, kind="dot", needs=760),
         Column(_("Node"), 92, needs=1000),
         Column(_("State"), 104, orders=("failed", "done")),
-        Column(_("Took"), 64, orders=("shortest", "longest"), downwards=True),
+        Column(_("Took"), 64, needs=620, orders=("shortest", "longest"), downwards=True),
         Column(_("Finished"), 88, orders=("oldest", "newest"), downwards=True),
     ]
 
