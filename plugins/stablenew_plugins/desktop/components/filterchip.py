@@ -74,7 +74,7 @@ class FilterChip:
             "Text": c.accent_high if lit else c.muted,
             "Border": c.accent_line if lit else c.line,
         }
-        measures = {
+        measures: dict[str, float | tuple[float, float]] = {
             "FramePadding": (SIDE, (HEIGHT - size_of(FONT)) / 2),
             "FrameRounding": RADIUS_CHIP,
             "ItemInnerSpacing": (inside, 6),

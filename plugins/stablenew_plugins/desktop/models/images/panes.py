@@ -21,10 +21,13 @@ class Panes:
     """Of each, without what is written below it."""
 
 
-def panes_for(images: Sequence[Size], room: Size, gap: int, below: int, table: int, most_table: int) -> Panes:
+def panes_for(
+    images: Sequence[Size], room: Size, gap: int, below: int, table: int, most_table: int, heads: int = 0
+) -> Panes:
     """Places for ``images`` (their sizes) and below them a table that wants ``table`` pixels of height, of
     which it gets ``most_table`` where the images need the others. ``room``: for all of it; ``gap`` between
-    places; ``below``: what is written below each.
+    places; ``below``: what is written below each; ``heads``: above the columns of the table, where they are not
+    below the images.
 
     In one row, or four in two, whichever shows them larger. No place is higher than its image can be.
     """
@@ -33,7 +36,8 @@ def panes_for(images: Sequence[Size], room: Size, gap: int, below: int, table: i
     best, largest = None, -1.0
     for columns, rows in shapes:
         width = max(1, int((room[0] - (columns - 1) * gap) // columns))
-        left = room[1] - min(table, most_table) - rows * below - (rows - 1) * gap
+        wanted = table + (heads if rows > 1 else 0)
+        left = room[1] - min(wanted, most_table) - rows * below - (rows - 1) * gap
         height = max(1, int(left // rows))
         tallest = max((fitting((width, height), image) * image[1] for image in images), default=height)
         shown = sum(fitting((width, height), image) ** 2 * image[0] * image[1] for image in images)

@@ -145,15 +145,14 @@ class ComparePanel(Panel):
         sizes = [(float(image.width or 1), float(image.height or 1)) for image in compare.images]
         room = self._height - ui.px(HEAD + HEADING + FOOT)
         share = LARGE_TABLE_SHARE if compare.shows_equal else TABLE_SHARE
-        heads = [parts[0] for parts in compare.captions]
+        heads = [f"{number}.  {parts[0]}" for number, parts in enumerate(compare.captions, 1)]
         needed = self._table.show(rows, wide, gap, all_words=compare.shows_equal)
         if compare.settings is None:
             needed = ui.px(FIRST_TABLE)
         most = round(share * self._height)
-        panes = panes_for(sizes, (self._inner, room), gap, ui.px(BELOW), needed, most)
-        if panes.rows > 1 and compare.settings is not None:  # then they do not stand above their columns
+        panes = panes_for(sizes, (self._inner, room), gap, ui.px(BELOW), needed, most, self._table.heads_height)
+        if panes.rows > 1 and compare.settings is not None:
             needed = self._table.show(rows, wide, gap, all_words=compare.shows_equal, heads=heads)
-            panes = panes_for(sizes, (self._inner, room), gap, ui.px(BELOW), needed, most)
         used = panes.rows * (panes.height + ui.px(BELOW)) + (panes.rows - 1) * gap
         table = max(ui.px(20), min(needed, room - used))
         dpg.configure_item("compare.area", height=table)
@@ -216,8 +215,11 @@ class ComparePanel(Panel):
     def _show_captions(self) -> None:
         """Where each is from, and below as much of what sets it apart as there is room for."""
         ui, room = self.ui, self._caption_room
-        for (first, second), parts in zip(self._captions, self._compare.captions, strict=True):
-            set_text(first, shortened(ui, parts[0], room, "small_medium"))
+        numbered = self._panes.rows > 1  # then they do not stand above their columns
+        for number, parts in enumerate(self._compare.captions, 1):
+            first, second = self._captions[number - 1]
+            name = f"{number}.  {parts[0]}" if numbered else parts[0]
+            set_text(first, shortened(ui, name, room, "small_medium"))
             told = ""
             for part in parts[1:]:
                 longer = f"{told}  ·  {part}" if told else part

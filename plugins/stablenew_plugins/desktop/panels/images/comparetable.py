@@ -30,6 +30,11 @@ class CompareTable:
         """Make it in the current container."""
         dpg.add_drawlist(1, 1, tag=self._tag)
 
+    @property
+    def heads_height(self) -> int:
+        """What heads take, in pixels."""
+        return self._ui.px(LINE + PAD)
+
     def show(
         self, rows: Sequence[Compared], wide: int, gap: int, *, all_words: bool, heads: Sequence[str] = ()
     ) -> int:
@@ -42,7 +47,7 @@ class CompareTable:
         y = 0
         for place, head in enumerate(heads):
             self._write(place * (wide + gap), y, fit(ui, head, "small_medium", wide), c.text, "small_medium")
-        y += ui.px(LINE + PAD) if heads else 0
+        y += self.heads_height if heads else 0
         for row in rows:
             if y:
                 dpg.draw_line((0, y), (whole, y), color=c.line_soft, parent=self._tag)

@@ -174,7 +174,7 @@ def _without_count(words: str) -> str:
     return words.rpartition("  (")[0] or words
 
 
-def _capped(widths: Sequence[int], room: int, least: int) -> Sequence[int]:
+def _capped(widths: Sequence[int], room: int, least: int) -> list[int]:
     """``widths``, the largest cut so that all of them are within ``room``; none below ``least`` for that."""
     cap = max(widths)
     while cap > least and sum(min(width, cap) for width in widths) > room:
