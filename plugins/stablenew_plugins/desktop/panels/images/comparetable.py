@@ -16,6 +16,8 @@ from stablenew_plugins.desktop.theme.tokens import Colour
 FONT, NAME_FONT = "small", "small"
 LINE, NAME, PAD = 18, 18, 7
 """Of a line of a value, of a name, and above and below a setting; before scaling."""
+SCROLLBAR = 14
+"""What it takes of the last column; the others have the same room."""
 MOST_LINES, ALL_LINES = 4, 30
 """Of a text, and of one of which all is shown."""
 
@@ -76,7 +78,7 @@ class CompareTable:
             runs = [[Run(value, True)] for value in row.values]
         else:
             runs = [[Run(value, False)] for value in row.values[:1]]
-        room = wide if row.differs else len(row.values) * wide
+        room = (wide if row.differs else len(row.values) * wide) - self._ui.px(SCROLLBAR)
         most = ALL_LINES if all_words else MOST_LINES
 
         def measure(words: str) -> float:
