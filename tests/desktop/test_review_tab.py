@@ -82,6 +82,20 @@ def test_digits_typed_into_the_filter_rate_nothing(gui, review, kernel):
     gui.until(lambda: review.total == 1)
     assert kernel.called("rate") == []
     assert review.shown.seed == 4
+    gui.click("learning.clear")
+    gui.until(lambda: review.total == IMAGES)
+
+
+def test_a_line_of_what_was_liked_shows_its_images(gui, lone_app, review, kernel):
+    for stored in kernel.stored[:3]:
+        stored.stars, stored.model = 5, "other"
+    gui.click("learning.liked")
+    gui.until(lambda: gui.visible("liked.model.0"))
+    assert "3 of 8 rated" in gui.value("liked.sub")
+    gui.click("liked.model.0")
+    gui.until(lambda: review.total == 3)
+    assert lone_app.bench.view.overlay == ""
+    gui.until(lambda: gui.visible("learning.clear"))
 
 
 def test_several_are_chosen_and_compared_with_one_zoom(gui, lone_app, review, kernel):
@@ -101,6 +115,10 @@ def test_several_are_chosen_and_compared_with_one_zoom(gui, lone_app, review, ke
     gui.key("5")
     gui.until(lambda: kernel.called("rate"))
     assert kernel.called("rate")[0][0] == pixels(5)  # that was pressed last
+    gui.key("Left")
+    gui.key("k")
+    gui.until(lambda: len(kernel.called("rate")) == 2)
+    assert kernel.called("rate")[1][:2] == (pixels(7), 4)
     gui.key("Escape")
     gui.until(lambda: lone_app.bench.view.overlay == "")
     assert len(review.selected) == 2

@@ -18,7 +18,7 @@ from stablenew_api.errors import UserError
 from stablenew_api.jobs import canonical_json
 from stablenew_plugins.desktop.models.core.opening import command, open_path
 from stablenew_plugins.desktop.models.core.view import ViewModel
-from stablenew_plugins.desktop.models.images.imagefacts import differences, facts_of
+from stablenew_plugins.desktop.models.images.imagefacts import facts_of, side_by_side
 from stablenew_plugins.desktop.models.images.preview import LIVE_EVERY, SETTLE, VARIATIONS, PreviewModel
 from stablenew_plugins.desktop.models.images.promote import PromoteModel
 from stablenew_plugins.desktop.models.images.ratings import Ratings
@@ -298,14 +298,14 @@ def test_only_what_differs_is_compared() -> None:
     def detail(number: int, settings: str) -> gallery_pb2.GetImageResponse:
         return gallery_pb2.GetImageResponse(image=image(number, prompt="same"), settings_json=settings.encode())
 
-    found = differences(
+    found = side_by_side(
         [
             detail(1, '{"txt2img": {"steps": 20, "cfg_scale": 7.0}}'),
             detail(2, '{"txt2img": {"steps": 30, "cfg_scale": 7.0}, "upscale": {"upscaler": "x"}}'),
         ],
         lambda stage: stage,
     )
-    assert {row.name: tuple(row.values) for row in found} == {
+    assert {row.name: tuple(row.values) for row in found if row.differs} == {
         "Seed": ("1", "2"),
         "txt2img · steps": ("20", "30"),
         "upscale": ("no", "yes"),

@@ -95,7 +95,8 @@ class TagChips:
             return _("less") if tag == LESS else many("{n} more", "{n} more", len(hidden))
 
         ends = [""] if self._add is not None else []
-        made, hidden = [*known, *ends], list[str]()
+        made = [*known, *ends]
+        hidden: list[str] = []
         gap = ui.px(BETWEEN)
         if self._folds and len(lines_of([width_of(one) for one in made], room, gap)) > 1:
             made = [*known, *ends, LESS]

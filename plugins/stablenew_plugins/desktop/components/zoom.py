@@ -12,11 +12,14 @@ from stablenew_plugins.desktop.components.textures import Picture
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.images.zoom import STEP, Part, Viewpoint
 from stablenew_plugins.desktop.text import _
+from stablenew_plugins.desktop.theme.tokens import NONE
 
 STILL = 6
 """Frames without a move before the part that is to be seen is read as sharp as it is."""
 GRID = 64
 """Parts are read in steps of an image's 64th, so that one read serves small moves."""
+RING = 3
+"""Of the frame, before scaling."""
 FIRST_SIDE = 1024
 """Pixels of what is shown while a part is read."""
 
@@ -25,8 +28,11 @@ class ZoomView:
     """See above. The whole image is kept small; of what is zoomed into only the part that is seen is read, so
     that the largest image takes no more memory than the window has pixels."""
 
-    def __init__(self, ui: Ui, tag: str, point: Viewpoint, changed: Callable[[], None]) -> None:
-        """``changed``: somebody moved ``point`` here."""
+    def __init__(
+        self, ui: Ui, tag: str, point: Viewpoint, changed: Callable[[], None], *, quiet: bool = False
+    ) -> None:
+        """``changed``: somebody moved ``point`` here. ``quiet``: nothing is drawn beside the image."""
+        self._quiet, self._framed = quiet, False
         self._ui, self._tag, self._point, self._changed = ui, tag, point, changed
         self.width = self.height = 1
         self._size = (1.0, 1.0)
@@ -42,9 +48,18 @@ class ZoomView:
         """Make it in the current container."""
         ui, c = self._ui, self._ui.colours
         with dpg.drawlist(1, 1, tag=self._tag) as self._drawing:
-            self._back = dpg.draw_rectangle((0, 0), (1, 1), color=c.line_soft, fill=c.inset, rounding=ui.px(8))
+            self._back = dpg.draw_rectangle(
+                (0, 0),
+                (1, 1),
+                color=NONE if self._quiet else c.line_soft,
+                fill=NONE if self._quiet else c.inset,
+                rounding=ui.px(8),
+            )
             self._image = dpg.draw_image(ui.textures.empty, (0, 0), (1, 1), show=False)
             self._sharp = dpg.draw_image(ui.textures.empty, (0, 0), (1, 1), show=False)
+            self._ring = dpg.draw_rectangle(
+                (0, 0), (1, 1), color=c.accent, thickness=ui.px(RING), rounding=ui.px(4), show=False
+            )
             self._words = dpg.draw_text((0, 0), "", color=c.muted, size=ui.px(13), show=False)
         dpg.bind_item_font(self._words, ui.fonts["small"])
 
@@ -61,6 +76,10 @@ class ZoomView:
         size = (float(width or 1), float(height or 1))
         if (path, size) != (self._path, self._size):
             self._path, self._size, self._seen, self._still = path, size, (), 0
+
+    def put_frame(self, framed: bool) -> None:
+        """Draw a frame around what is seen of the image, or none."""
+        self._framed = framed
 
     @property
     def view(self) -> tuple[float, float]:
@@ -87,6 +106,7 @@ class ZoomView:
             None if whole is None else whole.texture,
             None if sharp is None else sharp.texture,
             failed,
+            self._framed,
         )
         if seen == self._seen:
             return
@@ -150,6 +170,13 @@ class ZoomView:
                 uv_max=((u1 - box[0]) / across, (v1 - box[1]) / down),
                 show=True,
             )
+        inside = self._ui.px(RING) / 2
+        dpg.configure_item(
+            self._ring,
+            pmin=(part.left + inside, part.top + inside),
+            pmax=(part.right - inside, part.bottom - inside),
+            show=self._framed,
+        )
         words = _("The file can't be shown; it may be gone.") if failed else _("Reading…")
         dpg.configure_item(
             self._words,
@@ -163,6 +190,9 @@ class ZoomView:
         return mouse[0] - corner[0], mouse[1] - corner[1]
 
     def _drag(self) -> None:
+        if dpg.is_mouse_button_double_clicked(dpg.mvMouseButton_Left) and self.is_hovered:
+            self._point.toggle_pixels(self.view, self._size, self._mouse())
+            self._changed()
         if not dpg.is_mouse_button_down(dpg.mvMouseButton_Left):
             self._held = None
             return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
-from stablenew_plugins.desktop.models.images.imagefacts import Difference, differences
+from stablenew_plugins.desktop.models.images.imagefacts import Compared, caption_of, side_by_side
 from stablenew_plugins.desktop.models.images.zoom import STEP, Viewpoint
 from stablenew_plugins.desktop.text import _, many
 
@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from stablenew_plugins.desktop.models.images.ratings import Ratings
     from stablenew_proto.v1 import gallery_pb2
 
-MOVING = ("Left", "Right", "=", "-")
+MOVING = ("Left", "Right", "Tab", "Shift+Tab", "=", "-")
 """Keys that go on while they are held."""
 OVERLAY = "compare"
+FEWEST = 2
+KEPT_STARS = 4
+"""What makes an image a keeper."""
+LONGEST_VALUE = 24
+"""Letters of a value that stands in a caption."""
 
 
 class CompareModel(Model):
@@ -30,8 +35,10 @@ class CompareModel(Model):
         super().__init__()
         self._desk, self._view, self.ratings = desk, view, ratings
         self.images: Sequence[gallery_pb2.Image] = []
-        self.rows: Sequence[Difference] | None = None
-        """What differs; None: not known yet."""
+        self.settings: Sequence[Compared] | None = None
+        """What they were made with; None: not known yet."""
+        self.shows_equal = False
+        """Whether what is the same in all of them is shown, too."""
         self.focus = 0
         """Place of the image that keys rate."""
         self.point = Viewpoint()
@@ -42,7 +49,7 @@ class CompareModel(Model):
 
     def open(self, images: Sequence[gallery_pb2.Image]) -> None:
         """Compare ``images``."""
-        self.images, self.rows, self.focus = list(images), None, 0
+        self.images, self.settings, self.focus, self.shows_equal = list(images), None, 0, False
         self.point.fit()
         self._view.open(OVERLAY)
         self._ask()
@@ -55,11 +62,11 @@ class CompareModel(Model):
             return [kernel.gallery.image(one) for one in hashes]
 
         def done(details: Sequence[gallery_pb2.GetImageResponse]) -> None:
-            self.rows = differences(details, self._desk.state.stage_title)
+            self.settings = side_by_side(details, self._desk.state.stage_title)
             self.touch()
 
         def failed(error: Exception) -> None:
-            self.rows = []
+            self.settings = []
             self._desk.complain(error)
             self.touch()
 
@@ -84,14 +91,57 @@ class CompareModel(Model):
             self.ratings.rate([self.images[self.focus]], stars)
             self.touch()
 
+    def keep(self) -> None:
+        """Make the image that is looked at a keeper: it has four stars at least."""
+        if self.images:
+            self.rate(max(KEPT_STARS, self.ratings.of(self.images[self.focus]).stars))
+
+    def next(self, by: int) -> None:
+        """Look at another one; behind the last comes the first."""
+        if self.images:
+            self.look_at((self.focus + by) % len(self.images))
+
     def drop(self, place: int) -> None:
         """Take an image out; the last two stay."""
-        if len(self.images) > 2:
+        if len(self.images) == FEWEST:
+            self._desk.toasts.say(_("Two are the fewest that can be compared."), hint=_("Escape closes."))
+        if len(self.images) > FEWEST:
             self.images = [image for at, image in enumerate(self.images) if at != place]
-            self.focus = min(self.focus, len(self.images) - 1)
-            self.rows = None
+            self.focus = min(self.focus - (place < self.focus), len(self.images) - 1)
+            self.settings = None
             self._ask()
             self.touch()
+
+    # --- what differs ---------------------------------------------------------------------------------------
+
+    @property
+    def rows(self) -> Sequence[Compared] | None:
+        """What differs; None: not known yet."""
+        return None if self.settings is None else [row for row in self.settings if row.differs]
+
+    @property
+    def equal(self) -> Sequence[Compared]:
+        """What is the same in all of them."""
+        return [row for row in self.settings or () if not row.differs]
+
+    def toggle_equal(self) -> None:
+        """See :attr:`shows_equal`."""
+        self.shows_equal = not self.shows_equal
+        self.touch()
+
+    @property
+    def captions(self) -> Sequence[Sequence[str]]:
+        """Of each image: where it is from, then what sets it apart from the others, the most telling first."""
+        told = [[caption_of(image)] for image in self.images]
+        rows = [row for row in self.rows or () if not row.is_text]
+        rows.sort(key=lambda row: row.name == _("Seed"))  # it differs nearly always, and says least
+        for row in rows:
+            for parts, value in zip(told, row.values, strict=True):
+                if len(value) <= LONGEST_VALUE:
+                    parts.append(f"{row.name.rpartition(' · ')[2]} {value}")
+        return told
+
+    # --- looking --------------------------------------------------------------------------------------------
 
     @property
     def size(self) -> tuple[float, float]:
@@ -120,13 +170,18 @@ class CompareModel(Model):
         """Keys while it is open."""
         group = _("Comparing")
         keys = [
-            ("Left", _("Look at the image on the left"), lambda: self.look_at(self.focus - 1)),
-            ("Right", _("Look at the image on the right"), lambda: self.look_at(self.focus + 1)),
+            ("Left", _("Look at the image before"), lambda: self.next(-1)),
+            ("Right", _("Look at the next image"), lambda: self.next(1)),
+            ("Shift+Tab", "", lambda: self.next(-1)),
+            ("Tab", "", lambda: self.next(1)),
             ("=", _("Closer, in all of them"), lambda: self.zoom_by(STEP)),
             ("-", _("Further away"), lambda: self.zoom_by(1 / STEP)),
             ("F", _("All of each"), self.fit),
             ("Z", _("Pixel by pixel, or all of each"), self.toggle_pixels),
-            ("Delete", _("Take the image out"), lambda: self.drop(self.focus)),
+            ("K", _("Keep it: four stars at least"), self.keep),
+            ("X", _("Take the image out"), lambda: self.drop(self.focus)),
+            ("Delete", "", lambda: self.drop(self.focus)),
+            ("E", _("Show what is the same, too"), self.toggle_equal),
             ("C", _("Close"), self._view.close),
             ("Ctrl+Z", _("Take the last rating back"), self.ratings.undo),
             ("0", _("Take the stars back"), lambda: self.rate(0)),

@@ -32,12 +32,19 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """A setting that is not the same in all images that are compared."""
+class Compared:
+    """A setting of all images that are compared."""
 
     name: str
     values: Sequence[str]
     """One for each image."""
+    is_text: bool = False
+    """Whether it is words that one reads, of which only some may differ."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether it is not the same in all of them."""
+        return len(set(self.values)) > 1
 
 
 def facts_of(
@@ -95,16 +102,18 @@ def sections(detail: gallery_pb2.GetImageResponse | None) -> Mapping[str, Mappin
     return {name: section for name, section in found.items() if isinstance(section, dict)}
 
 
-def differences(
+def side_by_side(
     details: Sequence[gallery_pb2.GetImageResponse], title_of: Callable[[str], str]
-) -> Sequence[Difference]:
-    """What is not the same in all of ``details``: prompts, what was drawn, then settings by stage."""
+) -> Sequence[Compared]:
+    """What ``details`` were made with: prompts, what was drawn, then settings by stage."""
     if len(details) < 2:
         return []
     images = [detail.image for detail in details]
-    rows: dict[str, list[str]] = {
+    texts = {
         _("Prompt"): [image.prompt for image in images],
         _("Negative prompt"): [image.negative_prompt for image in images],
+    }
+    rows: dict[str, list[str]] = {
         _("Seed"): [str(image.seed) for image in images],
         _("Model"): [image.model for image in images],
         _("Size"): [f"{image.width} × {image.height}" for image in images],
@@ -123,9 +132,21 @@ def differences(
                 continue
             told = [_shown(one[stage].get(key)) if stage in one else NOTHING for one in found]
             known = {value for value, is_there in zip(told, has, strict=True) if is_there}
-            if len(known) > 1:
-                rows[f"{title_of(stage)} · {key.replace('_', ' ')}"] = told
-    return [Difference(name, values) for name, values in rows.items() if len(set(values)) > 1]
+            if len(known) == 1:  # that a stage took no part is told once, and not for each of its settings
+                told = [next(iter(known))] * len(told)
+            rows[f"{title_of(stage)} · {key.replace('_', ' ')}"] = told
+    return [
+        *(Compared(name, values, is_text=True) for name, values in texts.items() if any(values)),
+        *(Compared(name, values) for name, values in rows.items() if set(values) != {NOTHING} and any(values)),
+    ]
+
+
+def caption_of(image: gallery_pb2.Image) -> str:
+    """Where an image is from: "landscapes, row 2"; the name of its file where that is not known."""
+    if not image.run_name:
+        return image.path.replace("\\", "/").rpartition("/")[2]
+    name = image.run_name.removesuffix(".txt")
+    return _("{pack}, row {n}").format(pack=name, n=image.row) if image.row else name
 
 
 def _shown(value: Any) -> str:

@@ -38,12 +38,19 @@ class Viewpoint:
         """A pixel of the image for each of the screen."""
         self._set(1.0 / fitting(view, image), self.x, self.y, view, image)
 
-    def toggle_pixels(self, view: tuple[float, float], image: tuple[float, float]) -> None:
-        """Pixel by pixel, or all of it when it is so."""
+    def toggle_pixels(
+        self,
+        view: tuple[float, float],
+        image: tuple[float, float],
+        at: tuple[float, float] | None = None,
+    ) -> None:
+        """Pixel by pixel, or all of it when it is so. ``at``: the pixel of the view that stays."""
         if abs(self.zoom * fitting(view, image) - 1.0) < 0.001:
             self.fit()
-        else:
+        elif at is None or fitting(view, image) >= 1.0:
             self.show_pixels(view, image)
+        else:
+            self.zoom_by(1.0 / (self.zoom * fitting(view, image)), at, view, image)
 
     def zoom_by(
         self, factor: float, at: tuple[float, float], view: tuple[float, float], image: tuple[float, float]

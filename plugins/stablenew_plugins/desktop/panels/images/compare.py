@@ -9,29 +9,37 @@ import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.basic import (
     Stars,
+    area,
     button,
     column,
     icon_button,
     row,
+    set_text,
     space,
     text,
     tooltip,
 )
-from stablenew_plugins.desktop.components.flow import shortened
+from stablenew_plugins.desktop.components.flow import shortened, text_width
 from stablenew_plugins.desktop.components.overlay import MARGIN, Overlay
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.components.zoom import ZoomView
+from stablenew_plugins.desktop.models.images.panes import Panes, panes_for
 from stablenew_plugins.desktop.models.images.zoom import STEP
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
-from stablenew_plugins.desktop.text import _
+from stablenew_plugins.desktop.panels.images.comparetable import CompareTable
+from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 
-PADDING, GAP = 22, 12
-HEAD = 92
-TABLE_SHARE = 0.3
-"""Of the height, for what differs."""
-NAME_WIDTH = 170
+PADDING, GAP = 22, 14
+HEAD, HEADING, FOOT = 78, 48, 6
+"""Heights of title and keys, of the line above the table, and below it; before scaling, as the following."""
+BELOW = 44
+"""Caption and stars of an image."""
+FIRST_TABLE = 150
+"""While it is not known what differs."""
+TABLE_SHARE, LARGE_TABLE_SHARE = 0.3, 0.5
+"""Of the height, for what differs where the images need the rest; and with what is the same."""
 
 
 class ComparePanel(Panel):
@@ -40,11 +48,14 @@ class ComparePanel(Panel):
     def __init__(self, ui: Ui, bench: Workbench) -> None:
         super().__init__(ui, bench.compare)
         self._compare, self._bench = bench.compare, bench
+        self._table = CompareTable(ui, "compare.table")
         self._views: list[ZoomView] = []
         self._stars: list[Stars] = []
-        self._names: list[Item] = []
+        self._captions: list[tuple[Item, Item]] = []
+        self._caption_room = 0
+        self._panes = Panes(1, 1, 1, 1)
         self._shown: tuple[str, ...] = ()
-        self._rows: object = ()
+        self._told: object = None
         self.build()
 
     def build(self) -> None:
@@ -52,141 +63,173 @@ class ComparePanel(Panel):
         ui, compare = self.ui, self._compare
         room = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
         margin = 2 * ui.px(MARGIN)
-        height = room[1] - margin
+        self._height = room[1] - margin
         self._overlay = Overlay(
             ui,
             _("Compare"),
             self._bench.view.close,
             width=(room[0] - margin) / ui.scale,
-            height=height / ui.scale,
+            height=self._height / ui.scale,
             tag="compare",
-            sub=_(
-                "The wheel zooms all of them, dragging moves them. Keys rate the one with the coloured name."
-            ),
+            sub=" ",
         )
         self._inner = self._overlay.width - 2 * ui.px(PADDING)
-        table = round(height * TABLE_SHARE)
-        self._high = height - ui.px(HEAD) - table - ui.px(34 + 34 + 30)
-        with self._overlay, column(ui, 8):
+        keys = _(
+            "1–5 rate the framed one  ·  Left, Right frame another  ·  K keeps it  ·  X takes it out"
+            "  ·  Z or a double click: 1:1  ·  the wheel zooms all, dragging moves them"
+        )
+        tools = 4 * ui.px(44) + ui.px(60)
+        set_text("compare.sub", shortened(ui, keys, self._inner - tools, "small"))
+        with self._overlay, column(ui, 0):
             dpg.configure_item(self._overlay.item, no_scrollbar=True, no_scroll_with_mouse=True)
             dpg.add_group(tag="compare.images")
-            with row(ui, 4):
+            with row(ui, 12):
                 text(ui, _("What differs"), "h2", beside_frame=True)
-                space(ui, 0, 20)
-                icon_button(
-                    ui,
-                    icons.ZOOM_OUT,
-                    lambda: compare.zoom_by(1 / STEP),
-                    _("Further away (-)"),
-                    tag="compare.out",
-                )
-                icon_button(ui, icons.ZOOM_IN, lambda: compare.zoom_by(STEP), _("Closer (+)"), tag="compare.in")
-                button(ui, _("Fit"), compare.fit, "ghost", tip=_("All of each (F)"), tag="compare.fit")
+                self._count = text(ui, "", "small", ui.colours.muted, beside_frame=True, tag="compare.count")
                 button(
-                    ui, "1:1", compare.toggle_pixels, "ghost", tip=_("Pixel by pixel (Z)"), tag="compare.pixels"
+                    ui, "", compare.toggle_equal, "ghost", font="small_medium", height=34, tag="compare.equal"
                 )
-            with dpg.child_window(border=False, height=table, tag="compare.table") as area:
-                dpg.bind_item_theme(area, ui.themes.panel((0, 0, 0, 0)))
-                dpg.add_group(tag="compare.rows")
+            with area(ui, height=10, tag="compare.area"):
+                self._table.build()
+        with self._overlay, row(ui, 4, pos=(self._overlay.width - tools - ui.px(24), ui.px(16))):
+            icon_button(
+                ui, icons.ZOOM_OUT, lambda: compare.zoom_by(1 / STEP), _("Further away (-)"), tag="compare.out"
+            )
+            icon_button(ui, icons.ZOOM_IN, lambda: compare.zoom_by(STEP), _("Closer (+)"), tag="compare.in")
+            button(ui, _("Fit"), compare.fit, "ghost", tip=_("All of each (F)"), tag="compare.fit")
+            button(ui, "1:1", compare.toggle_pixels, "ghost", tip=_("Pixel by pixel (Z)"), tag="compare.pixels")
 
-    def _build_images(self) -> None:
-        """A view, a name and stars for each."""
-        ui, compare = self.ui, self._compare
-        for view in self._views:
-            view.close()
-        dpg.delete_item("compare.images", children_only=True)
-        self._views, self._stars, self._names = [], [], []
-        count = len(compare.images)
-        wide = (self._inner - (count - 1) * ui.px(GAP)) // max(count, 1)
-        compare.room = (float(wide), float(self._high))
-        dpg.push_container_stack("compare.images")
-        try:
-            with row(ui, GAP):
-                for place in range(count):
-                    with column(ui, 4):
-                        self._build_image(place, wide)
-        finally:
-            dpg.pop_container_stack()
-
-    def _build_image(self, place: int, wide: int) -> None:
-        ui, compare = self.ui, self._compare
-        image = compare.images[place]
-        view = ZoomView(ui, f"compare.image.{place}", compare.point, compare.touch)
-        view.build()
-        view.place(wide, self._high)
-        view.show(Path(image.path), image.width, image.height)
-        self._views.append(view)
-        stars_wide = 5 * ui.px(32) + 4 * ui.px(2)
-        drops = len(compare.images) > 2
-        room = wide - stars_wide - (ui.px(34 + 4) if drops else 0) - ui.px(16)
-        with row(ui, 4):
-            name = Path(image.path).name
-            shown = shortened(ui, name, room, "small_medium")
-            item = text(ui, shown, "small_medium", ui.colours.muted, beside_frame=True)
-            tooltip(ui, item, image.path)
-            self._names.append(item)
-            used = dpg.get_text_size(shown, font=ui.fonts["small_medium"])
-            dpg.add_spacer(width=max(1, room - round(used[0] if used else room)))
-            self._stars.append(Stars(ui, partial(self._rate, place), f"compare.star.{place}"))
-            if drops:
-                icon_button(
-                    ui,
-                    icons.X,
-                    partial(compare.drop, place),
-                    _("Take it out (Delete)"),
-                    tag=f"compare.drop.{place}",
-                )
-
-    def _rate(self, place: int, stars: int) -> None:
-        self._compare.rate(stars, place)
+    # --- bringing up to date --------------------------------------------------------------------------------
 
     def apply(self) -> None:
         """Bring it up to date."""
         ui, compare = self.ui, self._compare
         shown = tuple(image.image_sha256 for image in compare.images)
-        if shown != self._shown:
-            self._shown = shown
-            self._build_images()
+        told = (shown, compare.settings, compare.shows_equal)
+        if told != self._told:
+            self._told = told
+            self._show_count()
+            self._lay_out(shown)
+            self._show_captions()
         for place, image in enumerate(compare.images):
             stars = compare.ratings.of(image).stars
             if stars != self._stars[place].stars:
                 self._stars[place].show(stars)
             lit = place == compare.focus
-            dpg.configure_item(self._names[place], color=ui.colours.accent_high if lit else ui.colours.muted)
-        if (compare.rows, shown) != self._rows:
-            self._rows = (compare.rows, shown)
-            self._build_rows()
+            self._views[place].put_frame(lit)
+            first, _second = self._captions[place]
+            dpg.configure_item(first, color=ui.colours.accent_high if lit else ui.colours.text)
 
-    def _build_rows(self) -> None:
-        ui, c, rows = self.ui, self.ui.colours, self._compare.rows
-        dpg.delete_item("compare.rows", children_only=True)
-        dpg.push_container_stack("compare.rows")
+    def _show_count(self) -> None:
+        compare = self._compare
+        rows, equal = compare.rows, len(compare.equal)
+        if rows is None:
+            told = _("Reading their settings…")
+        elif not rows:
+            told = _("Nothing: the same settings, the same seed")
+        else:
+            told = many("{n} setting", "{n} settings", len(rows))
+        same = many("{n} is the same", "{n} are the same", equal)
+        set_text(self._count, told)
+        words = _("Hide what is the same") if compare.shows_equal else f"{same}: {_('show')}"
+        dpg.configure_item("compare.equal", label=words, show=equal > 0)
+
+    def _lay_out(self, shown: tuple[str, ...]) -> None:
+        """Give the images what the table does not need."""
+        ui, compare = self.ui, self._compare
+        count = len(compare.images)
+        gap = ui.px(GAP)
+        wide = (self._inner - (count - 1) * gap) // max(count, 1)
+        rows = list(compare.rows or ())
+        rows += compare.equal if compare.shows_equal else []
+        sizes = [(float(image.width or 1), float(image.height or 1)) for image in compare.images]
+        room = self._height - ui.px(HEAD + HEADING + FOOT)
+        share = LARGE_TABLE_SHARE if compare.shows_equal else TABLE_SHARE
+        heads = [f"{number}.  {parts[0]}" for number, parts in enumerate(compare.captions, 1)]
+        needed = self._table.show(rows, wide, gap, all_words=compare.shows_equal)
+        if compare.settings is None:
+            needed = ui.px(FIRST_TABLE)
+        most = round(share * self._height)
+        panes = panes_for(sizes, (self._inner, room), gap, ui.px(BELOW), needed, most, self._table.heads_height)
+        if panes.rows > 1 and compare.settings is not None:
+            needed = self._table.show(rows, wide, gap, all_words=compare.shows_equal, heads=heads)
+        used = panes.rows * (panes.height + ui.px(BELOW)) + (panes.rows - 1) * gap
+        table = max(ui.px(20), min(needed, room - used))
+        dpg.configure_item("compare.area", height=table)
+        dpg.configure_item(self._overlay.item, height=ui.px(HEAD + HEADING + FOOT) + used + table)
+        if (shown, panes) != (self._shown, self._panes):
+            self._shown, self._panes = shown, panes
+            self._build_images()
+
+    def _build_images(self) -> None:
+        """A view, a caption and stars for each."""
+        ui, compare, panes = self.ui, self._compare, self._panes
+        for view in self._views:
+            view.close()
+        dpg.delete_item("compare.images", children_only=True)
+        self._views, self._stars, self._captions = [], [], []
+        compare.room = (float(panes.width), float(panes.height))
+        dpg.push_container_stack("compare.images")
         try:
-            if rows is None:
-                text(ui, _("Reading their settings…"), "small", c.muted)
-                return
-            if not rows:
-                text(ui, _("Nothing differs: the same settings, the same seed."), "small", c.muted)
-                return
-            count = len(self._compare.images)
-            wide = (self._inner - ui.px(NAME_WIDTH) - ui.px(12)) // count
-            with dpg.table(
-                header_row=False, borders_innerH=True, policy=dpg.mvTable_SizingFixedFit, pad_outerX=False
-            ) as table:
-                dpg.bind_item_theme(table, ui.themes.theme({}, {"CellPadding": (6, 6)}, dpg.mvTable))
-                dpg.add_table_column(width_fixed=True, init_width_or_weight=ui.px(NAME_WIDTH))
-                for _place in range(count):
-                    dpg.add_table_column(width_stretch=True)
-                for one in rows:
-                    with dpg.table_row():
-                        text(ui, shortened(ui, one.name, ui.px(NAME_WIDTH - 12), "small"), "small", c.muted)
-                        for value in one.values:
-                            told = shortened(ui, value, wide - ui.px(16), "small")
-                            item = text(ui, told, "small")
-                            if told != " ".join(value.split()):
-                                tooltip(ui, item, value)
+            with column(ui, GAP):
+                for first in range(0, len(compare.images), panes.columns):
+                    with row(ui, GAP):
+                        for place in range(first, min(first + panes.columns, len(compare.images))):
+                            with column(ui, 0):
+                                self._build_image(place)
         finally:
             dpg.pop_container_stack()
+
+    def _build_image(self, place: int) -> None:
+        ui, compare, panes = self.ui, self._compare, self._panes
+        image = compare.images[place]
+        view = ZoomView(ui, f"compare.image.{place}", compare.point, compare.touch, quiet=True)
+        view.build()
+        view.place(panes.width, panes.height)
+        view.show(Path(image.path), image.width, image.height)
+        self._views.append(view)
+        drops = len(compare.images) > 2
+        stars_wide = 5 * ui.px(32) + 4 * ui.px(2) + (ui.px(34 + 4) if drops else 0)
+        self._caption_room = panes.width - stars_wide - ui.px(12)
+        with dpg.group():
+            space(ui, 6)
+            with row(ui, 4):
+                with dpg.child_window(
+                    border=False, width=self._caption_room, height=ui.px(BELOW - 8), no_scrollbar=True
+                ) as around:
+                    dpg.bind_item_theme(around, ui.themes.panel((0, 0, 0, 0)))
+                    with column(ui, 3):
+                        items = text(ui, "", "small_medium"), text(ui, "", "small", ui.colours.muted)
+                tooltip(ui, items[0], image.path)
+                self._captions.append(items)
+                self._stars.append(Stars(ui, partial(self._rate, place), f"compare.star.{place}"))
+                if drops:
+                    icon_button(
+                        ui,
+                        icons.X,
+                        partial(compare.drop, place),
+                        _("Take it out (X)"),
+                        tag=f"compare.drop.{place}",
+                    )
+
+    def _show_captions(self) -> None:
+        """Where each is from, and below as much of what sets it apart as there is room for."""
+        ui, room = self.ui, self._caption_room
+        numbered = self._panes.rows > 1  # then they do not stand above their columns
+        for number, parts in enumerate(self._compare.captions, 1):
+            first, second = self._captions[number - 1]
+            name = f"{number}.  {parts[0]}" if numbered else parts[0]
+            set_text(first, shortened(ui, name, room, "small_medium"))
+            told = ""
+            for part in parts[1:]:
+                longer = f"{told}  ·  {part}" if told else part
+                if told and text_width(ui, longer, "small") > room:
+                    break
+                told = longer
+            set_text(second, shortened(ui, told, room, "small"))
+
+    def _rate(self, place: int, stars: int) -> None:
+        self._compare.rate(stars, place)
 
     def frame(self) -> None:
         """Follow mouse and keys."""

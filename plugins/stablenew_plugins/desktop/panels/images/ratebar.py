@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.basic import (
@@ -26,8 +29,13 @@ from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.tokens import PAD_CARD
 
+if TYPE_CHECKING:
+    from stablenew_proto.v1 import gallery_pb2
+
 GAP = 8
 ICON = 34
+MANY = 100
+"""From so many images on it is remembered what they have in common."""
 PAD = 11
 """Above and below, before scaling."""
 
@@ -38,6 +46,8 @@ class RateBar:
     def __init__(self, ui: Ui, review: ReviewModel) -> None:
         self._ui, self._review = ui, review
         self._width = 0
+        self._common_of: object = None
+        self._common: tuple[int, Sequence[str]] = (0, ())
         self._tags = TagChips(ui, "learning.tags", review.toggle_tag, review.add_tag, folds=True)
 
     def build(self) -> None:
@@ -113,9 +123,7 @@ class RateBar:
         set_text(self._place, place, ui.colours.accent_high if chosen else ui.colours.text)
         dpg.configure_item("learning.none", show=chosen > 0)
         targets = review.targets
-        opinions = [review.ratings.of(image) for image in targets]
-        stars = {opinion.stars for opinion in opinions}
-        one = stars.pop() if len(stars) == 1 else 0
+        one, lit = self._in_common(targets)
         if one != self._stars.stars:
             self._stars.show(one)
         style_button(ui, "learning.moves", "lit" if review.moves_on else "ghost")
@@ -125,16 +133,28 @@ class RateBar:
             else _("A rating moves on to the next image: off")
         )
         set_text(self._moves_tip, moves)
-        shared = set(opinions[0].tags) if opinions else set()
-        for opinion in opinions[1:]:
-            shared &= set(opinion.tags)
-        lit = [tag for tag in (opinions[0].tags if opinions else ()) if tag in shared]
         inner = self._width - 2 * ui.px(PAD_CARD)
         self._tags.show(review.ratings.tags, lit, inner, review.letters)
         enable_button("learning.keepers", review.keepers > 0)
         enable_button("learning.promote", bool(targets))
         enable_button("learning.compare", review.total > 1)
         self._lay_out(inner, place, chosen > 0)
+
+    def _in_common(self, images: Sequence[gallery_pb2.Image]) -> tuple[int, Sequence[str]]:
+        """Stars that all of ``images`` have, 0 if they differ, and tags that all have. Thousands may be chosen:
+        they are gone through when they or their ratings changed."""
+        ratings = self._review.ratings
+        if not images:
+            return 0, ()
+        key = (len(images), images[0].image_sha256, images[-1].image_sha256, ratings.revision)
+        if len(images) < MANY or key != self._common_of:
+            self._common_of = key
+            opinions = [ratings.of(image) for image in images]
+            stars = {opinion.stars for opinion in opinions}
+            tags = set(opinions[0].tags).intersection(*(opinion.tags for opinion in opinions))
+            lit = [tag for tag in opinions[0].tags if tag in tags]
+            self._common = stars.pop() if len(stars) == 1 else 0, lit
+        return self._common
 
     def _lay_out(self, inner: int, place: str, chosen: bool) -> None:
         """The stars in the middle, as far as there is room."""
