@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dearpygui.dearpygui as dpg
 import pytest
 from PIL import Image
 from tests.desktop.models.image_kit import FakeKernel, image, pixels
 
+from stablenew_plugins.desktop.theme.tokens import FOOT_HEIGHT
 from stablenew_proto.v1 import agent_link_pb2, kernel_pb2
 
 IMAGES = 8
@@ -146,6 +149,10 @@ def test_the_preview_is_rated_by_its_stars_and_goes_along_its_strip(gui, lone_ap
     gui.click("preview.star.3")
     gui.until(lambda: kernel.called("rate"))
     assert kernel.called("rate")[0][:2] == (pixels(8), 3)
+    # All that matters is in sight, the first facts, too.
+    area = gui.rect("preview.facts.more")
+    assert area.y + area.height <= dpg.get_viewport_client_height() - FOOT_HEIGHT
+    assert dpg.get_y_scroll_max("preview.scroll") == 0
     gui.click("preview.strip", across=0.3)
     gui.until(lambda: preview.image.image_sha256 == pixels(7))
     assert not preview.follow
@@ -190,3 +197,8 @@ def test_an_image_whose_file_is_gone_has_a_place_all_the_same(gui, lone_app, rev
     gui.until(
         lambda: dpg.get_item_configuration(lone_app.shell._preview._stage._title)["text"] == "The file is gone"
     )
+    path = Path(lone_app.bench.preview.image.path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (640, 480), (0, 0, 200)).save(path)
+    gui.until(lambda: not lone_app.ui.textures.failure(path))
+    gui.until(lambda: gui.shot("preview.image").getpixel((150, 100))[:3] == (0, 0, 200))

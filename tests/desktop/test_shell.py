@@ -8,6 +8,7 @@ import dearpygui.dearpygui as dpg
 import pytest
 from tests.desktop.settings_kit import SettingsKernel
 
+from stablenew_api.errors import KernelUnavailable
 from stablenew_plugins.desktop.models.core.view import SMALLEST_WINDOW, TABS
 
 
@@ -95,6 +96,30 @@ def test_the_theme_and_the_scale_change_everything_and_leave_nothing_behind(gui,
     look("dark", 1.0)
     counts = [look("light", 1.5) for _ in range(3) if look("dark", 1.0)]
     assert counts[-1] <= counts[0] <= first + 2
+
+
+def test_the_bar_at_the_bottom_stands_right_whatever_is_missing_of_it(gui, lone_app):
+    from stablenew_proto.v1 import kernel_pb2 as pb
+
+    class Kernel:
+        def __getattr__(self, name):
+            return lambda *_parts, **_more: (_ for _ in ()).throw(KernelUnavailable(name))
+
+        def close(self):
+            """Nothing is open."""
+
+    def told(**queue):
+        lone_app.desk.state.news(pb.WatchResponse(queue=pb.QueueSummary(**queue)))
+        gui.until(lambda: dpg.get_value("status.queued").endswith("queued") == bool(queue.get("queued")))
+        gui.frames(2)
+        nodes, title = gui.rect("status.nodes"), gui.rect("status.title")
+        assert nodes.y == title.y
+        assert dpg.get_viewport_client_width() - 24 <= nodes.x + nodes.width <= dpg.get_viewport_client_width()
+
+    lone_app.desk.state.connected(Kernel(), pb.GetStatusResponse())
+    told()
+    told(queued=3, paused=True)
+    gui.until(lambda: gui.visible("status.start"))
 
 
 def test_a_message_stays_or_goes_and_is_closed(gui, lone_app):

@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import dearpygui.dearpygui as dpg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from tests.desktop.desk_kit import Inline
 
 from stablenew_plugins.desktop.components import textures
-from stablenew_plugins.desktop.components.flow import lines_of
+from stablenew_plugins.desktop.components.flow import even_lines, lines_of
 from stablenew_plugins.desktop.components.textures import (
     AT_ONCE,
     LOOK_EVERY,
@@ -276,3 +279,19 @@ def test_a_preview_is_enlarged() -> None:
 def test_items_fill_lines() -> None:
     assert lines_of([50, 50, 50, 200, 10], 120, 10) == [[0, 1], [2], [3], [4]]
     assert lines_of([], 100, 5) == []
+
+
+def test_the_last_thing_does_not_stand_alone_below_a_full_line() -> None:
+    assert lines_of([40, 40, 40, 20], 140, 10) == [[0, 1, 2], [3]]
+    assert even_lines([40, 40, 40, 20], 140, 10) == [[0, 1], [2, 3]]
+
+
+@given(st.lists(st.integers(1, 150), max_size=12), st.integers(20, 400))
+def test_even_lines_are_as_few_hold_all_and_the_longest_is_no_longer(widths: list[int], room: int) -> None:
+    def longest(lines: Sequence[Sequence[int]]) -> int:
+        return max((sum(widths[place] for place in line) + 6 * (len(line) - 1) for line in lines), default=0)
+
+    plain, even = lines_of(widths, room, 6), even_lines(widths, room, 6)
+    assert len(even) == len(plain)
+    assert [place for line in even for place in line] == list(range(len(widths)))
+    assert longest(even) <= longest(plain)

@@ -184,7 +184,10 @@ def test_one_of_two_jobs_is_followed_to_its_end(bench: Bench) -> None:
 def test_a_pinned_image_hides_the_live_one_and_can_be_rated(bench: Bench) -> None:
     bench.runs("a", preview_jpeg=b"a")
     bench.preview.rate(5)
+    bench.preview.toggle_tag("hands")
+    bench.preview.add_tag("mine")
     assert bench.kernel.called("rate") == []
+    assert bench.ratings.of(bench.kernel.stored[0]).tags == ()
     assert bench.desk.toasts.shown
     bench.preview.step(1)
     assert not bench.preview.is_live
@@ -292,6 +295,31 @@ def test_an_opener_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_facts_do_without_details() -> None:
     told = facts_of(image(1), None, str)
     assert [fact.value for fact in told if fact.name in ("Seed", "Size")] == ["1", "640 × 480"]
+
+
+def test_six_facts_come_first_and_the_others_on_request_which_is_remembered(bench: Bench) -> None:
+    preview = bench.preview
+    bench.kernel.stored[0].negative_prompt = "blurry"
+    bench.kernel.stored[0].run_time = 4.0
+    bench.pass_time(11)
+    first = [fact.name for fact in preview.facts if not fact.more]
+    assert first == ["Prompt", "Seed", "Model", "Sampler", "Size", "Made in"]
+    assert [fact.name for fact in preview.facts][len(first) :] == ["Negative", "Stages", "File"]
+    assert not preview.all_facts
+    preview.show_all_facts(True)
+    assert PreviewModel(bench.desk, bench.view, bench.pipeline, bench.ratings, bench.promotion).all_facts
+
+
+def test_stages_are_called_by_their_titles_once_they_are_known(bench: Bench) -> None:
+    bench.pass_time(0.1)
+    [stages] = [fact.value for fact in bench.preview.facts if fact.name == "Stages"]
+    assert stages == "Text to image → Upscale"
+    seen = bench.preview.revision
+    bench.desk.state.know_stages([kernel_pb2.Stage(name="txt2img", title="Aus Text")])
+    bench.pass_time(0.1)
+    assert bench.preview.revision > seen
+    [stages] = [fact.value for fact in bench.preview.facts if fact.name == "Stages"]
+    assert stages == "Aus Text → upscale"
 
 
 def test_only_what_differs_is_compared() -> None:

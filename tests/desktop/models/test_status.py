@@ -96,8 +96,10 @@ def test_a_kernel_that_somebody_stopped_can_be_started(desk: Desk) -> None:
 
 def test_stopping(desk: Desk) -> None:
     status = StatusModel(desk)
+    assert told(desk, status, queue(active=1)).now.state == "running"
     status.is_stopping = lambda: True
-    assert told(desk, status, queue(active=1)).now.state == "stopping"
+    status.tick()
+    assert status.now.state == "stopping", "at once: what stops quickly was never seen otherwise"
 
 
 def test_a_full_disk_is_an_error_until_the_queue_goes_on(desk: Desk) -> None:

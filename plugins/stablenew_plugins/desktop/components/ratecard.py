@@ -211,13 +211,15 @@ class RateCard:
         if not is_made:
             title, hint = _("Being made"), _("Select one to rate it")
         elif stars:
-            title, hint = many("{n} star", "{n} stars", stars), _("0 takes them back")
+            title, hint = many("{n} star", "{n} stars", stars), _("Key 0: no stars")
         else:
             title, hint = _("Rate this image"), _("Keys 1 to 5")
-        set_text(self._title, title)
-        set_text(self._hint, hint)
+        at = room - 5 * ui.px(32) - 4 * ui.px(2) + ui.px(6)
+        left = at - ui.px(4)
+        set_text(self._title, shortened(ui, title, left, "medium"))
+        set_text(self._hint, hint if text_width(ui, hint, "small") <= left else "")
         dpg.configure_item(self._line, width=room)
-        put_at(self._place, room - 5 * ui.px(32) - 4 * ui.px(2) + ui.px(6), ui.px((LINE - 30) / 2))
+        put_at(self._place, at, ui.px((LINE - 30) / 2))
         shown = stars if is_made else 0
         if shown != self._stars.stars:
             self._stars.show(shown)

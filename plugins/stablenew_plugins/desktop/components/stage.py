@@ -27,6 +27,8 @@ class ImageStage:
     def __init__(self, ui: Ui, tag: str, click: Callable[[], None]) -> None:
         self._ui, self._tag, self._click = ui, tag, click
         self._width = self._height = 1
+        self._pixels = (1, 1)
+        """Of the picture that is drawn."""
         self._before: Path | None = None
         self._seen: tuple[object, ...] = ()
         self._noted: tuple[object, ...] = ()
@@ -68,6 +70,7 @@ class ImageStage:
             self._width, self._height = width, height
             dpg.configure_item(self._drawing, width=width, height=height)
             self._seen = self._noted = ()
+            self._fit_image()  # until it is there in the new size
 
     def show_file(self, path: Path) -> None:
         """Show the image at ``path``. Call it in each frame."""
@@ -99,16 +102,19 @@ class ImageStage:
         if seen == self._seen:
             return
         self._seen = seen
-        # As large as fits, as the live one is: a small image does not jump when it is made.
-        factor = min(self._width / picture.width, self._height / picture.height)
-        width, height = picture.width * factor, picture.height * factor
-        left, top = (self._width - width) / 2, (self._height - height) / 2
-        corner, end = (left, top), (left + width, top + height)
-        dpg.configure_item(self._image, texture_tag=picture.texture, pmin=corner, pmax=end, show=True)
-        fills = width >= self._width - 1 and height >= self._height - 1
-        dpg.configure_item(self._back, pmin=(0, 0), pmax=(self._width, self._height), show=not fills)
+        self._pixels = (picture.width, picture.height)
+        dpg.configure_item(self._image, texture_tag=picture.texture, show=True)
+        self._fit_image()
+        dpg.configure_item(self._back, show=False)
         for item in (self._tile, self._icon, self._title, self._words):
             dpg.configure_item(item, show=False)
+
+    def _fit_image(self) -> None:
+        """As large as fits, as the live one is: a small image does not jump when it is made."""
+        factor = min(self._width / self._pixels[0], self._height / self._pixels[1])
+        width, height = self._pixels[0] * factor, self._pixels[1] * factor
+        left, top = (self._width - width) / 2, (self._height - height) / 2
+        dpg.configure_item(self._image, pmin=(left, top), pmax=(left + width, top + height))
 
     def show_words(self, icon: str, title: str, words: str) -> None:
         """Show what is to be said in place of an image."""

@@ -61,7 +61,7 @@ class StatusModel(Model):
         super().__init__()
         self._desk = desk
         self._saved: deque[float] = deque()
-        self._seen = (-1, -1)
+        self._seen = (-1, False)
         self._looked = 0.0
         self._began = desk.clock()
         self.is_stopping: Callable[[], bool] = lambda: False
@@ -74,10 +74,11 @@ class StatusModel(Model):
         desk.state.on_image.append(lambda _image: self._saved.append(desk.clock()))
 
     def tick(self) -> None:
-        """Look again when the kernel told something, and twice a second."""
+        """Look again when the kernel told something or a run was asked to stop, and twice a second."""
         now = self._desk.clock()
-        if self._desk.state.revision != self._seen[0] or now - self._looked >= PERIOD:
-            self._seen, self._looked = (self._desk.state.revision, 0), now
+        seen = (self._desk.state.revision, self.is_stopping())
+        if seen != self._seen or now - self._looked >= PERIOD:
+            self._seen, self._looked = seen, now
             status = self._look(now)
             if status != self.now:
                 self.now = status

@@ -53,6 +53,7 @@ class StatusBar(Panel):
             tooltip(ui, self._eta, _("About the time until this run is made"))
             self._speed = text(ui, "", "small", ui.colours.muted, tag="status.speed")
         with row(ui, GAP, pos=(0, ui.px(14))) as self._right:
+            dpg.add_spacer()  # behind a first item that is hidden the others would stand elsewhere
             with row(ui, GAP) as self._vram_part:
                 text(ui, _("VRAM"), "small", ui.colours.muted)
                 self._vram_bar = Bar(ui, VRAM_BAR, ui.colours.cyan)
@@ -184,7 +185,7 @@ class StatusBar(Panel):
             self._show(name in parts and name not in gone, *items)
         at_right = ("vram", "queued", "nodes")
         width = sum(parts[name] for name in at_right if name in parts and name not in gone)
-        dpg.set_item_pos(self._right, [self._width - width + gap - ui.px(MARGIN), ui.px(14)])
+        dpg.set_item_pos(self._right, [self._width - width - ui.px(MARGIN), ui.px(14)])
 
     def lay_out(self, width: int) -> None:
         """Fill a bar of ``width`` pixels."""

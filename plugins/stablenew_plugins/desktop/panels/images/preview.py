@@ -45,7 +45,7 @@ NAME_WIDTH = 74
 FACT_GAP, FACT_HEIGHT = 6, 14
 MOST_FACTS = 6
 """Lines that there is room for, and one more to show the others."""
-LEAST_HEIGHT = 150
+LEAST_HEIGHT = 120
 """Of the image; in a window that is too low for that, the rest is scrolled to."""
 HEAD, CHIP, ACTION = 30, 22, 34
 """Heights of the line of the title, of the chip in it, and of what can be done."""
