@@ -184,6 +184,16 @@ class VariantsModel(Model):
         return f"{packs} = " + many("{n} image", "{n} images", plan.images)
 
     @property
+    def plain(self) -> str:
+        """How many images of how many prompts, before anybody reads how that comes about."""
+        images = self._run.plan.images
+        if not images:
+            return ""
+        words = many("{n} image", "{n} images", images)
+        prompts = sum(len(self._randomizer.rows_of(pack)) for pack in self._randomizer.packs)
+        return words + (_(" from ") + many("{n} prompt", "{n} prompts", prompts) if prompts else "")
+
+    @property
     def time(self) -> str:
         """How long it takes, in plain words."""
         times = [pack.summary.time for pack in self._run.plan.packs if pack.summary is not None]
