@@ -13,7 +13,8 @@ from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
 from stablenew_plugins.desktop.models.prompt.axisdraft import AxisDraft
 from stablenew_plugins.desktop.models.prompt.choices import Choice, Span, choices_of, spans
-from stablenew_plugins.desktop.models.prompt.randomizer import Hint, RandomizerModel
+from stablenew_plugins.desktop.models.prompt.hints import Hint
+from stablenew_plugins.desktop.models.prompt.randomizer import RandomizerModel
 from stablenew_plugins.desktop.models.prompt.sources import Source
 from stablenew_plugins.desktop.models.run import FEWER, Plan, RunModel
 from stablenew_plugins.desktop.text import _, many
