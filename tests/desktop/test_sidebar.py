@@ -132,7 +132,10 @@ def test_what_is_typed_stands_where_the_caret_is(gui, editor):
     gui.key("ctrl+a")
     gui.type("new")
     gui.until(lambda: text.text == "new")
-    assert editor.row.positive == "new"
+    gui.key("ctrl+Up")
+    gui.until(lambda: text.text == "(new:1.1)")
+    gui.type("er")
+    gui.until(lambda: editor.row.positive == "(newer:1.1)")
 
 
 def test_copied_and_pasted(gui, editor):

@@ -30,6 +30,7 @@ def stepped(marked: str, steps: int) -> str | None:
         ("a (red¦:1.1) cat", 1, "a (red¦:1.2) cat"),
         ("a (red¦:1.1) cat", -1, "a red¦ cat"),
         ("a (red:1.¦1) cat", -1, "a red¦ cat"),
+        ("a (red:1.1)¦ cat", 1, "a (red¦:1.2) cat"),
         ("a re¦d cat", -1, "a (re¦d:0.9) cat"),
         ("a ¦red cat¦, b", 1, "a (¦red cat¦:1.1), b"),
         ("a (¦red cat¦:1.1), b", 2, "a (¦red cat¦:1.3), b"),

@@ -554,6 +554,18 @@ def test_others_are_drawn_and_what_cannot_be_drawn_is_said(bench: Bench) -> None
     assert not bench.kernel.previewed[-1].HasField("seed")
 
 
+def test_samples_of_the_row_before_come_too_late(bench: Bench) -> None:
+    editor = bench.editor
+    bench.desk.background.held = True  # type: ignore[attr-defined]
+    editor.samples.ask(editor._asked())
+    editor.choose(1)
+    bench.desk.background.held = False  # type: ignore[attr-defined]
+    bench.desk.background.release()  # type: ignore[attr-defined]
+    assert not editor.expanded.prompts
+    bench.wait(PREVIEW_QUIET)
+    assert editor.expanded.prompts == ["__sky__ over the hills"]
+
+
 def test_weights_are_changed_of_the_text_that_is_typed_into_and_taken_back(bench: Bench) -> None:
     editor = bench.editor
     editor.weigh(1)

@@ -15,8 +15,10 @@ from stablenew_api.errors import KernelUnavailable, StableNewError, UserError
 from stablenew_client.examples import add_examples, shipped_packs
 from stablenew_client.importing import ImportedPacks
 from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.packs.moved import renamed
 from stablenew_plugins.desktop.models.packs.packdisk import bring, import_pack, new_pack
-from stablenew_plugins.desktop.models.packs.packs import AT_ONCE, SCAN_EVERY, PacksModel, in_words
+from stablenew_plugins.desktop.models.packs.packinfo import PackInfo, in_words
+from stablenew_plugins.desktop.models.packs.packs import AT_ONCE, SCAN_EVERY, PacksModel
 from stablenew_proto.v1 import kernel_pb2, packs_pb2
 
 
@@ -286,6 +288,77 @@ def test_what_was_selected_is_remembered_and_comes_back_with_its_folder(tmp_path
     settle(again, later)
     assert list(again.selected) == []
     assert again.plan_revision == before + 1
+
+
+def test_a_selected_pack_that_is_renamed_stays_selected_and_is_looked_at(tmp_path: Path) -> None:
+    paths = three(tmp_path)
+    desk = make_desk(tmp_path, Kernel())
+    model = PacksModel(desk)
+    settle(model, desk)
+    model.toggle(paths["sea"])
+    before = model.plan_revision
+    town = paths["city"].rename(paths["city"].with_name("town.txt"))
+    settle(model, desk)
+    assert names(model.selected) == ["town", "sea"]
+    assert model.plan_revision > before
+    assert desk.remembered.get("packs_selected", []) == [str(town), str(paths["sea"])]
+    assert [toast.text for toast in desk.toasts.shown] == ["city is called town now, and stays selected."]
+    model.look_at(town)
+    paths["forest"].rename(paths["forest"].with_name("wood.txt"))  # nobody selected it: no word
+    again = town.rename(town.with_name("city.txt"))
+    settle(model, desk)
+    assert model.current == again
+    assert model.look is not None
+    assert len(desk.toasts.shown) == 2
+
+
+def test_a_selected_pack_that_is_gone_for_good_is_told_of(tmp_path: Path) -> None:
+    paths = three(tmp_path)
+    desk = make_desk(tmp_path, Kernel())
+    model = PacksModel(desk)
+    settle(model, desk)
+    content = paths["city"].read_bytes()
+    paths["city"].unlink()
+    settle(model, desk)
+    paths["city"].write_bytes(content)  # a program wrote it anew
+    settle(model, desk)
+    assert names(model.selected) == ["city"]
+    assert not desk.toasts.shown
+    paths["city"].unlink()
+    for _look in range(3):
+        settle(model, desk)
+    assert [toast.text for toast in desk.toasts.shown] == ["city is not there any more, so it does not run."]
+    paths["city"].write_bytes(content)
+    settle(model, desk)
+    assert names(model.selected) == ["city"]
+
+
+_STAMPS = st.tuples(st.integers(0, 2), st.integers(0, 2), st.just(7))
+
+
+@given(
+    gone=st.dictionaries(st.sampled_from("abcd"), _STAMPS, max_size=4),
+    came=st.dictionaries(st.sampled_from("wxyz"), _STAMPS, max_size=4),
+)
+def test_only_what_can_be_told_apart_counts_as_renamed(
+    gone: dict[str, tuple[int, ...]], came: dict[str, tuple[int, ...]]
+) -> None:
+    before = {Path(f"{name}.txt"): stamp for name, stamp in gone.items()}
+    now = {Path(f"{name}.txt"): stamp for name, stamp in came.items()}
+    found = renamed(before, now)
+    assert len(set(found.values())) == len(found)
+    for old, stamp in before.items():
+        sure = list(before.values()).count(stamp) == list(now.values()).count(stamp) == 1
+        assert (old in found) == sure
+        assert not sure or now[found[old]] == stamp
+
+
+def test_a_row_of_the_list_says_all_that_varies_in_one_number() -> None:
+    assert PackInfo(rows=1).short == "1 prompt"
+    assert PackInfo(rows=3, wildcards=1).short == "3 prompts  ·  1 wildcard"
+    both = PackInfo(rows=3, wildcards=1, slots=2, choices=1)
+    assert both.short == "3 prompts  ·  4 slots"
+    assert both.line == "3 prompts  ·  1 wildcard  ·  2 slots  ·  1 choice"
 
 
 def test_a_folder_is_added_to_the_settings_of_a_kernel_that_has_them_else_remembered(tmp_path: Path) -> None:

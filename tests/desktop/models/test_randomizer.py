@@ -622,3 +622,13 @@ def test_of_many_lines_those_tell_in_which_something_was_chosen(lit: list[bool],
         assert all(is_lit for _words, is_lit in shown)
     if len(lines) > most:
         assert any("…" in words for line in found for words, _lit in line)
+
+
+def test_the_head_says_in_plain_words_how_many_images_of_how_many_prompts(bench: Bench, tmp_path: Path) -> None:
+    assert bench.variants.plain == ""
+    pack = write(tmp_path, "a.txt")
+    bench.select(pack)
+    assert bench.variants.plain == "20 images from 3 prompts"
+    bench.randomizer.write_rows(bench.randomizer.packs[0], "2")
+    bench.settle()
+    assert bench.variants.plain == "20 images from 1 prompt"

@@ -51,6 +51,22 @@ def shortened(text: str, width: float, measure: Callable[[str], float | None]) -
     return text[:least].rstrip() + "…"
 
 
+def broken(ui: Ui, words: str, font: str, width: float) -> str:
+    """``words`` in lines of at most ``width`` pixels, broken at blanks alone: Dear PyGui would break ``0.7``
+    behind its point, too. A word that is too long for a line is left to it."""
+    blank = width_of(ui, "a a", font) - width_of(ui, "aa", font)
+    lines: list[list[str]] = [[]]
+    used = 0.0
+    for word in words.split():
+        wide = width_of(ui, word, font)
+        if lines[-1] and used + blank + wide > width:
+            lines.append([])
+            used = 0.0
+        used += wide + (blank if lines[-1] else 0.0)
+        lines[-1].append(word)
+    return "\n".join(" ".join(line) for line in lines)
+
+
 @lru_cache(maxsize=4096)
 def shorten(words: str, most: int) -> str:
     """``words`` in at most ``most`` characters, cut at a blank if there is one near the end."""

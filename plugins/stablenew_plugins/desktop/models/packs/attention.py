@@ -80,7 +80,7 @@ def _group(text: str, start: int, end: int, steps: int) -> Weighed | None:
     """The innermost ``(...)`` around the place; of a selection only one that has nothing else in it."""
     groups = [(first, last) for first, last in pairs_of(text)[0] if text[first] == "("]
     if start == end:
-        around = [(first, last) for first, last in groups if first < start <= last]
+        around = [(first, last) for first, last in groups if first < start <= last + 1]
     else:
         around = [
             (first, last)

@@ -16,7 +16,8 @@ from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
 from stablenew_plugins.desktop.models.packs.attention import weigh
 from stablenew_plugins.desktop.models.packs.completion import Completion
 from stablenew_plugins.desktop.models.packs.offers import Offers
-from stablenew_plugins.desktop.models.packs.packs import PacksModel, in_words
+from stablenew_plugins.desktop.models.packs.packinfo import in_words
+from stablenew_plugins.desktop.models.packs.packs import PacksModel
 from stablenew_plugins.desktop.models.packs.packtexts import (
     KINDS,
     Kind,

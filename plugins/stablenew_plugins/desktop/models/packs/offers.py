@@ -38,8 +38,9 @@ class Offers:
     def of_pack(self, beside: Sequence[str], slots: Sequence[pb.PackSlot]) -> None:
         """What belongs to the pack: wildcards that lie beside it, its slots."""
         self._beside = beside
-        known = {slot.name: (slot.option_count, slot.options[:FIRST]) for slot in slots if slot.kind == "slot"}
-        self._slots = known
+        self._slots = {
+            slot.name: (slot.option_count, tuple(slot.options[:FIRST])) for slot in slots if slot.kind == "slot"
+        }
         for slot in slots:
             if slot.kind == "wildcard" and slot.option_count:
                 self._wildcards.setdefault(slot.name.strip("_"), (slot.option_count, slot.options[:FIRST]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,19 +12,20 @@ from typing import TYPE_CHECKING
 from stablenew_api.errors import KernelUnavailable, StableNewError, UserError
 from stablenew_client.examples import add_examples
 from stablenew_client.importing import ImportedPacks
-from stablenew_client.packfiles import NO_PACKS, find_packs, read_pack, request_of
+from stablenew_client.packfiles import NO_PACKS, find_packs
 from stablenew_client.packlists import PackLists
 from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
 from stablenew_plugins.desktop.models.core.toasts import Level
 from stablenew_plugins.desktop.models.packs import packdisk
+from stablenew_plugins.desktop.models.packs.moved import renamed
 from stablenew_plugins.desktop.models.packs.packdisk import Scan, Stamp
 from stablenew_plugins.desktop.models.packs.packfolders import PackFolders
+from stablenew_plugins.desktop.models.packs.packinfo import PackEntry, PackInfo, describe, info_of
 from stablenew_plugins.desktop.text import _, many
 
 if TYPE_CHECKING:
-    from stablenew_client import KernelClient
     from stablenew_proto.v1 import packs_pb2 as pb
 
 log = logging.getLogger(__name__)
@@ -43,52 +43,6 @@ RECENT = 40
 
 LIST = "list:"
 """How the filter begins that shows one list."""
-
-
-@dataclass(frozen=True, slots=True)
-class PackInfo:
-    """What the kernel says about a pack."""
-
-    rows: int = 0
-    wildcards: int = 0
-    slots: int = 0
-    choices: int = 0
-    errors: int = 0
-    warnings: int = 0
-    problems: Sequence[str] = ()
-    """The first of them, in plain words."""
-    text: str = ""
-    """What a search looks through, in lower case."""
-
-    @property
-    def line(self) -> str:
-        """ "24 prompts · 6 wildcards"."""
-        parts = [many("{n} prompt", "{n} prompts", self.rows)]
-        if self.wildcards:
-            parts.append(many("{n} wildcard", "{n} wildcards", self.wildcards))
-        if self.slots:
-            parts.append(many("{n} slot", "{n} slots", self.slots))
-        if self.choices:
-            parts.append(many("{n} choice", "{n} choices", self.choices))
-        return "  ·  ".join(parts)
-
-
-@dataclass(slots=True)
-class PackEntry:
-    """A pack of the list."""
-
-    path: Path
-    stamp: Stamp
-    name: str
-    info: PackInfo | None = None
-    """None: not known yet."""
-    described: Stamp = ()
-    """What ``info`` is about."""
-
-    @property
-    def is_current(self) -> bool:
-        """Whether ``info`` is about what is on the disk."""
-        return self.described == self.stamp
 
 
 class PacksModel(Model):
@@ -128,6 +82,9 @@ class PacksModel(Model):
         self._all_asked = False
         self._alike: Counter[str] = Counter()
         self._missing: Sequence[Path] = ()
+        self._selected_before: Sequence[Path] = ()
+        self._untold: Sequence[Path] = ()
+        """Selected packs that went away and of which nothing was said yet."""
         self._look_of: tuple[Path, Stamp] | None = None
         self._anchor: Path | None = None
         self._next_scan = 0.0
@@ -174,10 +131,13 @@ class PacksModel(Model):
                 entry.stamp = pack.stamp
                 changed.add(pack.path)
             entries[pack.path] = entry
+        if not first:
+            self._follow(entries)
         self.entries = entries
         self._alike = Counter(entry.name.lower() for entry in entries.values())
         self._all_asked = False
-        if not self.selected and (first or (entries and not self._chosen_before)):
+        nothing = not self.selected and not self._missing
+        if nothing and (first or (entries and not self._chosen_before)):
             self._restore()
         lists_changed = (self.lists, self.problems) != (found.lists, found.problems)
         for problem in found.problems:
@@ -193,11 +153,43 @@ class PacksModel(Model):
             self.selected = [path for path in wanted if path in entries]
             self._missing = [path for path in wanted if path not in entries]
             self.plan_revision += 1
+        self._untold = [path for path in self._missing if path in self._selected_before]
         if self.current not in entries:
             self.look_at(next(iter(self.shown or entries), None), note=False)
         else:
             self._look_into()
         self._touch_list()
+
+    def _follow(self, entries: Mapping[Path, PackEntry]) -> None:
+        """Let what was renamed stay selected; say it of a selected pack that is not there any more. A file that
+        a program takes away to write it anew is back at the next look."""
+        lost = [path for path in self._untold if path not in entries]
+        if lost:
+            names = ", ".join(path.stem for path in lost[:NOTES]) + (", …" if len(lost) > NOTES else "")
+            words = many(
+                "{names} is not there any more, so it does not run.",
+                "{names} are not there any more, so they do not run.",
+                len(lost),
+            )
+            hint = _("It is selected again if it comes back.")
+            self._desk.toasts.say(words.format(names=names), "warning", hint=hint)
+        self._untold = ()
+        self._selected_before = list(self.selected)
+        gone = {path: entry.stamp for path, entry in self.entries.items() if path not in entries}
+        came = {path: entry.stamp for path, entry in entries.items() if path not in self.entries}
+        for old, new in renamed(gone, came).items() if gone and came else ():
+            if old in self.selected:
+                self.selected = [new if path == old else path for path in self.selected]
+                self._selected_before = list(self.selected)
+                self._desk.remembered.set("packs_selected", [str(path) for path in self.selected])
+                self.plan_revision += 1
+                words = _("{old} is called {new} now, and stays selected.")
+                self._desk.toasts.say(words.format(old=old.stem, new=new.stem), "info")
+            if old == self.current:
+                self.current, self._look_of = new, None
+                self._desk.remembered.set("pack_current", str(new))
+            if old in self.recent:
+                self.recent = [new if path == old else path for path in self.recent]
 
     def _restore(self) -> None:
         """What was selected and looked at the last time; the first time of all, the first pack."""
@@ -239,7 +231,7 @@ class PacksModel(Model):
                 continue
             stamp = self._asked[path] = entry.stamp
             self._desk.ask(
-                partial(_describe, path=path, rows=ROWS),
+                partial(describe, path=path, rows=ROWS),
                 partial(self._described, path, stamp),
                 partial(self._not_described, path, stamp),
             )
@@ -248,7 +240,7 @@ class PacksModel(Model):
         self._all_asked = True
 
     def _described(self, path: Path, stamp: Stamp, answer: pb.DescribePackResponse) -> None:
-        self._know(path, stamp, _info(path, answer))
+        self._know(path, stamp, info_of(path, answer))
 
     def _not_described(self, path: Path, stamp: Stamp, error: Exception) -> None:
         if isinstance(error, KernelUnavailable):
@@ -280,7 +272,7 @@ class PacksModel(Model):
         if self._look_of is None or self._look_of[0] != entry.path:
             self.look = None
         asked = self._desk.ask(
-            partial(_describe, path=entry.path, rows=ROWS), self._looked, self._not_looked, key="packs.look"
+            partial(describe, path=entry.path, rows=ROWS), self._looked, self._not_looked, key="packs.look"
         )
         self._look_of = wanted if asked else None
 
@@ -560,39 +552,3 @@ class PacksModel(Model):
             Shortcut("Alt+Enter", _("Select the pack, or not"), toggle, group=group),
             Shortcut("Ctrl+Shift+A", _("Select all that are shown, or none"), self.toggle_shown, group=group),
         ]
-
-
-def _describe(kernel: KernelClient, *, path: Path, rows: int) -> pb.DescribePackResponse:
-    """What is in the pack ``path``. Raises as the client does."""
-    return kernel.packs.describe(request_of(read_pack(str(path))), check=True, rows=rows)
-
-
-def _info(path: Path, answer: pb.DescribePackResponse) -> PackInfo:
-    kinds = [slot.kind for slot in answer.slots]
-    errors = sum(problem.severity == "error" for problem in answer.problems)
-    texts = [path.stem, *(slot.name for slot in answer.slots)]
-    for row in answer.rows:
-        texts += (row.positive, row.negative)
-    return PackInfo(
-        rows=answer.row_count,
-        wildcards=kinds.count("wildcard"),
-        slots=kinds.count("slot"),
-        choices=kinds.count("choice"),
-        errors=errors,
-        warnings=len(answer.problems) - errors,
-        problems=[in_words(problem) for problem in answer.problems[:3]],
-        text="\n".join(texts).lower(),
-    )
-
-
-def in_words(problem: pb.PackProblem) -> str:
-    """A problem in a line: where, what, what to do."""
-    where = [problem.file] if problem.file else []
-    if problem.row:
-        where.append(_("row {n}").format(n=problem.row))
-    elif problem.line:
-        where.append(_("line {n}").format(n=problem.line))
-    place = ", ".join(where)
-    text = f"{place}: {problem.reason}" if place else problem.reason
-    text = text[:1].upper() + text[1:]
-    return f"{text}. {problem.fix[:1].upper()}{problem.fix[1:]}." if problem.fix else f"{text}."

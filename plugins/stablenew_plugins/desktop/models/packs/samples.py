@@ -81,11 +81,14 @@ class Samples:
         self.draws = 0
         """How often others were drawn; 0: they are those that the next run begins with."""
         self._due = 0.0
+        self._row = 0
+        """Grows with each other row: an answer about the one before comes too late."""
 
     def forget(self) -> None:
         """Another row."""
         self.found = self.good = Expanded()
         self.draws, self.is_asking = 0, False
+        self._row += 1
 
     def soon(self, after: float) -> None:
         """Ask in so many seconds, for what the next run makes."""
@@ -105,6 +108,7 @@ class Samples:
             self.forget()
             self._touch()
             return
+        of = self._row
         draws, line, images = self.draws, self.good.line, self.good.images
 
         def work(kernel: KernelClient) -> Expanded:
@@ -132,6 +136,8 @@ class Samples:
             return Expanded(list(samples.values()), found.line, images=found.images)
 
         def done(found: Expanded) -> None:
+            if of != self._row:
+                return
             self.is_asking = False
             if found.problem and draws:
                 words = _("No others can be drawn here: {why}").format(why=found.problem)

@@ -22,6 +22,7 @@ from stablenew_plugins.desktop.models.prompt.chosen import (
     Seeds,
     from_json,
 )
+from stablenew_plugins.desktop.models.prompt.hints import Hint, hints_of
 from stablenew_plugins.desktop.models.prompt.quick import QuickPrompt
 from stablenew_plugins.desktop.models.prompt.slots import (
     AXIS_SOURCE,
@@ -65,17 +66,6 @@ class PackRows:
     slots: Sequence[packs_pb2.PackSlot] = ()
     problem: str = ""
     """Why it can't be run; empty: it can."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """Something worth a word before it runs."""
-
-    text: str
-    level: str = "warning"
-    """info, warning or error."""
-    forget: str = ""
-    """A change that has no effect, which can be taken back."""
 
 
 class RandomizerModel(Model):
@@ -536,8 +526,9 @@ class RandomizerModel(Model):
         """What is wrong with slots, or of no use."""
         found: list[Hint] = []
         off = not self.chosen.enabled
+        running = {pack.source.key: set(self.rows_of(pack)) for pack in self.packs}
         for line in self.lines:
-            found += [] if off else self._hints_of(line)
+            found += [] if off else hints_of(line, self.title(line), running)
         if self.packs and not self.is_looking and not any(pack.problem for pack in self.packs):
             names = {name for known in self._known.values() for name in known}
             for setting in dict.fromkeys([*self.chosen.modes, *self.chosen.values]):
@@ -546,27 +537,6 @@ class RandomizerModel(Model):
                     text = _("Nothing here is called {slot}: what was changed of it has no effect.")
                     found.append(Hint(text.format(slot=slot), "info", forget=setting))
         return found
-
-    def _hints_of(self, line: Line) -> list[Hint]:
-        title = self.title(line)
-        if not line.count:
-            fix = _("Write some values here, or put {name}.txt into the folder “wildcards”.")
-            name = line.token.strip("_") or line.token
-            how = (
-                fix.format(name=name)
-                if line.kind == "wildcard"
-                else _("Write some here.")
-                if line.values_setting
-                else _("Mend it in the pack.")
-            )
-            return [Hint(_("{slot} has no options.").format(slot=title) + " " + how, "error")]
-        if line.count == 1 and line.mode and line.mode != "off":
-            return [Hint(_("{slot} has one option only, so it never varies.").format(slot=title), "info")]
-        running = {pack.source.key: set(self.rows_of(pack)) for pack in self.packs}
-        named = line.kind == "axis" or not line.rows
-        if not named and not any(row in running.get(pack, ()) for pack, row in line.rows):
-            return [Hint(_("{slot} stands only in prompts that do not run.").format(slot=title), "info")]
-        return []
 
     @property
     def summary(self) -> str:

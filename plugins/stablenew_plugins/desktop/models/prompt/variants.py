@@ -13,7 +13,8 @@ from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
 from stablenew_plugins.desktop.models.prompt.axisdraft import AxisDraft
 from stablenew_plugins.desktop.models.prompt.choices import Choice, Span, choices_of, spans
-from stablenew_plugins.desktop.models.prompt.randomizer import Hint, RandomizerModel
+from stablenew_plugins.desktop.models.prompt.hints import Hint
+from stablenew_plugins.desktop.models.prompt.randomizer import RandomizerModel
 from stablenew_plugins.desktop.models.prompt.sources import Source
 from stablenew_plugins.desktop.models.run import FEWER, Plan, RunModel
 from stablenew_plugins.desktop.text import _, many
@@ -182,6 +183,16 @@ class VariantsModel(Model):
             return ""
         packs = many("{n} pack", "{n} packs", len(plan.packs))
         return f"{packs} = " + many("{n} image", "{n} images", plan.images)
+
+    @property
+    def plain(self) -> str:
+        """How many images of how many prompts, before anybody reads how that comes about."""
+        images = self._run.plan.images
+        if not images:
+            return ""
+        words = many("{n} image", "{n} images", images)
+        prompts = sum(len(self._randomizer.rows_of(pack)) for pack in self._randomizer.packs)
+        return words + (_(" from ") + many("{n} prompt", "{n} prompts", prompts) if prompts else "")
 
     @property
     def time(self) -> str:

@@ -10,7 +10,8 @@ import dearpygui.dearpygui as dpg
 from stablenew_plugins.desktop.components.basic import column, scroll_into_sight, set_text, text
 from stablenew_plugins.desktop.components.fit import fit, width_of
 from stablenew_plugins.desktop.components.ui import Item, Ui
-from stablenew_plugins.desktop.models.packs.packs import PackEntry, PacksModel
+from stablenew_plugins.desktop.models.packs.packinfo import PackEntry
+from stablenew_plugins.desktop.models.packs.packs import PacksModel
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.tokens import NONE, Colour, Palette, tint
@@ -139,7 +140,7 @@ class PackRow:
             room -= wide + ui.px(8)
         dpg.configure_item(self._mark, text=words)
         dpg.configure_item(self._name, text=fit(ui, entry.name, "medium", end - left))
-        line = _("reading …") if info is None else info.line
+        line = _("reading …") if info is None else info.short
         if info is None and not self._model.can_read:
             line = _("not read yet")
         if info is not None and info.errors and not info.rows:
@@ -150,7 +151,7 @@ class PackRow:
 
     def _show_tip(self, entry: PackEntry) -> None:
         info = entry.info
-        set_text(self._tip_name, entry.name)
+        set_text(self._tip_name, f"{entry.name}\n{info.line}" if info is not None and info.rows else entry.name)
         set_text(self._tip_path, str(entry.path))
         more = (info.errors + info.warnings - len(info.problems)) if info is not None else 0
         lines = list(info.problems) if info is not None else []

@@ -18,9 +18,10 @@ from stablenew_plugins.desktop.components.basic import (
     style_card,
     text,
 )
-from stablenew_plugins.desktop.components.fit import width_of
+from stablenew_plugins.desktop.components.fit import broken, width_of
 from stablenew_plugins.desktop.components.ui import Ui
-from stablenew_plugins.desktop.models.packs.packs import PacksModel, in_words
+from stablenew_plugins.desktop.models.packs.packinfo import in_words
+from stablenew_plugins.desktop.models.packs.packs import PacksModel
 from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
 
@@ -126,8 +127,10 @@ class PackPreview:
         dpg.configure_item(self._pager, show=total > 1 and dpg.is_item_shown(self._card))
         self._ui.later(self._place_pager)
         if one is not None:
-            set_text(self._positive, one.positive, c.text)
-            set_text(self._negative, _("not:  {text}").format(text=one.negative) if one.negative else "")
+            room = self._width - self._ui.px(40)
+            set_text(self._positive, broken(self._ui, one.positive, "small", room), c.text)
+            negative = _("not:  {text}").format(text=one.negative) if one.negative else ""
+            set_text(self._negative, broken(self._ui, negative, "small", room))
         else:
             set_text(self._positive, self._why_nothing(), c.faint)
             set_text(self._negative, "")

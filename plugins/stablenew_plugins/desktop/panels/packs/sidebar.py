@@ -49,16 +49,15 @@ class SidebarPanel(Panel):
         left = ui.px(MARGIN)
         text(ui, _("Prompt packs"), "h2", pos=(left, ui.px(24)))
         with row(ui, 2, pos=(left, ui.px(18))) as self._head:
-            button(
+            self._select_all = button(
                 ui,
-                icons.CHECK,
+                _("Select all"),
                 model.toggle_shown,
                 "ghost",
                 font="small_medium",
                 height=28,
-                width=32,
                 tag="sidebar.selectall",
-                tip=_("Select all that are shown, or none of them (Ctrl+Shift+A)"),
+                tip=_("Let all packs that are shown run, or none of them (Ctrl+Shift+A)"),
             )
             button(
                 ui,
@@ -97,7 +96,7 @@ class SidebarPanel(Panel):
                 lambda: model.open("packlists"),
                 "chip",
                 font="small_medium",
-                tip=_("Lists of packs"),
+                tip=_("Lists of packs: keep what is selected under a name, and select it again"),
                 tag="sidebar.lists",
             )
         with row(ui, 6, pos=(left, ui.px(132)), show=False) as self._list_row:
@@ -162,6 +161,12 @@ class SidebarPanel(Panel):
         for name, item in self._chips.items():
             dpg.configure_item(item, label=labels[name])
             style_button(self.ui, item, "chip_on" if model.filter == name else "chip")
+        all_selected = bool(model.shown) and all(map(model.is_selected, model.shown))
+        words = _("Select none") if all_selected else _("Select all")
+        if dpg.get_item_label(self._select_all) != words:
+            dpg.configure_item(self._select_all, label=words)
+            later = self.ui.later
+            later(lambda: later(self._place_head))  # its width is known when it was drawn
         listed = model.filter.startswith(LIST)
         style_button(self.ui, self._lists, "chip_on" if listed else "chip")
         set_text(self._list_name, f"{icons.BOOKMARK}  {model.filter.removeprefix(LIST)}" if listed else "")

@@ -9,7 +9,7 @@ import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.basic import button, card, column, row, space, text
 from stablenew_plugins.desktop.components.ui import Item, Ui
-from stablenew_plugins.desktop.models.prompt.randomizer import Hint
+from stablenew_plugins.desktop.models.prompt.hints import Hint
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.tokens import Colour, tint

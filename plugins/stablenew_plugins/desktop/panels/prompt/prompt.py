@@ -5,7 +5,7 @@ from __future__ import annotations
 import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.basic import area, button, column, set_text, space, text, tooltip
-from stablenew_plugins.desktop.components.fit import fit, width_of
+from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
@@ -17,7 +17,7 @@ from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
 
 EDGE = 20
-TOP = 76
+TOP = 92
 """Height of the head, which stays while the rest scrolls."""
 
 
@@ -39,10 +39,11 @@ class PromptPanel(Panel):
     def build(self) -> None:
         """Make the items."""
         ui = self.ui
-        with column(ui, 4, pos=(ui.px(EDGE), ui.px(18))):
+        with column(ui, 4, pos=(ui.px(EDGE), ui.px(16))):
             text(ui, _("Prompt"), "h1")
-            self._line = text(ui, "", "small", ui.colours.muted, tag="prompt.line")
+            self._line = text(ui, "", "small_medium", tag="prompt.line")
             self._line_tip = tooltip(ui, self._line, "", width=520)
+            self._formula = text(ui, "", "small", ui.colours.muted, tag="prompt.formula")
         self._reset = button(
             ui,
             _("Reset"),
@@ -81,17 +82,20 @@ class PromptPanel(Panel):
         """Bring them up to date."""
         ui, bench = self.ui, self._bench
         variants, run = bench.variants, bench.run
-        line = variants.line.replace(" x ", " × ")
-        words = "  ·  ".join(part for part in (line, variants.time) if part)
+        formula = variants.line.replace(" x ", " × ")
+        words = "  ·  ".join(part for part in (variants.plain or formula, variants.time) if part)
         if not words and not run.sources:
             words = _("Choose packs on the left, or write a prompt")
         elif not words:
             words = _("Counting …") if run.is_planning else _("This cannot run yet")
-        dpg.set_value(self._line_tip, words)
+        dpg.set_value(self._line_tip, "\n".join(dict.fromkeys((words, formula or words))))
         room = self._width - (ui.px(130) if bench.randomizer.is_changed else 0)
-        if width_of(ui, words, "small") > room:
-            words = fit(ui, line or words, "small", room)
-        set_text(self._line, words, ui.colours.faint if run.is_planning else ui.colours.muted)
+        set_text(
+            self._line,
+            fit(ui, words, "small_medium", room),
+            ui.colours.faint if run.is_planning else ui.colours.text,
+        )
+        set_text(self._formula, fit(ui, formula, "small", room) if variants.plain else "")
         dpg.configure_item(self._reset, show=bench.randomizer.is_changed)
         self._runs.apply()
         self._hints.apply(variants.hints)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -17,12 +18,12 @@ from stablenew_plugins.desktop.components.basic import (
     label,
     row,
     set_text,
-    space,
     text,
     tooltip,
 )
 from stablenew_plugins.desktop.components.fields import combo, int_field, put, text_field
-from stablenew_plugins.desktop.components.fit import width_of
+from stablenew_plugins.desktop.components.fit import fit, width_of
+from stablenew_plugins.desktop.components.flow import lines_of
 from stablenew_plugins.desktop.components.strip import put_at, strip
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.prompt.chosen import LARGEST_COUNT, Many, Seeds
@@ -35,6 +36,9 @@ from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 
 HEAD = 44
+MANY_WIDTH, NUMBER_WIDTH, COUNT_WIDTH, SEEDS_WIDTH, SEED_WIDTH = 190, 84, 160, 176, 176
+BETWEEN = 18
+"""Pixels between the numbers, before scaling."""
 MOST_LINES = 40
 """Lines that are shown; a pack with more is rather a list of choices that nobody sets one by one."""
 
@@ -68,6 +72,7 @@ class RandomizerCard:
         self._lines: list[SlotLine] = []
         self._shapes: Sequence[object] | None = None
         self._places_shown: object = None
+        self._arranged: Sequence[Sequence[int]] = ()
         self._axis = AxisForm(ui, bench.variants.draft)
 
     # --- making it ------------------------------------------------------------------------------------------
@@ -119,46 +124,74 @@ class RandomizerCard:
     def _numbers(self) -> None:
         ui, model = self._ui, self._model
         self._many, self._seeds = how_many(), seed_modes()
-        with dpg.group(horizontal=True, horizontal_spacing=ui.px(18)) as self._row:
-            with column(ui, 5):
-                dpg.add_spacer(height=0)  # or each column stands on the line of the one before
-                label(ui, _("How many variants?"))
-                with row(ui, 6):
-                    self._how = combo(
-                        ui, list(self._many), "", self._choose_many, width=190, tag="randomizer.many"
-                    )
-                    self._number = self._int(
-                        model.chosen.number, model.choose_number, 1, LARGEST_COUNT, "randomizer.number"
-                    )
-            with column(ui, 5):
-                dpg.add_spacer(height=0)
-                words = label(ui, _("Images of each"))
-                self._count = text_field(
-                    ui,
-                    self._count_words(),
-                    lambda typed: model.choose_count(int("".join(filter(str.isdigit, typed))[:9] or 0)),
-                    hint=_("as the pipeline says"),
-                    width=160,
-                    decimal=True,
-                    no_spaces=True,
-                    tag="randomizer.count",
+        self._parts: list[Item] = []
+        with column(ui, 8):
+            self._rows = [
+                dpg.add_group(horizontal=True, horizontal_spacing=ui.px(BETWEEN)) for _part in range(3)
+            ]
+        with self._part():
+            label(ui, _("How many variants?"))
+            with row(ui, 6):
+                self._how = combo(
+                    ui, list(self._many), "", self._choose_many, width=MANY_WIDTH, tag="randomizer.many"
                 )
-                tip = _("Images of each combination. Empty: as many as the pipeline says.")
-                tooltip(ui, words, tip)
-                tooltip(ui, self._count, tip)
-            with column(ui, 5):
-                dpg.add_spacer(height=0)
-                label(ui, _("Seeds"))
-                with row(ui, 6):
-                    self._seed_mode = combo(
-                        ui, list(self._seeds), "", self._choose_seeds, width=176, tag="randomizer.seeds"
-                    )
-                    self._seed = text_field(
-                        ui, str(model.chosen.seed), self._type_seed, width=176, tag="randomizer.seed"
-                    )
-                self._seed_problem = text(
-                    ui, "", "small", ui.colours.red, show=False, tag="randomizer.seed.problem"
+                self._number = self._int(
+                    model.chosen.number, model.choose_number, 1, LARGEST_COUNT, "randomizer.number"
                 )
+        with self._part():
+            words = label(ui, _("Images of each"))
+            self._count = text_field(
+                ui,
+                self._count_words(),
+                lambda typed: model.choose_count(int("".join(filter(str.isdigit, typed))[:9] or 0)),
+                hint=_("as the pipeline says"),
+                width=COUNT_WIDTH,
+                decimal=True,
+                no_spaces=True,
+                tag="randomizer.count",
+            )
+            tip = _("Images of each combination. Empty: as many as the pipeline says.")
+            tooltip(ui, words, tip)
+            tooltip(ui, self._count, tip)
+        with self._part():
+            label(ui, _("Seeds"))
+            with row(ui, 6):
+                self._seed_mode = combo(
+                    ui, list(self._seeds), "", self._choose_seeds, width=SEEDS_WIDTH, tag="randomizer.seeds"
+                )
+                self._seed = text_field(
+                    ui, str(model.chosen.seed), self._type_seed, width=SEED_WIDTH, tag="randomizer.seed"
+                )
+            self._seed_problem = text(
+                ui, "", "small", ui.colours.red, show=False, tag="randomizer.seed.problem"
+            )
+
+    @contextmanager
+    def _part(self) -> Iterator[None]:
+        """What is made within is one of the parts that stand side by side."""
+        with dpg.group(parent=self._rows[0]) as part, column(self._ui, 5):
+            dpg.add_spacer(height=0)  # or each column stands on the line of the one before
+            self._parts.append(part)
+            yield
+
+    def _arrange(self) -> None:
+        """Put the parts side by side, as many as there is room for."""
+        chosen, ui = self._model.chosen, self._ui
+        drawn, given = chosen.many != "all", chosen.seeds in ("counting", "fixed")
+        widths = (
+            MANY_WIDTH + (6 + NUMBER_WIDTH if drawn else 0),
+            COUNT_WIDTH,
+            SEEDS_WIDTH + (6 + SEED_WIDTH if given else 0),
+        )
+        lines = lines_of([ui.px(width) for width in widths], self._width, ui.px(BETWEEN))
+        if lines == self._arranged:
+            return
+        self._arranged = lines
+        for row_, line in zip(self._rows, lines, strict=False):
+            for place in line:
+                dpg.move_item(self._parts[place], parent=row_)
+        for number, row_ in enumerate(self._rows):
+            dpg.configure_item(row_, show=number < len(lines))
 
     def _type_seed(self, words: str) -> None:
         problem = self._model.type_seed(words)
@@ -169,7 +202,9 @@ class RandomizerCard:
         count = self._model.chosen.count
         return f"{count}" if count else ""
 
-    def _int(self, value: int, change: Any, least: int, largest: int, tag: str, width: float = 84) -> Item:
+    def _int(
+        self, value: int, change: Any, least: int, largest: int, tag: str, width: float = NUMBER_WIDTH
+    ) -> Item:
         largest = min(largest, 2**31 - 1)  # what such a field can hold
         item = int_field(self._ui, value, change, least, largest, tag=tag)
         dpg.configure_item(item, width=self._ui.px(width))
@@ -187,7 +222,7 @@ class RandomizerCard:
         dpg.configure_item(self._line, width=inner)
         dpg.delete_item(self._line, children_only=True)
         dpg.draw_line((0, 0), (inner, 0), color=ui.colours.line_soft, parent=self._line)
-        dpg.configure_item(self._row, horizontal=inner > ui.px(700))
+        self._arrange()
         self._axis.resized(inner)
         if self._shapes is not None:
             self._shapes = None
@@ -267,6 +302,7 @@ class RandomizerCard:
             put(self._seed, str(chosen.seed))
         dpg.configure_item(self._number, show=chosen.many != "all")
         dpg.configure_item(self._seed, show=chosen.seeds in ("counting", "fixed"))
+        self._arrange()
 
     def _show_places(self) -> None:
         ui, c, model = self._ui, self._ui.colours, self._model
@@ -280,24 +316,22 @@ class RandomizerCard:
             return
         dpg.push_container_stack(self._places)
         try:
-            with column(ui, 4):
-                space(ui, 2)
-                with row(ui, 10):
-                    text(ui, _("GOES ON FROM RUN TO RUN"), "micro", c.faint, beside_frame=21)
-                    button(
-                        ui,
-                        _("Begin all anew"),
-                        model.reset_places,
-                        "chip",
-                        font="small_medium",
-                        tag="randomizer.places.reset",
-                    )
+            with column(ui, 2):
                 for number, (pack, slot, mode, state) in enumerate(shown[:MOST_LINES]):
-                    with strip(ui, self._width, ui.px(30)):
-                        put_at(text(ui, slot[:24], "mono", c.accent_high), 0, ui.px(7))
-                        name = f"{pack}  ·  {mode_title(mode)}"
-                        put_at(text(ui, name, "small", c.muted), ui.px(180), ui.px(6))
-                        put_at(text(ui, state, "small"), ui.px(400), ui.px(6))
+                    with strip(ui, self._width, ui.px(32)):
+                        icon = text(ui, icons.HISTORY, "body", c.muted)
+                        put_at(icon, 0, ui.px(7))
+                        tooltip(ui, icon, _("Goes on from run to run"))
+                        name = fit(ui, slot, "mono", ui.px(130))
+                        put_at(text(ui, name, "mono", c.accent_high), ui.px(26), ui.px(8))
+                        words = _("{mode} goes on from run to run").format(mode=mode_title(mode))
+                        where = (
+                            f"{pack}  ·  {words}  ·  {state}"
+                            if len(model.packs) > 1
+                            else f"{words}  ·  {state}"
+                        )
+                        room = self._width - ui.px(168 + 110)
+                        put_at(text(ui, fit(ui, where, "small", room), "small", c.muted), ui.px(168), ui.px(8))
                         item = button(
                             ui,
                             _("Begin anew"),
@@ -306,9 +340,19 @@ class RandomizerCard:
                             font="small_medium",
                             tag=f"randomizer.places.{number}",
                         )
-                        put_at(item, self._width - ui.px(100), ui.px(2))
-                if len(shown) > MOST_LINES:
-                    more = many("and {n} more", "and {n} more", len(shown) - MOST_LINES)
-                    text(ui, more, "small", c.muted)
+                        put_at(item, self._width - ui.px(100), ui.px(3))
+                with row(ui, 10):
+                    if len(shown) > MOST_LINES:
+                        more = many("and {n} more", "and {n} more", len(shown) - MOST_LINES)
+                        text(ui, more, "small", c.muted, beside_frame=21)
+                    if len(shown) > 1:
+                        button(
+                            ui,
+                            _("Begin all anew"),
+                            model.reset_places,
+                            "chip",
+                            font="small_medium",
+                            tag="randomizer.places.reset",
+                        )
         finally:
             dpg.pop_container_stack()

@@ -26,7 +26,7 @@ from stablenew_plugins.desktop.models.prompt.slots import Line, mode_help, mode_
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 
-HEIGHT = 42
+HEIGHT = 40
 TOKEN, NARROW_TOKEN = 168, 112
 """Width of the first column, and where there is little room."""
 NARROW = 640
@@ -85,7 +85,7 @@ class SlotLine:
                 c.accent_high,
                 tag=f"{self._tag}.token",
             )
-            put_at(shown, 0, ui.px(14))
+            put_at(shown, 0, ui.px(13))
             tooltip(ui, shown, self._about())
             self._chips()
             right = self._width - ui.px(ACTION)
@@ -99,11 +99,11 @@ class SlotLine:
                 size=30,
                 tag=f"{self._tag}.restore",
             )
-            put_at(self._restore, right, ui.px(6))
+            put_at(self._restore, right, ui.px(5))
             right -= ui.px(COUNT)
             count = f"× {line.count:,}" if line.count < 10_000_000 else "× …"
             number = text(ui, count, "medium", c.text if line.count else c.red)
-            put_at(number, right + ui.px(6), ui.px(13))
+            put_at(number, right + ui.px(6), ui.px(12))
             tooltip(ui, number, many("{n} option", "{n} options", line.count))
             right -= ui.px(MODE + 10)
             self._mode(right)
@@ -112,13 +112,13 @@ class SlotLine:
         ui, line = self._ui, self.line
         if not (line.mode_setting or line.axis):
             words = _("part of another") if not line.mode else mode_title(line.mode)
-            put_at(text(ui, words, "small", ui.colours.faint), x + ui.px(10), ui.px(14))
+            put_at(text(ui, words, "small", ui.colours.faint), x + ui.px(10), ui.px(13))
             self._combo = None
             return
         self._titles = {mode_title(mode): mode for mode in self._randomizer.modes}
         items = [*self._titles] if line.axis else [as_written(), *self._titles]
         self._combo = combo(ui, items, mode_title(line.mode), self._choose, width=MODE, tag=f"{self._tag}.mode")
-        put_at(self._combo, x, ui.px(4))
+        put_at(self._combo, x, ui.px(3))
         self._mode_tip = tooltip(ui, self._combo, mode_help(line.mode))
 
     def _choose(self, title: str) -> None:
@@ -171,7 +171,7 @@ class SlotLine:
             font="small_medium",
             tag=tag,
         )
-        put_at(item, x, self._ui.px(10))
+        put_at(item, x, self._ui.px(9))
 
     # --- bringing it up to date -----------------------------------------------------------------------------
 
