@@ -178,10 +178,18 @@ class KernelClient:
     # --- queue ----------------------------------------------------------------------------------------------
 
     def jobs(
-        self, run_id: str = "", states: Sequence[str] = (), limit: int = 100, offset: int = 0
+        self,
+        run_id: str = "",
+        states: Sequence[str] = (),
+        limit: int = 100,
+        offset: int = 0,
+        *,
+        order: str = "",
     ) -> pb.ListJobsResponse:
-        """Jobs in queue order: active, queued, then final ones."""
-        request = pb.ListJobsRequest(run_id=run_id, states=states, limit=limit, offset=offset)
+        """Jobs, a page at a time. ``order``: of jobs that are over, ``newest`` (that ended last), ``oldest``,
+        ``longest``, ``shortest``, ``failed`` or ``done`` (such first); empty: of one run in plan order, only
+        queued ones in queue order, all others newest first."""
+        request = pb.ListJobsRequest(run_id=run_id, states=states, limit=limit, offset=offset, order=order)
         return self._call(self._stub.ListJobs, request)
 
     def job(self, job_id: str) -> pb.GetJobResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
@@ -39,6 +39,15 @@ class GalleryClient:
     def facets(self, where: pb.ImageFilter | None = None) -> pb.ListFacetsResponse:
         """What the images that ``where`` lets through can be filtered by, with counts."""
         answer: pb.ListFacetsResponse = self._call(self._stub.ListFacets, pb.ListFacetsRequest(filter=where))
+        return answer
+
+    def count_stars(
+        self, where: pb.ImageFilter | None = None, settings: Sequence[str] = ()
+    ) -> pb.CountStarsResponse:
+        """How the images that ``where`` lets through were rated, by what they have in common; also by
+        ``settings``, as "txt2img.steps"."""
+        request = pb.CountStarsRequest(filter=where, settings=settings)
+        answer: pb.CountStarsResponse = self._call(self._stub.CountStars, request)
         return answer
 
     def read(self, name: str, data: bytes) -> pb.ReadImageResponse:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from stablenew_api.errors import UserError
 from stablenew_proto.v1 import gallery_pb2 as pb
@@ -33,13 +35,24 @@ class FakeGallery:
             raise UserError(f"there is no image {image_sha256}")
         return pb.GetImageResponse(
             image=found,
-            settings_json=self._settings,
+            settings_json=json.dumps(self._settings_of(found)).encode(),
             spec_json=self._spec,
             infotext=f"{found.prompt}\nNegative prompt: {found.negative_prompt}\nSteps: 30, Seed: {found.seed}",
             times=[pb.StageTime(stage=stage, seconds=found.run_time / 2) for stage in found.stages[:2]],
             backend="Forge f2.0",
             peak_vram_bytes=9 * 2**30,
         )
+
+    def _settings_of(self, image: pb.Image) -> Mapping[str, Any]:
+        """Of one in three another sampler, of others more steps: people try this and that."""
+        made_with = json.loads(self._settings)
+        number = image.seed
+        first = made_with.get("txt2img", {})
+        if "steps" in first:
+            first["steps"] += 8 * (number % 4) - 8
+            first["cfg_scale"] += number % 3 - 1
+            first["sampler_name"] = (first["sampler_name"], "Euler a", "DPM++ SDE")[number % 3]
+        return made_with
 
     def facets(self, where: pb.ImageFilter | None = None) -> pb.ListFacetsResponse:
         found = [image for image in self.all if _lets_through(where or pb.ImageFilter(), image)]
@@ -56,6 +69,12 @@ class FakeGallery:
             stars=count([str(image.stars) for image in found]),
         )
 
+    def count_stars(
+        self, where: pb.ImageFilter | None = None, settings: Sequence[str] = ()
+    ) -> pb.CountStarsResponse:
+        found = [image for image in self.all if _lets_through(where or pb.ImageFilter(), image)]
+        return count_by_hand(found, settings, self._settings_of)
+
     def read(self, name: str, data: bytes) -> pb.ReadImageResponse:
         return pb.ReadImageResponse(program="A1111", prompt=self.all[0].prompt, settings_json=self._settings)
 
@@ -68,6 +87,29 @@ class FakeGallery:
                 image.tags.extend(tags)
                 return True
         return False
+
+
+def count_by_hand(
+    images: Sequence[pb.Image], settings: Sequence[str], settings_of: Callable[[pb.Image], Mapping[str, Any]]
+) -> pb.CountStarsResponse:
+    """How ``images``, which were made with ``settings_of`` each, were rated."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for image in images:
+        made_with = settings_of(image)
+        values = [("all", ""), ("pack", image.run_name), ("model", image.model), ("preset", image.preset)]
+        values += [("tag", tag) for tag in image.tags]
+        for setting in settings:
+            stage, _, name = setting.partition(".")
+            values.append((setting, str(made_with.get(stage, {}).get(name, ""))))
+        for kind, value in values:
+            if value or kind == "all":
+                counts.setdefault((kind, value), [0] * 6)[image.stars] += 1
+    return pb.CountStarsResponse(
+        counts=[
+            pb.StarCount(kind=kind, value=value, images=stars)
+            for (kind, value), stars in sorted(counts.items(), key=lambda item: (item[0][0], -sum(item[1])))
+        ]
+    )
 
 
 def _lets_through(where: pb.ImageFilter, image: pb.Image) -> bool:

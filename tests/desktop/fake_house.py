@@ -179,6 +179,7 @@ class FakeHouse:
 
         def add(state: str, **more: Any) -> None:
             number = len(jobs)
+            over = state in ("done", "failed", "cancelled")
             jobs.append(
                 kernel_pb2.Job(
                     job_id=_id("job", number),
@@ -190,6 +191,7 @@ class FakeHouse:
                     seed=41_000 + number,
                     stages=STAGES,
                     index=number,
+                    ended_at=_at(0.3 * (number - self.size.queued)) if over else "",
                     **more,
                 )
             )
@@ -198,7 +200,8 @@ class FakeHouse:
         add("running", node="gpu-box")
         add("leased", node="studio")
         for place in range(1, self.size.queued + 1):
-            why = "waits for a free slot on gpu-box" if place < 4 else ""
+            why = "gpu-box is busy (2 of 2)"
+            why = f"waits its turn, {place - 1} before it: {why}" if place > 1 else f"next in the queue: {why}"
             add("queued", place=place, waiting_reason=why, priority=5 if place == 1 else 0)
         for _number in range(self.size.done):
             path = self.data.outputs / "landscapes" / f"{len(jobs):04}.png"
@@ -395,7 +398,13 @@ class FakeHouse:
         return self.all_runs[:limit]
 
     def jobs(
-        self, run_id: str = "", states: Sequence[str] = (), limit: int = 100, offset: int = 0
+        self,
+        run_id: str = "",
+        states: Sequence[str] = (),
+        limit: int = 100,
+        offset: int = 0,
+        *,
+        order: str = "",
     ) -> kernel_pb2.ListJobsResponse:
         found = [
             job
@@ -591,12 +600,20 @@ PROMPTS = (
     "a dusk over terraced hills, thunderclouds, painterly, <lora:watercolour:0.7>",
 )
 SETTINGS: Mapping[str, Any] = {
-    "txt2img": {"width": 1024, "height": 768, "steps": 30, "cfg_scale": 6.5, "sampler": "DPM++ 2M Karras"},
+    "txt2img": {
+        "width": 1024,
+        "height": 768,
+        "steps": 30,
+        "cfg_scale": 6.5,
+        "sampler_name": "DPM++ 2M",
+        "scheduler": "Karras",
+    },
     "upscale": {"upscaler": "4x-UltraSharp", "factor": 2.0},
 }
 BACKEND = link.BackendInfo(
-    name="webui",
-    version="Forge f2.0",
+    name="Forge",
+    version="f2.0.1v1.10.1-previous-636-gb835f24a",
+    note="at http://127.0.0.1:7860",
     models=MODELS,
     vaes=["sdxl_vae"],
     samplers=["Euler", "Euler a", "DPM++ 2M", "DPM++ SDE"],

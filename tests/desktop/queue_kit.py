@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from stablenew_api.errors import NotConfirmed
+from stablenew_api.errors import NotConfirmed, UserError
 from stablenew_proto.v1 import gallery_pb2, kernel_pb2
 
 WAITING = ("queued",)
@@ -36,12 +36,24 @@ class Kernel:
         self.paused = False
         self.searched: list[tuple[str, str]] = []
         self.question = ""
+        self.started: set[str] = set()
+        """Jobs that run by now, which the window does not know yet."""
+        self.orders: list[str] = []
+        """Of each page of jobs that are over that was asked for with one."""
         self.replayed: list[kernel_pb2.ReplayRequest] = []
         self.gallery = SimpleNamespace(images=self._images)
 
     def jobs(
-        self, run_id: str = "", states: Sequence[str] = (), limit: int = 100, offset: int = 0
+        self,
+        run_id: str = "",
+        states: Sequence[str] = (),
+        limit: int = 100,
+        offset: int = 0,
+        *,
+        order: str = "",
     ) -> kernel_pb2.ListJobsResponse:
+        if order:
+            self.orders.append(order)
         found = [
             job
             for job in self.all
@@ -53,6 +65,8 @@ class Kernel:
 
     def job(self, job_id: str) -> kernel_pb2.GetJobResponse:
         found = next(job for job in self.all if job.job_id == job_id)
+        if job_id in self.started:
+            found.state = "running"
         spec = {"stages": [{"name": "txt2img", "config": {"width": 512, "height": 512, "steps": 20}}]}
         events = [
             kernel_pb2.JobEvent(at="2026-11-27T20:59:52+00:00", who="operator", to_state="queued", why="made")
@@ -69,6 +83,8 @@ class Kernel:
     def change_jobs(
         self, action: str, job_ids: Sequence[str] = (), **options: Any
     ) -> kernel_pb2.ChangeJobsResponse:
+        if options.get("before") in self.started:
+            raise UserError("that job is running: jobs can be moved only before one that is queued")
         self.done.append((action, list(job_ids), {key: value for key, value in options.items() if value}))
         return kernel_pb2.ChangeJobsResponse(changed=len(job_ids) or 1, notes=self.notes)
 

@@ -222,7 +222,7 @@ def _card_of_a_plugin(app: Any, gui: Driver) -> Image.Image:
     gui.until(lambda: dpg.does_item_exist(card))
     gui.scroll_to("pipeline.fold.film_grain", "pipeline.title.txt2img")
     gui.click("pipeline.fold.film_grain")
-    gui.until(lambda: "film_grain" in app.bench.pipeline.open_cards)
+    gui.until(lambda: "film_grain" in app.bench.pipeline.folds.open)
     gui.scroll_to("pipeline.film_grain.size", "pipeline.title.film_grain")
     shown = _at_rest(app, gui)
     window, title = gui.target.bounds(), gui.rect("pipeline.title.film_grain")

@@ -36,9 +36,8 @@ def pipeline(gui, lone_app):
 
 def test_a_card_a_stage_in_the_order_that_they_run(gui, pipeline):
     gui.until(lambda: all(dpg.does_item_exist(f"pipeline.card.{card.name}") for card in pipeline.shown))
-    assert dpg.get_value("pipeline.summary.txt2img") == (
-        "DPM++ 2M  ·  30 steps  ·  CFG 7  ·  768 × 512  ·  hires 1.25×"
-    )
+    assert dpg.get_value("pipeline.summary.txt2img") == "DPM++ 2M  ·  30 steps  ·  CFG 7  ·  768 × 512"
+    assert dpg.get_value("pipeline.summary.txt2img.enable_hr") == "1.25× Latent  ·  denoise 0.6  ·  10 steps"
     assert dpg.get_value("pipeline.summary.adetailer").startswith("Off")
     assert not dpg.does_item_exist("pipeline.card.film_grain")
     gui.scroll_to("pipeline.more_stages", WITHIN)
@@ -97,12 +96,35 @@ def test_post_processors_are_dragged_and_moved_by_buttons(gui, pipeline):
     gui.until(lambda: order() == ["sharpen", "frame"])
 
 
-def test_hires_comes_and_goes_with_its_switch(gui, pipeline):
-    assert dpg.does_item_exist("pipeline.txt2img.hr_scale")
-    gui.scroll_to("pipeline.txt2img.enable_hr", WITHIN)
-    gui.click("pipeline.txt2img.enable_hr")
-    gui.until(lambda: not dpg.does_item_exist("pipeline.txt2img.hr_scale"))
-    assert pipeline.value("txt2img.enable_hr") is False
+def test_hires_has_a_card_of_its_own(gui, pipeline):
+    hires = "txt2img.enable_hr"
+    gui.scroll_to(f"pipeline.fold.{hires}", WITHIN)
+    gui.click(f"pipeline.switch.{hires}")
+    gui.until(lambda: pipeline.value(hires) is False)
+    gui.until(lambda: dpg.get_value(f"pipeline.summary.{hires}").startswith("Off  ·  1.25×"))
+    gui.click(f"pipeline.fold.{hires}")  # what it would do can be set before it is turned on
+    gui.until(lambda: dpg.does_item_exist("pipeline.txt2img.hr_scale"))
+    gui.click(f"pipeline.reset.{hires}")
+    gui.until(lambda: pipeline.value(hires) is True and not pipeline.changes)
+
+
+def test_what_most_people_leave_alone_is_folded_and_announced(gui, pipeline):
+    more = "pipeline.more.txt2img"
+    assert not dpg.does_item_exist("pipeline.txt2img.clip_skip")
+    assert dpg.get_item_label(more).endswith("9 more settings")
+    pipeline.set("txt2img.clip_skip", 3)
+    gui.until(lambda: dpg.get_item_label(more).endswith("9 more settings  ·  1 changed"))
+    gui.scroll_to(more, WITHIN)
+    gui.click(more)
+    gui.until(lambda: dpg.does_item_exist("pipeline.txt2img.clip_skip"))
+    gui.scroll_to("pipeline.txt2img.clip_skip", WITHIN)
+    gui.click(
+        "pipeline.txt2img.clip_skip", held="ctrl"
+    )  # few steps, and yet a slim handle, typing, whole numbers
+    gui.key("ctrl+a")
+    gui.type("5\n")
+    gui.until(lambda: pipeline.value("txt2img.clip_skip") == 5)
+    assert isinstance(pipeline.value("txt2img.clip_skip"), int)
 
 
 def test_no_frame_is_held_up_by_cards(gui, lone_app, pipeline):
@@ -196,3 +218,13 @@ def test_a_theme_is_chosen_while_a_list_was_open(gui, lone_app, pipeline):
     gui.until(lambda: dpg.does_item_exist("pipeline.txt2img.steps"))
     gui.click("pipeline.switch.txt2img")
     gui.until(lambda: not pipeline.is_on("txt2img"))
+
+
+def test_the_end_of_the_tab_tells_of_other_tabs(gui, lone_app, pipeline):
+    assert dpg.get_value("pipeline.randomizer.summary") == "Nothing varies in these prompts"
+    run = pb.Run(run_id="r", name="alps", state="running", total=9, queued=7)
+    lone_app.desk.state.news(pb.WatchResponse(runs=[run]))
+    gui.until(lambda: dpg.get_value("pipeline.upnext.0") == "alps  ·  7 images")
+    gui.scroll_to("pipeline.upnext.open", WITHIN)
+    gui.click("pipeline.upnext.open")
+    gui.until(lambda: lone_app.bench.view.tab == "queue")

@@ -11,6 +11,7 @@ from tests.desktop.queue_kit import Kernel, a_job
 from stablenew_proto.v1 import agent_link_pb2, kernel_pb2
 
 JOBS = 10_000
+ROW = 40
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_the_wheel_scrolls_and_the_rows_follow(gui, queue):
     for _number in range(5):
         gui.wheel("queue.table.queue.4", 3)
     gui.until(lambda: dpg.get_y_scroll("queue.table.queue") > before + 200)
-    gui.until(lambda: queue.queue.row(int(dpg.get_y_scroll("queue.table.queue") / 32)) is not None)
+    gui.until(lambda: queue.queue.row(int(dpg.get_y_scroll("queue.table.queue") / ROW)) is not None)
 
 
 def test_the_scroll_bar_is_true(gui, queue):
@@ -63,7 +64,7 @@ def test_the_scroll_bar_is_true(gui, queue):
     gui.until(lambda: dpg.get_y_scroll_max("queue.table.queue") > 0)
     gui.frames(3)
     whole = dpg.get_y_scroll_max("queue.table.queue") + dpg.get_item_height("queue.table.queue")
-    assert whole == pytest.approx(JOBS * 32, abs=80)
+    assert whole == pytest.approx(JOBS * ROW, abs=100)
 
 
 def test_a_job_is_moved_by_key_and_cancelled_and_taken_back(gui, queue, kernel):
@@ -76,6 +77,36 @@ def test_a_job_is_moved_by_key_and_cancelled_and_taken_back(gui, queue, kernel):
     toast = gui.until(lambda: [shown for shown in queue._desk.toasts.shown if shown.action])[-1]
     gui.click(f"toast.{toast.number}.act")
     gui.until(lambda: kernel.done[-1] == ("retry", ["job-0003"], {}))
+
+
+def test_a_row_is_dragged_to_another_place_and_escape_cancels(gui, queue, kernel):
+    def take(row, to):
+        """Press on a row and pull it to the upper edge of another one."""
+        start = gui.rect(f"queue.table.queue.{row}").at(0.3)
+        end = gui.rect(f"queue.table.queue.{to}")
+        gui.move(*start)
+        gui.press()
+        gui.move(start[0], start[1] + (8 if to > row else -8))
+        gui.move(start[0], end.y + 6)
+        gui.until(lambda: dpg.is_item_shown(line), "a line shows where it will land")
+
+    line = "queue.table.queue.landing"
+    take(6, 2)
+    assert queue.selected == ["job-0006"]
+    gui.release()
+    gui.until(lambda: kernel.done == [("move_before", ["job-0006"], {"before": "job-0002"})])
+    gui.until(lambda: not dpg.is_item_shown(line))
+    take(3, 5)
+    gui.key("Escape")
+    gui.until(lambda: not dpg.is_item_shown(line))
+    gui.release()
+    gui.frames(3)
+    assert len(kernel.done) == 1
+    assert queue.selected == ["job-0003"]
+    kernel.started.add("job-0001")
+    take(4, 1)
+    gui.release()
+    gui.until(lambda: [one for one in queue._desk.toasts.shown if "does not wait any more" in one.text])
 
 
 def test_a_right_click_selects_the_row_and_opens_its_menu(gui, queue, kernel):

@@ -6,6 +6,7 @@ import json
 
 import dearpygui.dearpygui as dpg
 import pytest
+from tests.desktop.settings_kit import SettingsKernel
 
 from stablenew_plugins.desktop.models.core.view import SMALLEST_WINDOW, TABS
 
@@ -156,3 +157,23 @@ def test_closing_asks_only_while_something_runs(gui, lone_app):
 def test_closing_an_idle_window_asks_nothing(gui, lone_app):
     lone_app.ask_to_close()
     assert lone_app.bench.view.quits
+
+
+def test_a_setting_is_kept_when_its_field_is_left_by_a_click_elsewhere(gui, lone_app):
+    kernel = SettingsKernel()
+    lone_app.desk.state.kernel = kernel
+    lone_app.bench.settings.show("kernel")
+    lone_app.bench.view.open("settings")
+    gui.until(lambda: gui.visible("settings.local_slots"))
+    gui.click("settings.local_slots")
+    gui.key("ctrl+a")
+    gui.type("3")
+    gui.click("settings.run_timeout")
+    gui.until(lambda: kernel.now.local_slots == 3)
+    gui.key("ctrl+a")
+    gui.type("many")
+    assert gui.value("settings.run_timeout") == "many", "the answer to one field takes none from another"
+    gui.key("Return")
+    gui.until(lambda: lone_app.bench.settings.refused)
+    gui.frames(2)
+    assert gui.value("settings.run_timeout") == "many"

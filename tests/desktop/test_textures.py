@@ -17,6 +17,8 @@ from stablenew_plugins.desktop.components import textures
 from stablenew_plugins.desktop.components.flow import lines_of
 from stablenew_plugins.desktop.components.textures import (
     AT_ONCE,
+    LOOK_EVERY,
+    PATIENCE,
     Textures,
     decode_bytes,
     decode_file,
@@ -102,22 +104,103 @@ def test_memory_is_bounded_and_what_is_on_the_screen_stays(
     made.close()
 
 
-def test_a_file_that_is_gone_is_told_once_and_tried_again_when_it_came(
+def shown(made: Textures, *paths: Path, frames: int = LOOK_EVERY + 6) -> list[int | str | None]:
+    """What is to be seen of ``paths`` once somebody has looked at them so long."""
+    for _frame in range(frames):
+        pictures = [made.thumbnail(path, 32) for path in paths]
+        made.tick()
+    return [None if one is None else one.texture for one in pictures]
+
+
+def rewrite(path: Path, colour: tuple[int, int, int]) -> None:
+    """Another picture at the same path, newer by a second: some file systems count no less."""
+    at = path.stat().st_mtime_ns
+    Image.new("RGB", (60, 40), colour).save(path)
+    os.utime(path, ns=(at + 10**9, at + 10**9))
+
+
+def test_a_file_that_is_gone_is_told_and_shown_when_it_came(
     context: None, tmp_path: Path, images: list[Path]
 ) -> None:
     made = Textures(Inline())
     path = tmp_path / "gone.png"
-    made.thumbnail(path, 32)
-    settle(made)
+    assert shown(made, path) == [None]
     assert "gone.png" in made.failure(path)
     os.replace(images[0], path)
-    made.thumbnail(path, 32)
-    settle(made, 3)
-    assert made.failure(path)
-    made.forget(path)
-    made.thumbnail(path, 32)
-    settle(made, 3)
-    assert made.thumbnail(path, 32) is not None
+    assert shown(made, path) != [None]
+    assert not made.failure(path)
+    made.close()
+
+
+def test_who_comes_back_to_a_file_that_was_gone_need_not_wait(
+    context: None, tmp_path: Path, images: list[Path]
+) -> None:
+    made = Textures(Inline())
+    path = tmp_path / "gone.png"
+    shown(made, path)
+    settle(made, PATIENCE + 1)  # something else is looked at
+    os.replace(images[0], path)
+    assert shown(made, path, frames=6) != [None]
+    made.close()
+
+
+def test_a_file_that_was_written_anew_is_shown_anew_and_the_old_picture_stays_until_then(
+    context: None, images: list[Path]
+) -> None:
+    background = Inline()
+    made = Textures(background)
+    before = shown(made, *images[:3])
+    rewrite(images[1], (0, 255, 0))
+    background.held = True
+    assert shown(made, *images[:3]) == before, "nothing is known yet"
+    background.release()
+    assert shown(made, *images[:3], frames=3) == before, "it is being read"
+    background.held = False
+    background.release()
+    after = shown(made, *images[:3], frames=6)
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True]
+    settle(made, 4)
+    assert not dpg.does_item_exist(before[1])
+    assert shown(made, *images[:3]) == after, "and read once"
+    made.close()
+
+
+def test_a_file_that_went_is_told_at_each_size_and_memory_is_counted(context: None, images: list[Path]) -> None:
+    made = Textures(Inline())
+    shown(made, images[0])
+    made.fitted(images[0], 60, 40)
+    settle(made, 4)
+    images[0].unlink()
+    assert shown(made, images[0]) == [None]
+    assert made.failure(images[0])
+    assert made.fitted(images[0], 60, 40) is None
+    settle(made, 4)
+    assert (made._pixels, len(made._read)) == (0, 0)
+    assert len(dpg.get_item_children(made.registry, 1)) == 1
+    made.close()
+
+
+def test_only_files_on_the_screen_are_looked_at_one_look_at_a_time(
+    context: None, images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Path] = []
+    background = Inline()
+    made = Textures(background)
+    shown(made, *images[:20])
+    monkeypatch.setattr(textures, "stamp_of", lambda path: looked.append(path))
+    background.held = True
+    shown(made, *images[:4], frames=4 * LOOK_EVERY)
+    assert len(background.waiting) == 1
+    background.release()
+    assert set(looked) == set(images[:4])
+    made.close()
+
+
+def test_what_can_not_be_read_is_not_remembered_for_ever(context: None, tmp_path: Path) -> None:
+    made = Textures(Inline())
+    shown(made, *(tmp_path / f"gone-{number}.png" for number in range(50)))
+    settle(made, LOOK_EVERY + PATIENCE + 1)
+    assert not made._used
     made.close()
 
 

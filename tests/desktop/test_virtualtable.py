@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.desktop.desk_kit import Inline
 
-from stablenew_plugins.desktop.components.table import Cell, Column, Row, VirtualTable, shortened, span
+from stablenew_plugins.desktop.components.fit import shortened
+from stablenew_plugins.desktop.components.table import VirtualTable, span
+from stablenew_plugins.desktop.components.tablecells import Cell, Column, Row
 from stablenew_plugins.desktop.components.ui import Ui
 
 COLUMNS = [
@@ -169,3 +171,58 @@ def test_revealing_a_row_scrolls_no_further_than_needed(ui: Ui) -> None:
     table.table.frame()
     first = table.table._state.first
     assert first <= 500 < first + 32
+
+
+def test_a_click_on_a_title_sorts_and_the_order_at_first_is_shown(ui: Ui) -> None:
+    asked: list[str] = []
+    columns = [
+        Column("Name"),
+        Column("State", 80, orders=("failed", "done")),
+        Column("Took", 80, orders=("shortest", "longest"), downwards=True),
+    ]
+    table = VirtualTable(
+        ui,
+        columns,
+        row=lambda _index: None,
+        select=lambda _index, _how: None,
+        sort=asked.append,
+        order="done",
+        tag="sorted",
+    )
+    items = dpg.get_item_children(table.item, 0)[1:]
+    looks = [dpg.get_item_configuration(item) for item in items]
+    assert [look["no_sort"] for look in looks] == [True, False, False]
+    assert [look["default_sort"] for look in looks] == [False, True, False]
+    assert [look["prefer_sort_descending"] for look in looks] == [False, True, True]
+    click = dpg.get_item_callback(table.item)
+    click(table.item, [[items[2], -1]], None)
+    click(table.item, [[items[2], 1]], None)
+    click(table.item, [[items[1], 1]], None)
+    click(table.item, None, None)
+    assert asked == ["longest", "shortest", "failed"]
+
+
+def test_two_lines_a_dot_and_a_bar_that_comes_and_goes(ui: Ui) -> None:
+    cells = [
+        Cell("lake", note="seed 5", note_colour=(1, 2, 3, 255)),
+        Cell("demo", dot=(9, 9, 9, 255)),
+        Cell("x"),
+    ]
+    columns = [
+        Column("Prompt", kind="lines"),
+        Column("Run", 80, kind="dot"),
+        Column("Progress", 90, kind="bar"),
+    ]
+    table = VirtualTable(
+        ui, columns, row=lambda _index: Row(cells), select=lambda _index, _how: None, row_height=52, tag="kinds"
+    )
+    table.resize(600, 400)
+    table.update(1)
+    table.frame()
+    lines, dot, bar = table._lines[0].cells
+    assert (dpg.get_value(lines.text), dpg.get_value(lines.note or 0)) == ("lake", "seed 5")
+    assert (dpg.is_item_shown(dot.dot or 0), dpg.is_item_shown(bar.bar or 0)) == (True, False)
+    cells[1:] = [Cell("demo"), Cell("x", fraction=0.5)]
+    table.update(1)
+    table.frame()
+    assert (dpg.is_item_shown(dot.dot or 0), dpg.is_item_shown(bar.bar or 0)) == (False, True)

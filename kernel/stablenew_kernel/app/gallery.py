@@ -41,6 +41,8 @@ PAGE = 100
 """Images in an answer unless asked otherwise."""
 LARGEST_PAGE = 1000
 MOST_STARS = 5
+MOST_SETTINGS = 20
+"""Settings that are counted at a time."""
 
 EARLIER = 200
 """Jobs whose images are taken in at a time, of those that were saved before there was a gallery: some 20 ms of
@@ -149,6 +151,25 @@ class GalleryDesk:
             ],
         )
 
+    async def count_stars(self, request: pb.CountStarsRequest) -> pb.CountStarsResponse:
+        """How images were rated, by what they have in common."""
+        asked = dict.fromkeys(_setting(name) for name in request.settings)
+        if len(asked) > MOST_SETTINGS:
+            raise UserError(f"settings: at most {MOST_SETTINGS} at a time, not {len(asked)}")
+
+        def read(connection: Connection) -> tuple[_Counts, Mapping[int, bytes]]:
+            found = gallery.count_stars(connection, _where(connection, request.filter), list(asked))
+            texts = [
+                counted.job_seq
+                for kind in found.keys() - set(gallery.COMMON)
+                for value, counted in found[kind].items()
+                if isinstance(value, str)
+            ]
+            return found, gallery.specs(connection, texts)
+
+        await self._mirrored.wait()
+        return await self._core.in_thread(_star_counts, *await self._core.database.read_async(read))
+
     async def get_image(self, request: pb.GetImageRequest) -> pb.GetImageResponse:
         """One image with all that is known of it."""
         await self._mirrored.wait()
@@ -237,6 +258,37 @@ def _facets(counts: Counter[str]) -> list[pb.Facet]:
         pb.Facet(value=value, images=many)
         for value, many in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
+
+
+_Counts = Mapping[str, Mapping[str | int | float, gallery.Counted]]
+
+
+def _setting(name: str) -> tuple[str, str]:
+    """Stage and name of ``txt2img.steps``. Raises UserError."""
+    stage, _, setting = name.partition(".")
+    if not stage or not setting:
+        raise UserError(f"settings: {name!r}: a setting is named with its stage, as in txt2img.steps")
+    return stage, setting
+
+
+def _star_counts(found: _Counts, specs: Mapping[int, bytes]) -> pb.CountStarsResponse:
+    """In a thread: specs are read for how people wrote what the database has in lower case."""
+    answer = pb.CountStarsResponse()
+    for kind, values in found.items():
+        for value, counted in sorted(values.items(), key=lambda item: (-item[1].images, str(item[0]))):
+            told = f"{value:.15g}" if isinstance(value, float) else str(value)
+            if kind not in gallery.COMMON and isinstance(value, str):
+                told = as_written(specs.get(counted.job_seq, b""), kind, value)
+            answer.counts.add(kind=kind, value=told, images=counted.stars)
+    return answer
+
+
+def as_written(spec: bytes, kind: str, value: str) -> str:
+    """A setting as the job has it that made one of its images; ``value`` where that is another one."""
+    stage, name = _setting(kind)
+    settings = settings_of(JobSpec.from_json(json.loads(spec))).get(stage) if spec else None
+    written = settings.get(name) if isinstance(settings, Mapping) else None
+    return written if isinstance(written, str) and written.casefold() == value else value
 
 
 def _told(host: PluginHost, detail: gallery.ImageDetail) -> pb.GetImageResponse:

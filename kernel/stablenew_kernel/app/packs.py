@@ -11,7 +11,7 @@ from stablenew_api.host import PluginHost
 from stablenew_api.jobs import JsonValue
 from stablenew_client.wildcardfolder import WildcardFolder
 from stablenew_kernel.app.core import Core
-from stablenew_kernel.app.planning import Planner
+from stablenew_kernel.app.planning import Planner, is_later
 from stablenew_kernel.app.runs import last_run
 from stablenew_kernel.domain.packs import Pack, parse_pack
 from stablenew_kernel.domain.packs.check import (
@@ -22,11 +22,11 @@ from stablenew_kernel.domain.packs.check import (
     missing_models,
     prompt_pack,
 )
-from stablenew_kernel.domain.packs.describe import SlotInfo, slots_of
+from stablenew_kernel.domain.packs.describe import SlotInfo, Survey
 from stablenew_kernel.domain.packs.document import open_document
 from stablenew_kernel.domain.packs.model import Problem
 from stablenew_kernel.domain.packs.spans import estimated_tokens, spans_of
-from stablenew_kernel.domain.plan import PlanRequest, Prepared, prepare
+from stablenew_kernel.domain.plan import PlanRequest, Prepared, count_images, prepare
 from stablenew_kernel.domain.randomizer.space import SpaceError
 from stablenew_kernel.domain.randomizer.wildcards import Wildcards
 from stablenew_kernel.domain.rows import parse_rows
@@ -64,9 +64,10 @@ class PackReader:
         run: kernel_pb2.RunRequest,
         inventory: Inventory | None = None,
         last: Settings | None = None,
+        along: Callable[[Prepared, Pack], Callable[[int], None]] | None = None,
     ) -> Report:
         """What is wrong with the pack of ``run``. Raises UserError for what else it would be run with: preset,
-        wildcards, profiles."""
+        wildcards, profiles. ``along``: see :func:`check_pack`."""
         bare = kernel_pb2.RunRequest()
         bare.CopyFrom(run)
         bare.sidecar = b""  # the check reads it itself, and says where it is wrong
@@ -79,12 +80,31 @@ class PackReader:
             sidecar=run.sidecar,
             like=self._planner.request(bare, last),
             inventory=inventory,
+            along=along,
         )
 
     def images(self, run: kernel_pb2.RunRequest, last: Settings | None = None) -> int | None:
         """How many images a run makes; None: it would be refused."""
         try:
             return self._planner.plan(run, last, dry=True).count
+        except (UserError, PluginError):
+            return None
+
+    def _images(
+        self, run: kernel_pb2.RunRequest, pack: Pack, survey: Survey | None, last: Settings | None
+    ) -> int | None:
+        """As :meth:`images`, from what is known of the rows of ``pack``. A whole plan is made where it knows
+        more than these: of images, filters, profiles, and of what strategies remember."""
+        count = survey.count if survey is not None else None
+        # A sidecar that lies in the pack itself may be looked at and not be sent, or be another one.
+        other = run.sidecar_name == run.pack_name and run.sidecar != run.pack
+        if survey is None or other or is_later(run) or self._host.listens("filter_jobs"):
+            return self.images(run, last)
+        request = replace(self._planner.request(run, last), pack=pack)
+        if request.profiles or (count is not None and count.slots):
+            return self.images(run, last)
+        try:
+            return None if count is None else count_images(request, count)
         except (UserError, PluginError):
             return None
 
@@ -98,18 +118,28 @@ class PackReader:
         refused; with ``check`` what is wrong in the files is told as problems instead."""
         run = request.run
         problems: Sequence[Problem] = ()
+        survey: Survey | None = None
+
+        def begin(prepared: Prepared, pack: Pack) -> Callable[[int], None]:
+            nonlocal survey
+            numbers = parse_rows(run.rows, len(pack.rows), pack.name)
+            survey = Survey(prepared, pack, {number - 1 for number in numbers})
+            return survey.row
+
         if request.check:
-            report = self.check(run, inventory, last)
-            pack, prepared, problems = report.pack, report.prepared, report.problems
+            report = self.check(run, inventory, last, begin)
+            pack, problems = report.pack, report.problems
             if pack is None:
                 return packs_pb2.DescribePackResponse(problems=map(_problem, problems))
-            if prepared is None:
+            if survey is None:
                 self._refuse_options(run, pack, last)
+                parse_rows(run.rows, len(pack.rows), pack.name)
         else:
             pack = parse_pack(run.pack_name, run.pack)
-            prepared = self._prepared(self._planner.request(run, last), pack)
-        parse_rows(run.rows, len(pack.rows), pack.name)
-        count = self.images(run, last)
+            look = begin(self._prepared(self._planner.request(run, last), pack), pack)
+            for place in range(len(pack.rows)):
+                look(place)
+        count = self._images(run, pack, survey, last)
         return packs_pb2.DescribePackResponse(
             rows=[
                 packs_pb2.PackRow(
@@ -123,7 +153,7 @@ class PackReader:
             ],
             row_count=len(pack.rows),
             problems=map(_problem, problems),
-            slots=map(_slot, slots_of(prepared, pack)) if prepared is not None else (),
+            slots=map(_slot, survey.slots) if survey is not None else (),
             images="" if count is None else str(count),
         )
 

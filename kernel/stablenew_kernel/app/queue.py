@@ -35,7 +35,12 @@ class QueueDesk:
             run_id = jobs.locate_run(connection, request.run_id) if request.run_id else ""
             limit = request.limit or 100
             rows, total = jobs.list_jobs(
-                connection, run_id=run_id, states=states, limit=limit, offset=request.offset
+                connection,
+                run_id=run_id,
+                states=states,
+                order=request.order,
+                limit=limit,
+                offset=request.offset,
             )
             return rows, total, _places(connection, rows)
 
@@ -238,6 +243,7 @@ class QueueDesk:
             index=row.index,
             run_name=row.run_name,
             place=place,
+            ended_at=row.ended_at,
         )
 
 

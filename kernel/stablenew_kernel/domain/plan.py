@@ -279,13 +279,10 @@ def plan_run(
     pipeline, setups, maker = prepared.pipeline, prepared.setups, prepared.maker
     numbers = parse_rows(request.rows, len(pack.rows), pack.name)
     refuse_problems(pack, numbers)
-    count = Count(maker, tuple(number - 1 for number in numbers))
-    total = min(request.limit or count.total, count.total)
-    limit = total if total < count.total else 0
-    sample = request.sample if request.sample < total else 0
+    count = Count(maker, [number - 1 for number in numbers])
+    total, limit, sample = _wanted(request, count)
     chosen: Sequence[int] | None = None
     if sample:
-        refuse_too_many(sample)
         key = key_of("sample", prepared.picks_seed)
         chosen = sorted(permute(index, total, key) for index in range(sample))
         total = sample
@@ -330,6 +327,25 @@ def plan_run(
         kept,
         saved_as,
     )
+
+
+def count_images(request: PlanRequest, count: Count) -> int:
+    """How many images the plan of ``request`` has, whose rows are all in ``count``. Raises as :func:`plan_run`
+    does with these rows. What plugins take out of a plan, and what strategies remember, is not looked at."""
+    refuse_problems(request.pack, [place + 1 for place in count.rows])
+    total, _limit, sample = _wanted(request, count)
+    return sample or total
+
+
+def _wanted(request: PlanRequest, count: Count) -> tuple[int, int, int]:
+    """How many images there are to choose from; how many of these are the first ones, and how many drawn (0:
+    all). Raises UserError for more than can be drawn."""
+    total = min(request.limit or count.total, count.total)
+    limit = total if total < count.total else 0
+    sample = request.sample if request.sample < total else 0
+    if sample:
+        refuse_too_many(sample)
+    return total, limit, sample
 
 
 def _notes(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, repeat
+from itertools import repeat
 from typing import overload
 
 from stablenew_api.errors import UserError
@@ -93,15 +93,23 @@ class JobMaker:
         self._run_timeout = run_timeout
         self._provenance = provenance
         self._rows: dict[int, PlannedRow] = {}
+        self._latest: tuple[int, PlannedRow] | None = None
+        """For whoever looks at a row behind somebody else, in a pack of more rows than are kept."""
 
     def row(self, place: int) -> PlannedRow:
         """The row of this place in the pack, from 0. Raises RowError for what cannot be resolved, another
         UserError for what no row could have."""
         planned = self._rows.get(place)
-        if planned is None:
-            planned = self._compile(place)
-            if planned.variants is not None and len(self._rows) < ROWS_AT_HAND:
-                self._rows[place] = planned
+        if planned is not None:
+            return planned
+        latest = self._latest
+        if latest is not None and latest[0] == place:
+            return latest[1]
+        planned = self._compile(place)
+        if planned.variants is not None and len(self._rows) < ROWS_AT_HAND:
+            self._rows[place] = planned
+        else:
+            self._latest = place, planned
         return planned
 
     def varies(self, place: int) -> bool:
@@ -250,7 +258,8 @@ class Count:
 
     def __init__(self, maker: JobMaker, rows: Sequence[int]) -> None:
         """``rows`` are places in the pack, from 0."""
-        self.rows = rows
+        self._maker = maker
+        self.rows: list[int] = []
         self.images = maker.images
         self.kept: list[tuple[Place, ...]] = []
         """Of each row: the slots of which something is remembered."""
@@ -263,23 +272,29 @@ class Count:
         self._repeat = "image" if maker.seed_mode == "fixed" else "seed"
         self._drawn: dict[str, None] = {}
         self._walked: dict[str, None] = {}
-        counts = []
-        for place in rows:
-            planned = maker.row(place)
-            counts.append(maker.images * planned.combinations)
-            variants = planned.variants
-            shape = variants.fanned if variants is not None else (), planned.combinations
-            self._shapes[shape] = self._shapes.get(shape, 0) + 1
-            drawn = variants.drawn if variants is not None else ()
-            self._drawn.update(dict.fromkeys(drawn))
-            self._walked.update(dict.fromkeys(variants.walked if variants is not None else ()))
-            self.sames = self.sames or (maker.images > 1 and not drawn)
-            kept = variants.kept if variants is not None else ()
-            self.kept.append(tuple(place for place, _ in kept))
-            self.slots.update(kept)
-        self.ends = list(accumulate(counts))
+        self.ends: list[int] = []
         """Where the images of each row end, in the whole plan."""
-        self.total = self.ends[-1] if counts else 0
+        self.total = 0
+        for place in rows:
+            self.add(place)
+
+    def add(self, place: int) -> None:
+        """One row more. Raises as :meth:`JobMaker.row`; then nothing has changed."""
+        maker = self._maker
+        planned = maker.row(place)
+        self.rows.append(place)
+        self.total += maker.images * planned.combinations
+        self.ends.append(self.total)
+        variants = planned.variants
+        shape = variants.fanned if variants is not None else (), planned.combinations
+        self._shapes[shape] = self._shapes.get(shape, 0) + 1
+        drawn = variants.drawn if variants is not None else ()
+        self._drawn.update(dict.fromkeys(drawn))
+        self._walked.update(dict.fromkeys(variants.walked if variants is not None else ()))
+        self.sames = self.sames or (maker.images > 1 and not drawn)
+        kept = variants.kept if variants is not None else ()
+        self.kept.append(tuple(place for place, _ in kept))
+        self.slots.update(kept)
 
     def line(self) -> str:
         """What varies, in plain words."""

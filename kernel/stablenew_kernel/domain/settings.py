@@ -29,22 +29,38 @@ class Settings(BaseModel):
         0, ge=0, le=65535, description="TCP port of the kernel. 0: the one used last, or a free one."
     )
     after_crash: Literal["resume", "paused"] = Field(
-        "resume", description="What the queue does when the kernel did not end in good order."
+        "resume",
+        title="After a crash",
+        description="What the queue does when the kernel did not end in good order.",
     )
     orphan_timeout: float = Field(
         60.0,
         gt=0,
         le=86_400,
+        title="Patience with a lost node",
         description="Seconds until the job of a node that is out of touch is queued again.",
     )
     run_timeout: float = Field(
-        600.0, gt=0, le=604_800, description="Seconds that one image may take on a node."
+        600.0,
+        gt=0,
+        le=604_800,
+        title="Longest time for an image",
+        description="Seconds that one image may take on a node.",
     )
     confirm_above: int = Field(
-        500, ge=0, description="Images that are queued unasked; a larger run needs a yes. 0: never ask."
+        500,
+        ge=0,
+        title="Ask before more images than",
+        description="Images that are queued unasked; a larger run needs a yes. 0: never ask.",
     )
-    local_agent: bool = Field(True, description="Whether the kernel starts an agent on its own machine.")
-    local_slots: int = Field(1, ge=1, le=64, description="Images the local agent makes at a time.")
+    local_agent: bool = Field(
+        True,
+        title="Make images on this machine",
+        description="Whether the kernel starts an agent on its own machine.",
+    )
+    local_slots: int = Field(
+        1, ge=1, le=64, title="Images at a time", description="Images the local agent makes at a time."
+    )
     local_backend: str = Field("embedded", min_length=1, description="Backend of the local agent, by name.")
     local_backend_options: tuple[str, ...] = Field(
         (), description="Options of that backend, each KEY=VALUE.", strict=False
@@ -53,11 +69,15 @@ class Settings(BaseModel):
         30,
         ge=0,
         le=36_500,
+        title="Keep copies for days",
         description="Days for which the data folder keeps its own copy of an image that was saved or sent. "
         "0: for ever.",
     )
     frontend: str = Field(
-        "desktop", min_length=1, description="What `stablenew` opens without a command, by name."
+        "desktop",
+        min_length=1,
+        title="Front end",
+        description="What `stablenew` opens without a command, by name.",
     )
     output_folder: str = Field(
         "",
@@ -73,9 +93,13 @@ class Settings(BaseModel):
         "active: experiments, which are not built yet.",
     )
     scheduler: str = Field("affinity", min_length=1, description="Scheduler plugin, by name.")
-    file_name: str = Field(DEFAULT_PATTERN, description="Pattern of image file names; see docs/metadata.md.")
+    file_name: str = Field(
+        DEFAULT_PATTERN,
+        title="Names of image files",
+        description="Pattern of image file names; see docs/metadata.md.",
+    )
     disabled_plugins: tuple[str, ...] = Field(
-        (), description="Plugins that are not loaded, by name.", strict=False
+        (), title="Plugins that are off", description="Plugins that are not loaded, by name.", strict=False
     )
 
     @field_validator("file_name")

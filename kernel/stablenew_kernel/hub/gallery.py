@@ -15,6 +15,7 @@ class GalleryPort(Protocol):
     async def list_images(self, request: pb.ListImagesRequest) -> pb.ListImagesResponse: ...
     async def get_image(self, request: pb.GetImageRequest) -> pb.GetImageResponse: ...
     async def list_facets(self, request: pb.ListFacetsRequest) -> pb.ListFacetsResponse: ...
+    async def count_stars(self, request: pb.CountStarsRequest) -> pb.CountStarsResponse: ...
     async def read_image(self, request: pb.ReadImageRequest) -> pb.ReadImageResponse: ...
 
 
@@ -35,6 +36,10 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
     async def ListFacets(self, request: pb.ListFacetsRequest, context: Any) -> pb.ListFacetsResponse:
         """What images can be filtered by, with counts."""
         return await answer(context, self._gallery.list_facets(request))
+
+    async def CountStars(self, request: pb.CountStarsRequest, context: Any) -> pb.CountStarsResponse:
+        """How images were rated, by what they have in common."""
+        return await answer(context, self._gallery.count_stars(request))
 
     async def ReadImage(self, request: pb.ReadImageRequest, context: Any) -> pb.ReadImageResponse:
         """What a file tells about itself."""

@@ -377,3 +377,89 @@ def facets(connection: sqlite3.Connection, where: Where) -> Facets:
     ):
         found.tags.update(dict.fromkeys(json.loads(tags), many))
     return found
+
+
+Stars = list[int]
+"""How many images have no rating, 1 star, 2, up to 5: six numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How the images with one value were rated."""
+
+    stars: Stars
+    job_seq: int
+    """A job that made one of them: the newest."""
+
+    @property
+    def images(self) -> int:
+        """How many there are."""
+        return sum(self.stars)
+
+
+COMMON = ("all", "pack", "model", "preset", "tag")
+"""What images have in common beside their settings."""
+
+
+def count_stars(
+    connection: sqlite3.Connection, where: Where, settings: Sequence[tuple[str, str]]
+) -> dict[str, dict[str | int | float, Counted]]:
+    """How the images that ``where`` lets through were rated: by kind (:data:`COMMON`, and ``stage.name`` of
+    each of ``settings``), then by value.
+
+    An image counts under each of its tags. One without a model, preset or setting counts under none.
+    """
+    condition, values = where.sql()
+    found: dict[str, dict[str | int | float, Counted]] = {kind: {} for kind in COMMON}
+
+    def add(kind: str, value: str | int | float, stars: int, many: int, job_seq: int) -> None:
+        before = found[kind].get(value)
+        counts = [0] * 6 if before is None else before.stars
+        counts[stars] += many
+        found[kind][value] = Counted(counts, job_seq if before is None else max(before.job_seq, job_seq))
+
+    names = dict(connection.execute("SELECT seq, name FROM run"))
+    for run, model, preset, stars, many, last in connection.execute(
+        "SELECT run_seq, model, preset, stars, count(*), max(job_seq) FROM image"  # noqa: S608
+        f" WHERE {condition} GROUP BY 1, 2, 3, 4",
+        values,
+    ):
+        add("all", "", stars, many, last)
+        add("pack", names[run], stars, many, last)
+        if model:
+            add("model", model, stars, many, last)
+        if preset:
+            add("preset", preset, stars, many, last)
+    for tags, stars, many, last in connection.execute(
+        "SELECT rating.tags, image.stars, count(*), max(image.job_seq) FROM image CROSS JOIN rating"  # noqa: S608
+        " ON rating.image_sha256 = image.pixel_sha256"
+        f" WHERE image.stars > 0 AND rating.tags <> '[]' AND {condition} GROUP BY 1, 2",
+        values,
+    ):
+        for tag in dict.fromkeys(json.loads(tags)):
+            add("tag", tag, stars, many, last)
+    found |= {f"{stage}.{name}": {} for stage, name in settings}
+    if settings:
+        # Images with one setup are counted first: thousands share a few of them.
+        for kind, value, stars, many, last in connection.execute(
+            "SELECT stage || '.' || name, value, stars, sum(many), max(last) FROM setting CROSS JOIN"  # noqa: S608
+            " (SELECT setup_id, stars, count(*) AS many, max(job_seq) AS last FROM image"
+            f" WHERE {condition} GROUP BY 1, 2) AS counted ON counted.setup_id = setting.setup_id"
+            f" WHERE (name, stage) IN (VALUES {', '.join(['(?, ?)'] * len(settings))}) GROUP BY 1, 2, 3",
+            [*values, *(part for stage, name in settings for part in (name, stage))],
+        ):
+            add(kind, value, stars, many, last)
+    return found
+
+
+def specs(connection: sqlite3.Connection, job_seqs: Iterable[int]) -> dict[int, bytes]:
+    """Canonical JSON of the JobSpecs of these jobs."""
+    wanted = sorted(set(job_seqs))
+    found: dict[int, bytes] = {}
+    for start in range(0, len(wanted), 500):
+        some = wanted[start : start + 500]
+        marks = _marks([""] * len(some))
+        found.update(
+            connection.execute(f"SELECT job_seq, spec FROM job_spec WHERE job_seq IN ({marks})", some)  # noqa: S608
+        )
+    return found

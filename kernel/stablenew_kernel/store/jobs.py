@@ -20,6 +20,7 @@ from stablenew_api.errors import UserError
 from stablenew_api.jobs import Artifact, Failure, FailureKind, JobSpec, JobState, Needs
 from stablenew_kernel.domain.later import work_of
 from stablenew_kernel.domain.link import ActiveJob, QueuedJob, RecordCancel, Transition
+from stablenew_kernel.domain.words import near
 from stablenew_kernel.store import outputs, tally
 from stablenew_kernel.store.errors import Conflict, NotFound
 from stablenew_kernel.store.runs import HIDDEN
@@ -425,44 +426,72 @@ _ROW = (
 )
 _JOIN = "CROSS JOIN job_spec ON job_spec.job_seq = job.seq CROSS JOIN run ON run.seq = job.run_seq"
 
+ENDED = frozenset(state for state in JobState if state.final)
+_WORST = "CASE job.state WHEN 'failed' THEN 0 WHEN 'cancelled' THEN 1 ELSE 2 END"
+_LATEST = "job.ended_at DESC, job.seq DESC"
+ORDERS = {
+    "newest": _LATEST,
+    "oldest": "job.ended_at, job.seq",
+    "longest": f"job.run_time DESC, {_LATEST}",
+    "shortest": f"job.run_time, {_LATEST}",
+    "failed": f"{_WORST}, {_LATEST}",
+    "done": f"{_WORST} DESC, {_LATEST}",
+}
+"""Orders of jobs that are over: by when they ended, by how long they took, by how they ended."""
+
 
 def list_jobs(
     connection: sqlite3.Connection,
     *,
     run_id: str = "",
     states: Iterable[JobState] = (),
+    order: str = "",
     limit: int = 100,
     offset: int = 0,
 ) -> tuple[list[JobRow], int]:
     """A page of jobs that are not cleared, and how many there are in all.
 
-    Of one run: in plan order. Only queued ones: in queue order. Else newest first. No ``states``: all of them.
-    Raises NotFound for an unknown run.
+    ``order``: one of :data:`ORDERS`, of jobs that are over; then no ``states`` means all of these. Without it:
+    of one run in plan order, only queued ones in queue order, only such as are over by when they ended, the
+    newest first, all others newest first; and no ``states`` means all of them.
+    Raises NotFound for an unknown run, UserError for an ``order`` that there is not or that does not fit.
     """
-    wanted = frozenset(states) or frozenset(JobState)
+    wanted = frozenset(states) or (ENDED if order else frozenset(JobState))
+    if order and order not in ORDERS:
+        raise UserError(f"order {order!r}: {near(order, ORDERS)}")
+    if order and not wanted <= ENDED:
+        others = ", ".join(sorted(wanted - ENDED))
+        raise UserError(f"order {order!r}: only of jobs that are over; leave out the states {others}")
+    if not order and not run_id and wanted <= ENDED:
+        order = "newest"
     run_seq = tally.EVERYTHING
     conditions = ["job.cleared = 0"]
-    order = "job.seq DESC"
+    by = "job.seq DESC"
     if run_id:
         row = connection.execute("SELECT seq FROM run WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
             raise NotFound(f"no run {run_id}")
         run_seq = row[0]
         conditions.append("job.run_seq = :run")
-        order = "job.idx"
+        by = "job.idx"
     else:
         conditions.append(SHOWN)
     if wanted == {JobState.QUEUED}:
         conditions.append("job.state = 'queued'")  # word for word the condition of job_queued
-        order = order if run_id else "job.rank, job.position"
+        by = by if run_id else "job.rank, job.position"
     elif wanted == {state for state in JobState if state.active}:
         conditions.append(_ACTIVE)
     elif len(wanted) < len(JobState):
         conditions.append(f"job.state IN ({', '.join(sorted(repr(str(state)) for state in wanted))})")
+    source = "job"
+    if order:
+        source, by = "job INDEXED BY job_ended", ORDERS[order]
+        conditions.append("job.ended_at IS NOT NULL")  # word for word the condition of job_ended
     # The page is cut before specs and paths are fetched: a far offset does not read a million of them.
     cursor = connection.execute(
-        f"SELECT {_ROW} FROM (SELECT seq AS page_seq FROM job WHERE {' AND '.join(conditions)} ORDER BY {order}"  # noqa: S608
-        f" LIMIT :limit OFFSET :offset) CROSS JOIN job ON job.seq = page_seq {_JOIN} ORDER BY {order}",
+        f"SELECT {_ROW} FROM (SELECT job.seq AS page_seq FROM {source} WHERE {' AND '.join(conditions)}"  # noqa: S608
+        f" ORDER BY {by} LIMIT :limit OFFSET :offset)"
+        f" CROSS JOIN job ON job.seq = page_seq {_JOIN} ORDER BY {by}",
         {"run": run_seq, "limit": limit, "offset": offset},
     )
     rows = [_job_row(row) for row in cursor]

@@ -11,6 +11,8 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dearpygui.dearpygui as dpg
@@ -18,12 +20,14 @@ import dearpygui.dearpygui as dpg
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.jsonlog import log_to_file
 from stablenew_plugins.desktop.components.keyboard import is_typing, keys_of
+from stablenew_plugins.desktop.components.lettering import Lettering
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.display import missing, screen_size
 from stablenew_plugins.desktop.memory import give_back
 from stablenew_plugins.desktop.models.core import shortcuts
 from stablenew_plugins.desktop.models.core.background import Background, Threads
 from stablenew_plugins.desktop.models.core.desk import Desk
+from stablenew_plugins.desktop.models.core.letters import Faces, Letters, Wanted
 from stablenew_plugins.desktop.models.core.link import KernelLink
 from stablenew_plugins.desktop.models.core.mailbox import Mailbox
 from stablenew_plugins.desktop.models.core.remembered import Remembered
@@ -57,8 +61,10 @@ class App:
         clock: Callable[[], float] = time.monotonic,
         background: Callable[[Mailbox], Background] = Threads,
         connect: bool = True,
+        make_faces: Callable[[Wanted], Faces] | None = None,
     ) -> None:
-        """``background`` and ``connect`` are for tests: with ``connect`` off nothing is asked of a kernel."""
+        """``background`` and ``connect`` are for tests: with ``connect`` off nothing is asked of a kernel.
+        ``make_faces`` makes fonts with characters that ours lack; without it those stay question marks."""
         self._clock = clock
         self.mailbox = Mailbox()
         self.background = background(self.mailbox)
@@ -71,6 +77,7 @@ class App:
             remembered=Remembered.of(data),
         )
         self.bench = Workbench(self.desk)
+        self.letters = Letters(self.desk, make_faces) if make_faces is not None else None
         self.link = KernelLink(data, self.mailbox, self.desk.state) if connect else None
         if self.link is not None:
             self.bench.status.start_kernel = self.link.retry
@@ -91,12 +98,16 @@ class App:
             dpg.add_key_press_handler(callback=self._key_pressed)
             dpg.add_mouse_wheel_handler(callback=lambda *_: self.wake())
             dpg.add_mouse_down_handler(callback=lambda *_: self.wake())
+        self._lettering: Lettering | None = None
         self.ui, self.shell = self._draw()
         dpg.set_viewport_resize_callback(lambda *_: self.shell.lay_out())
         dpg.set_exit_callback(lambda *_: self.ask_to_close())
 
     def _draw(self) -> tuple[Ui, Shell]:
-        ui = Ui(self.bench.view.theme, self.bench.view.scale, self.background)
+        letters = self.letters
+        faces = letters.faces if letters is not None else None
+        ui = Ui(self.bench.view.theme, self.bench.view.scale, self.background, faces)
+        self._lettering = Lettering(ui, letters) if letters is not None else None
         shell = Shell(ui, self.bench)
         shell.build()
         dpg.set_primary_window("main", True)
@@ -135,6 +146,7 @@ class App:
         drawn = self._clock()
         self._held = {key for key in self._held if dpg.is_key_down(key)}
         self._dispatch()
+        self._look_for_letters()
         self.ui.run_later()
         self._remember(drawn)
         if self.frames == 0 and self.link is not None:
@@ -154,6 +166,18 @@ class App:
                 callback(sender, data, user)
             except Exception as error:
                 self._failed(error)
+
+    def _look_for_letters(self) -> None:
+        """See to it that there are fonts for what is drawn. Not in the first frame: it is awaited."""
+        if self.letters is None or self._lettering is None or self.frames == 0:
+            return
+        try:
+            self.letters.tick()
+            self._lettering.frame()
+            if self._lettering.is_busy:
+                self.wake()
+        except Exception as error:
+            self._failed(error)
 
     def _failed(self, error: Exception) -> None:
         """Log and show ``error``; one that comes again in each frame, once a while."""
@@ -249,6 +273,12 @@ class App:
         dpg.delete_item(self._handlers)
 
 
+def _make_faces(cache: Path, wanted: Wanted) -> Faces:
+    from stablenew_plugins.desktop.theme.merging import Merging  # few windows need it, and none at its start
+
+    return Merging(cache)(wanted)
+
+
 def open_window(data: DataFolder) -> int:
     """Open the window and stay until it is closed. Returns the exit code: 0, or 1 if there is no display."""
     if reason := missing():
@@ -275,7 +305,7 @@ def open_window(data: DataFolder) -> int:
             disable_close=True,
         )
         dpg.setup_dearpygui()
-        app = App(data)
+        app = App(data, make_faces=partial(_make_faces, data.root / "fonts"))
         dpg.show_viewport()
         try:
             app.run()

@@ -58,7 +58,7 @@ class SamplingConfig(StageConfig):
         description="VAE that turns latents into pixels, by name. Empty: the one that belongs to the "
         "checkpoint.",
         validation_alias=AliasChoices("vae", "vae_name"),
-        json_schema_extra=marks(choices="vaes"),
+        json_schema_extra=marks(advanced=True, choices="vaes"),
     )
     sampler_name: str = Field(
         "DPM++ 2M",
@@ -83,6 +83,7 @@ class SamplingConfig(StageConfig):
         title="Clip skip",
         description="Layers of the text encoder that are left out at its end. 1: none; 2 suits many anime "
         "checkpoints.",
+        json_schema_extra=marks(advanced=True),
     )
 
     def sampling(self, texts: Texts) -> dict[str, Any]:

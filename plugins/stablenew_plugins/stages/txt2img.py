@@ -92,7 +92,12 @@ class Txt2ImgConfig(SamplingConfig):
         json_schema_extra=marks(advanced=True),
     )
     batch_size: int = Field(
-        1, ge=1, le=64, title="Batch size", description="Images a batch; image i gets seed + i."
+        1,
+        ge=1,
+        le=64,
+        title="Batch size",
+        description="Images a batch; image i gets seed + i.",
+        json_schema_extra=marks(advanced=True),
     )
     batch_count: int = Field(
         1,
@@ -101,6 +106,7 @@ class Txt2ImgConfig(SamplingConfig):
         title="Batch count",
         description="Batches a row; seeds go on counting.",
         validation_alias=AliasChoices("batch_count", "n_iter"),
+        json_schema_extra=marks(advanced=True),
     )
     enable_hr: bool = Field(
         False,

@@ -167,6 +167,30 @@ class Facet(_message.Message):
     images: int
     def __init__(self, value: _Optional[str] = ..., images: _Optional[int] = ...) -> None: ...
 
+class CountStarsRequest(_message.Message):
+    __slots__ = ("filter", "settings")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    filter: ImageFilter
+    settings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, filter: _Optional[_Union[ImageFilter, _Mapping]] = ..., settings: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CountStarsResponse(_message.Message):
+    __slots__ = ("counts",)
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    counts: _containers.RepeatedCompositeFieldContainer[StarCount]
+    def __init__(self, counts: _Optional[_Iterable[_Union[StarCount, _Mapping]]] = ...) -> None: ...
+
+class StarCount(_message.Message):
+    __slots__ = ("kind", "value", "images")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    value: str
+    images: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, kind: _Optional[str] = ..., value: _Optional[str] = ..., images: _Optional[_Iterable[int]] = ...) -> None: ...
+
 class ReadImageRequest(_message.Message):
     __slots__ = ("name", "data")
     NAME_FIELD_NUMBER: _ClassVar[int]

@@ -50,6 +50,11 @@ class GalleryServiceStub(object):
                 request_serializer=stablenew__proto_dot_v1_dot_gallery__pb2.ListFacetsRequest.SerializeToString,
                 response_deserializer=stablenew__proto_dot_v1_dot_gallery__pb2.ListFacetsResponse.FromString,
                 _registered_method=True)
+        self.CountStars = channel.unary_unary(
+                '/stablenew_proto.v1.GalleryService/CountStars',
+                request_serializer=stablenew__proto_dot_v1_dot_gallery__pb2.CountStarsRequest.SerializeToString,
+                response_deserializer=stablenew__proto_dot_v1_dot_gallery__pb2.CountStarsResponse.FromString,
+                _registered_method=True)
         self.ReadImage = channel.unary_unary(
                 '/stablenew_proto.v1.GalleryService/ReadImage',
                 request_serializer=stablenew__proto_dot_v1_dot_gallery__pb2.ReadImageRequest.SerializeToString,
@@ -82,6 +87,13 @@ class GalleryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountStars(self, request, context):
+        """How images were rated, by what they have in common.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReadImage(self, request, context):
         """What the file of an image tells about itself, whichever program made it. Nothing is kept.
         """
@@ -106,6 +118,11 @@ def add_GalleryServiceServicer_to_server(servicer, server):
                     servicer.ListFacets,
                     request_deserializer=stablenew__proto_dot_v1_dot_gallery__pb2.ListFacetsRequest.FromString,
                     response_serializer=stablenew__proto_dot_v1_dot_gallery__pb2.ListFacetsResponse.SerializeToString,
+            ),
+            'CountStars': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountStars,
+                    request_deserializer=stablenew__proto_dot_v1_dot_gallery__pb2.CountStarsRequest.FromString,
+                    response_serializer=stablenew__proto_dot_v1_dot_gallery__pb2.CountStarsResponse.SerializeToString,
             ),
             'ReadImage': grpc.unary_unary_rpc_method_handler(
                     servicer.ReadImage,
@@ -195,6 +212,33 @@ class GalleryService(object):
             '/stablenew_proto.v1.GalleryService/ListFacets',
             stablenew__proto_dot_v1_dot_gallery__pb2.ListFacetsRequest.SerializeToString,
             stablenew__proto_dot_v1_dot_gallery__pb2.ListFacetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountStars(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stablenew_proto.v1.GalleryService/CountStars',
+            stablenew__proto_dot_v1_dot_gallery__pb2.CountStarsRequest.SerializeToString,
+            stablenew__proto_dot_v1_dot_gallery__pb2.CountStarsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class GalleryServiceStub:
     """One image with all that is known of it."""
     ListFacets: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.ListFacetsRequest, _gallery_pb2.ListFacetsResponse]
     """What images can be filtered by: each value with how many images have it."""
+    CountStars: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.CountStarsRequest, _gallery_pb2.CountStarsResponse]
+    """How images were rated, by what they have in common."""
     ReadImage: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.ReadImageRequest, _gallery_pb2.ReadImageResponse]
     """What the file of an image tells about itself, whichever program made it. Nothing is kept."""
 
@@ -53,6 +55,8 @@ class GalleryServiceAsyncStub(GalleryServiceStub):
     """One image with all that is known of it."""
     ListFacets: _aio.UnaryUnaryMultiCallable[_gallery_pb2.ListFacetsRequest, _gallery_pb2.ListFacetsResponse]  # type: ignore[assignment]
     """What images can be filtered by: each value with how many images have it."""
+    CountStars: _aio.UnaryUnaryMultiCallable[_gallery_pb2.CountStarsRequest, _gallery_pb2.CountStarsResponse]  # type: ignore[assignment]
+    """How images were rated, by what they have in common."""
     ReadImage: _aio.UnaryUnaryMultiCallable[_gallery_pb2.ReadImageRequest, _gallery_pb2.ReadImageResponse]  # type: ignore[assignment]
     """What the file of an image tells about itself, whichever program made it. Nothing is kept."""
 
@@ -82,6 +86,14 @@ class GalleryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_gallery_pb2.ListFacetsResponse, _abc.Awaitable[_gallery_pb2.ListFacetsResponse]]:
         """What images can be filtered by: each value with how many images have it."""
+
+    @_abc_1.abstractmethod
+    def CountStars(
+        self,
+        request: _gallery_pb2.CountStarsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gallery_pb2.CountStarsResponse, _abc.Awaitable[_gallery_pb2.CountStarsResponse]]:
+        """How images were rated, by what they have in common."""
 
     @_abc_1.abstractmethod
     def ReadImage(

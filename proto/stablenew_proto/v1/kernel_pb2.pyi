@@ -313,7 +313,7 @@ class Run(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., name: _Optional[str] = ..., created_at: _Optional[str] = ..., out_dir: _Optional[str] = ..., state: _Optional[str] = ..., total: _Optional[int] = ..., queued: _Optional[int] = ..., active: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., cancelled: _Optional[int] = ..., ended_at: _Optional[str] = ..., files: _Optional[_Iterable[str]] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("job_id", "run_id", "state", "attempt", "node", "priority", "prompt", "seed", "stages", "failure", "waiting_reason", "path", "run_time", "index", "run_name", "place")
+    __slots__ = ("job_id", "run_id", "state", "attempt", "node", "priority", "prompt", "seed", "stages", "failure", "waiting_reason", "path", "run_time", "index", "run_name", "place", "ended_at")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -330,6 +330,7 @@ class Job(_message.Message):
     INDEX_FIELD_NUMBER: _ClassVar[int]
     RUN_NAME_FIELD_NUMBER: _ClassVar[int]
     PLACE_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     run_id: str
     state: str
@@ -346,7 +347,8 @@ class Job(_message.Message):
     index: int
     run_name: str
     place: int
-    def __init__(self, job_id: _Optional[str] = ..., run_id: _Optional[str] = ..., state: _Optional[str] = ..., attempt: _Optional[int] = ..., node: _Optional[str] = ..., priority: _Optional[int] = ..., prompt: _Optional[str] = ..., seed: _Optional[int] = ..., stages: _Optional[_Iterable[str]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., waiting_reason: _Optional[str] = ..., path: _Optional[str] = ..., run_time: _Optional[float] = ..., index: _Optional[int] = ..., run_name: _Optional[str] = ..., place: _Optional[int] = ...) -> None: ...
+    ended_at: str
+    def __init__(self, job_id: _Optional[str] = ..., run_id: _Optional[str] = ..., state: _Optional[str] = ..., attempt: _Optional[int] = ..., node: _Optional[str] = ..., priority: _Optional[int] = ..., prompt: _Optional[str] = ..., seed: _Optional[int] = ..., stages: _Optional[_Iterable[str]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., waiting_reason: _Optional[str] = ..., path: _Optional[str] = ..., run_time: _Optional[float] = ..., index: _Optional[int] = ..., run_name: _Optional[str] = ..., place: _Optional[int] = ..., ended_at: _Optional[str] = ...) -> None: ...
 
 class RunningJob(_message.Message):
     __slots__ = ("job_id", "run_id", "node", "progress")
@@ -385,16 +387,18 @@ class ListRunsResponse(_message.Message):
     def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
-    __slots__ = ("run_id", "states", "limit", "offset")
+    __slots__ = ("run_id", "states", "limit", "offset", "order")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     states: _containers.RepeatedScalarFieldContainer[str]
     limit: int
     offset: int
-    def __init__(self, run_id: _Optional[str] = ..., states: _Optional[_Iterable[str]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ...) -> None: ...
+    order: str
+    def __init__(self, run_id: _Optional[str] = ..., states: _Optional[_Iterable[str]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., order: _Optional[str] = ...) -> None: ...
 
 class ListJobsResponse(_message.Message):
     __slots__ = ("jobs", "total")

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from tests.desktop.fake_gallery import count_by_hand
+
 from stablenew_api.errors import KernelUnavailable
 from stablenew_proto.v1 import gallery_pb2, kernel_pb2
 
@@ -56,7 +58,9 @@ class FakeKernel:
         self.gone = False
         self.settings_json = b'{"txt2img": {"steps": 20, "cfg_scale": 7.0, "sampler_name": "Euler"}}'
         self.learning_mode: str | None = "passive"
-        self.gallery = SimpleNamespace(images=self._images, image=self._image, facets=self._facets)
+        self.gallery = SimpleNamespace(
+            images=self._images, image=self._image, facets=self._facets, count_stars=self._count_stars
+        )
 
     def close(self) -> None:
         pass
@@ -117,6 +121,12 @@ class FakeKernel:
             tags=facets(tag for one in found for tag in one.tags),
             stars=[gallery_pb2.Facet(value=str(n), images=stars[n]) for n in range(6)],
         )
+
+    def _count_stars(
+        self, where: gallery_pb2.ImageFilter | None = None, settings: Sequence[str] = ()
+    ) -> gallery_pb2.CountStarsResponse:
+        self._note("count_stars", (where, tuple(settings)))
+        return count_by_hand(self._where(where), settings, lambda _image: json.loads(self.settings_json))
 
     def rate(self, image_sha256: str, stars: int, tags: Sequence[str] = (), file_name: str = "") -> bool:
         self._note("rate", (image_sha256, stars, tuple(tags), file_name))

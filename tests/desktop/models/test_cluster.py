@@ -59,10 +59,11 @@ def test_a_card_tells_what_a_node_is_and_how_it_does(bench: Bench) -> None:
     bench.tell(a_node())
     (card,) = bench.cluster.cards
     assert (card.name, card.state, card.mood) == ("gpu-box", "Online", "good")
-    assert card.backend == "forge f2.0"
+    assert card.backend == "Forge WebUI 2.0"
     assert card.machine == "Linux 6.1  ·  2 slots"
     (gpu,) = card.gpus
-    assert (gpu.vram, gpu.fraction, gpu.load, gpu.hot) == ("6.0 GB / 24.0 GB", 0.25, "50 %  ·  67 °C", False)
+    assert (gpu.vram, gpu.fraction) == ("6.0 GB / 24.0 GB", 0.25)
+    assert (gpu.busy, gpu.busy_fraction, gpu.heat, gpu.hot) == ("50 %", 0.5, "67 °C", False)
     assert bench.cluster.summary == "1 node  ·  6.0 GB of 24.0 GB VRAM in use"
 
 
@@ -71,7 +72,7 @@ def test_what_a_driver_does_not_tell_is_not_shown_as_nothing(bench: Bench) -> No
     del node.report.gpus[:]
     bench.tell(node)
     (gpu,) = bench.cluster.cards[0].gpus
-    assert (gpu.name, gpu.vram, gpu.load) == ("RTX 4090", "", "")
+    assert (gpu.name, gpu.vram, gpu.busy, gpu.heat) == ("RTX 4090", "", "", "")
 
 
 STATES = [
@@ -98,6 +99,56 @@ def test_a_problem_is_split_into_what_is_wrong_and_what_to_do(bench: Bench) -> N
     bench.tell(node)
     (card,) = bench.cluster.cards
     assert (card.problem, card.hint) == ("The WebUI does not answer.", "Start it with --api.")
+
+
+BACKENDS = [
+    (
+        "Forge",
+        "f2.0.1v1.10.1-previous-636-gb835f24a",
+        "at http://h:7860",
+        "Forge WebUI 2.0.1  ·  at http://h:7860",
+    ),
+    ("A1111", "v1.10.1", "", "AUTOMATIC1111 WebUI 1.10.1"),
+    ("SD.Next", "2025-02-02 ab12", "", "SD.Next 2025-02-02"),
+    ("comfyui", "unknown", "cuda:0", "ComfyUI  ·  cuda:0"),
+    ("of_mine", "beta", "", "of_mine beta"),
+    ("", "", "", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "version", "note", "words"), BACKENDS)
+def test_a_backend_in_plain_words(bench: Bench, name: str, version: str, note: str, words: str) -> None:
+    node = a_node()
+    node.info.backend.name, node.info.backend.version, node.info.backend.note = name, version, note
+    bench.tell(node)
+    assert bench.cluster.cards[0].backend == words
+    assert bench.cluster.cards[0].note == ""
+
+
+def test_a_stand_in_says_so(bench: Bench) -> None:
+    node = a_node()
+    node.info.backend.name, node.info.backend.stand_in, node.info.backend.note = "embedded", True, "no model"
+    bench.tell(node)
+    assert bench.cluster.cards[0].backend == "Embedded engine 2.0"
+    assert bench.cluster.cards[0].note.startswith("Stand-in")
+
+
+SEEN = [
+    (0.0, "last seen 0 s ago"),
+    (120.0, "last seen 2 min ago"),
+    (5_400.0, "last seen 1 h 30 min ago"),
+    (86_400.0 * 3, "last seen 3 days ago"),
+    (1e9, "not seen yet since the kernel started"),
+]
+
+
+@pytest.mark.parametrize(("seconds", "words"), SEEN)
+def test_who_is_away_was_seen_last(bench: Bench, seconds: float, words: str) -> None:
+    node = a_node(state="offline")
+    node.silent_for = seconds
+    bench.tell(node)
+    (card,) = bench.cluster.cards
+    assert (card.silent, card.gpus, card.cpu) == (words, (), "")
 
 
 def test_what_runs_is_shown_with_its_progress(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,12 @@ from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.packs.check import check_prompt, prompt_pack
 from stablenew_kernel.domain.packs.spans import estimated_tokens, spans_of
 from stablenew_plugins.desktop.models.core.desk import Desk
-from stablenew_plugins.desktop.models.packs.editor import PREVIEW_QUIET, QUIET, EditorModel
+from stablenew_plugins.desktop.models.packs.editor import EditorModel
 from stablenew_plugins.desktop.models.packs.highlight import pieces
 from stablenew_plugins.desktop.models.packs.packs import SCAN_EVERY, PacksModel
+from stablenew_plugins.desktop.models.packs.readings import PATIENCE, QUIET
+from stablenew_plugins.desktop.models.packs.samples import QUIET as PREVIEW_QUIET
+from stablenew_plugins.desktop.models.packs.samples import SHOWN, Expanded
 from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
 from stablenew_plugins.desktop.models.prompt.randomizer import RandomizerModel
 from stablenew_proto.v1 import agent_link_pb2, kernel_pb2, packs_pb2
@@ -58,7 +62,10 @@ class Packs:
         return packs_pb2.ReadPromptResponse(spans=spans, problems=problems, tokens=estimated_tokens(prompt))
 
     def wildcards(self) -> Sequence[packs_pb2.WildcardInfo]:
-        return [packs_pb2.WildcardInfo(name="city"), packs_pb2.WildcardInfo(name="people/hair")]
+        hair = packs_pb2.WildcardInfo(
+            name="people/hair", values=60, first=["blond", "dark  red", "grey", "white"]
+        )
+        return [packs_pb2.WildcardInfo(name="city"), hair]
 
 
 class Kernel:
@@ -70,7 +77,14 @@ class Kernel:
 
     def preview(self, run: kernel_pb2.RunRequest, show: int = 0) -> Iterator[kernel_pb2.PreviewRunResponse]:
         self.previewed.append(run)
+        if "[[nobody]]" in run.pack.decode():
+            raise UserError("nobody defines the matrix slot [[nobody]]")
+        if run.seed > 9:
+            raise UserError("--seed 10: an axis varies the seed; leave one out")
         row = parse_pack(run.pack_name, run.pack).rows[int(run.rows) - 1]
+        if run.seed:
+            yield kernel_pb2.PreviewRunResponse(jobs=[kernel_pb2.PlannedJob(prompt=f"drawn {run.seed}")])
+            return
         yield kernel_pb2.PreviewRunResponse(jobs=[kernel_pb2.PlannedJob(prompt=row.positive)] * 2)
         yield kernel_pb2.PreviewRunResponse(summary=kernel_pb2.PlanSummary(jobs=2, line="2 images"))
 
@@ -386,17 +400,19 @@ def test_colours_come_after_a_moment_of_quiet(bench: Bench) -> None:
     assert bench.kernel.packs.read == []
     bench.wait(QUIET)
     assert bench.kernel.packs.read == ["((x"]
-    reading = editor.readings["positive"]
+    reading = editor.readings.found["positive"]
     assert [span.kind for span in reading.spans] == ["error", "error", "text"]
-    assert editor.problem_lines("positive")
-    assert "character 1" in editor.problem_lines("positive")[0][1]
-    assert editor.tokens_line("positive").startswith("about 1 token")
+    assert not editor.readings.lines("positive")  # it is being typed
+    bench.wait(PATIENCE)
+    assert editor.readings.lines("positive")
+    assert "character 1" in editor.readings.lines("positive")[0][1]
+    assert editor.readings.tokens("positive").startswith("about 1 token")
 
 
 def test_long_prompts_say_how_many_chunks(bench: Bench) -> None:
     bench.editor.edit("positive", "word " * 90)
     bench.wait(QUIET)
-    assert bench.editor.tokens_line("positive") == "about 90 tokens  ·  2 chunks of 75"
+    assert bench.editor.readings.tokens("positive") == "about 90 tokens  ·  2 chunks of 75"
 
 
 def test_what_a_run_makes_of_the_row_is_planned_with_what_is_not_saved(bench: Bench) -> None:
@@ -435,7 +451,7 @@ def test_names_are_completed_as_they_are_typed(bench: Bench) -> None:
     for letter in " __":
         text.insert(letter)
         editor.typed("positive")
-    editor.choose_option(1)
+    editor.offers.move(1)
     assert editor.accept()
     assert text.text.endswith(" __people/hair__")
     for letter in " [[":
@@ -446,6 +462,112 @@ def test_names_are_completed_as_they_are_typed(bench: Bench) -> None:
     assert not editor.accept()
     assert editor.row is not None
     assert editor.row.positive == text.text
+
+
+def test_what_is_offered_says_how_many_values_it_has(bench: Bench) -> None:
+    text = bench.editor.texts["positive"]
+    for letter in " __p":
+        text.insert(letter)
+        bench.editor.typed("positive")
+    offers = bench.editor.offers
+    assert offers.completion is not None
+    assert offers.completion.kind == "wildcards"
+    assert offers.about("people/hair") == ("60 values", "blond, dark red, grey, …")
+    assert offers.about("city") == ("", "")
+
+
+def test_what_is_being_typed_is_wrong_when_the_caret_has_left_it_or_after_a_moment(bench: Bench) -> None:
+    editor = bench.editor
+    readings, text = editor.readings, editor.texts["positive"]
+    bench.wait(PREVIEW_QUIET)
+    for letter in ", __zz":  # nothing is called so, and nothing is offered
+        text.insert(letter)
+        editor.typed("positive")
+    assert editor.completion is None
+    bench.wait(QUIET)
+    assert readings.is_fresh("positive")
+    assert readings.lines("positive") == []
+    assert not readings.marks("positive")
+    assert "error" not in {piece.kind for piece in readings.pieces("positive")}
+    text.move("home")
+    editor.typed("positive")
+    assert "__" in readings.lines("positive")[0][1]
+    assert readings.marks("positive")
+    text.move("end")
+    editor.typed("positive")
+    assert readings.lines("positive") == []
+    bench.wait(PATIENCE)
+    assert readings.lines("positive")
+
+
+def test_what_is_offered_is_not_wrong_however_long_one_looks_at_it(bench: Bench) -> None:
+    text = bench.editor.texts["positive"]
+    for letter in ", __ci":
+        text.insert(letter)
+        bench.editor.typed("positive")
+    bench.wait(QUIET)
+    bench.wait(PATIENCE)
+    assert bench.editor.completion is not None
+    assert bench.editor.readings.lines("positive") == []
+    bench.editor.offers.dismiss()
+    assert bench.editor.readings.lines("positive")
+
+
+def test_samples_stay_while_something_has_no_end_yet(bench: Bench) -> None:
+    editor, text = bench.editor, bench.editor.texts["positive"]
+    bench.wait(PREVIEW_QUIET)
+    before = editor.expanded
+    assert before.prompts == ["a boat, at sea"]
+    for letter in " [[nobody":
+        text.insert(letter)
+        editor.typed("positive")
+    editor.readings.found["positive"] = replace(
+        editor.readings.found["positive"],
+        problems=[packs_pb2.PackProblem(column=16, severity="error", reason="never closed")],
+    )
+    editor.samples.found = Expanded(problem="never closed")
+    assert editor.expanded is before
+    text.insert("]]")
+    editor.typed("positive")
+    bench.wait(PREVIEW_QUIET)
+    assert editor.expanded.problem == "nobody defines the matrix slot [[nobody]]"
+    editor.choose(1)
+    assert not editor.expanded.prompts
+
+
+def test_others_are_drawn_and_what_cannot_be_drawn_is_said(bench: Bench) -> None:
+    editor = bench.editor
+    bench.wait(PREVIEW_QUIET)
+    for number in (1, 2):
+        editor.draw_others()
+        asked = bench.kernel.previewed[-1]
+        assert (asked.seed, asked.sample, asked.rows) == (number, SHOWN, "1")
+        assert editor.expanded.prompts == [f"drawn {number}"]
+        assert editor.expanded.line == "2 images"
+    editor.samples.draws = 9
+    editor.draw_others()
+    assert "No others" in bench.desk.toasts.shown[0].text
+    assert editor.expanded.prompts == ["drawn 2"]
+    editor.edit("positive", "a boat")
+    bench.wait(PREVIEW_QUIET)
+    assert editor.expanded.prompts == ["a boat"]
+    assert not bench.kernel.previewed[-1].HasField("seed")
+
+
+def test_weights_are_changed_of_the_text_that_is_typed_into_and_taken_back(bench: Bench) -> None:
+    editor = bench.editor
+    editor.weigh(1)
+    editor.weigh(1)
+    assert editor.row is not None
+    assert editor.row.positive == "a boat, at (sea:1.2)"
+    editor.texts["positive"].undo()
+    assert editor.texts["positive"].text == "a boat, at (sea:1.1)"
+    editor.active = "negative"
+    editor.weigh(-1)
+    assert editor.row.negative == "(text:0.9)"
+    editor.edit("negative", "")
+    editor.weigh(1)
+    assert editor.row.negative == ""
 
 
 def test_a_pack_that_cannot_be_read_says_why(tmp_path: Path) -> None:

@@ -22,9 +22,13 @@ from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.pipeline import PipelineSettings
 from stablenew_kernel.domain.plan import PlanRequest, plan_run
 from stablenew_kernel.hub import views
-from stablenew_plugins.desktop.models.pipeline import cards as rules
-from stablenew_plugins.desktop.models.pipeline.cards import Card, Field
-from stablenew_plugins.desktop.models.pipeline.pipeline import POST_ORDER, QUIET, PipelineModel
+from stablenew_plugins.desktop.models.pipeline.cards import Card, Field, card_of, fields_of, run_schema
+from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.pipeline.pipelinevalues import QUIET
+from stablenew_plugins.desktop.models.pipeline.postorder import POST_ORDER
+from stablenew_plugins.desktop.models.pipeline.sizes import shape_of, sizes_like
+from stablenew_plugins.desktop.models.pipeline.summary import summary
+from stablenew_plugins.desktop.models.pipeline.values import cleaned, problem_of, read, written
 from stablenew_proto.v1 import agent_link_pb2 as link
 from stablenew_proto.v1 import kernel_pb2 as pb
 
@@ -33,7 +37,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     path.stem: json.loads(path.read_text(encoding="utf-8"))
     for path in (Path(__file__).parents[3] / "presets").glob("*.json")
 }
-CARDS = [rules.card_of(views.stage(kind, "stablenew")) for kind in offered(STAGES)]
+CARDS = [card_of(views.stage(kind, "stablenew")) for kind in offered(STAGES)]
 FIELDS = [one for card in CARDS for one in card.fields]
 
 
@@ -152,7 +156,7 @@ def test_what_is_set_is_what_the_job_carries(shared: PipelineModel, data: st.Dat
     turned_on(model, one)
     model.set(one.name, value)
     assume(one.name not in model.drafts)
-    expected = rules.cleaned(one, value)
+    expected = cleaned(one, value)
     assert model.value(one.name) == expected
     spec, problem = refused_or_planned(model)
     if problem:
@@ -211,7 +215,7 @@ def test_nothing_is_changed_as_long_as_nobody_changes_anything(folder: Path) -> 
     assert (request.preset, list(request.sets)) == ("full", [])
     for card in model.cards:
         for one in card.fields:
-            assert not rules.problem_of(one, model.value(one.name)), one.name
+            assert not problem_of(one, model.value(one.name)), one.name
 
 
 # --- values ---------------------------------------------------------------------------------------------------
@@ -397,8 +401,8 @@ def test_names_are_those_of_nodes_that_are_there(folder: Path) -> None:
 
 def test_the_card_of_the_run_has_what_the_kernel_has() -> None:
     schema = PipelineSettings.model_json_schema()["properties"]
-    for one in rules.fields_of("pipeline", rules.run_schema()):
-        theirs = rules.fields_of("pipeline", {"properties": {one.key: schema[one.key]}})[0]
+    for one in fields_of("pipeline", run_schema()):
+        theirs = fields_of("pipeline", {"properties": {one.key: schema[one.key]}})[0]
         assert (one.kind, one.default, one.least, one.most, one.options) == (
             theirs.kind,
             theirs.default,
@@ -419,30 +423,30 @@ def test_cards_have_a_field_for_every_setting() -> None:
 
 @given(st.sampled_from(FIELDS), st.data())
 def test_what_is_written_can_be_read(one: Field, data: st.DataObject) -> None:
-    value = rules.cleaned(one, data.draw(values_of(one)))
-    assume(one.kind not in ("switch", "number") and not rules.problem_of(one, value))
+    value = cleaned(one, data.draw(values_of(one)))
+    assume(one.kind not in ("switch", "number") and not problem_of(one, value))
     assume(not isinstance(value, list) or all(len(str(part).splitlines()) == 1 for part in value))
-    assert rules.read(one, rules.written(one, value)) == value
+    assert read(one, written(one, value)) == value
 
 
 @given(st.sampled_from([one for one in FIELDS if one.is_ranged]), st.data())
 def test_what_a_slider_gives_is_a_value(one: Field, data: st.DataObject) -> None:
     raw = data.draw(st.floats(one.least, one.most))
-    assert not rules.problem_of(one, one.rounded(raw))
+    assert not problem_of(one, one.rounded(raw))
 
 
 @given(st.integers(64, 4096), st.integers(64, 4096))
 def test_shapes_keep_the_number_of_pixels(width: int, height: int) -> None:
-    for shape, wide, high in rules.sizes_like(width, height):
+    for shape, wide, high in sizes_like(width, height):
         assert wide % 8 == 0 == high % 8
         assert wide * high == pytest.approx(width * height, rel=0.2)
-        assert rules.shape_of(wide, high) in (shape, "") or wide < 200 or high < 200
+        assert shape_of(wide, high) in (shape, "") or wide < 200 or high < 200
 
 
 def test_summaries() -> None:
     def line(stage: str, **values: JsonValue) -> str:
         card = next(card for card in CARDS if card.name == stage)
-        return rules.summary(card, {**{one.key: one.default for one in card.fields}, **values})
+        return summary(card, {**{one.key: one.default for one in card.fields}, **values})
 
     assert line("txt2img", steps=32, cfg_scale=6.5, width=1344, height=768) == (
         "DPM++ 2M  ·  32 steps  ·  CFG 6.5  ·  1344 × 768"
@@ -451,9 +455,7 @@ def test_summaries() -> None:
     assert line("upscale") == "Lanczos  ·  2×  ·  single"
     assert line("frame") == "gallery  ·  mat width 8 %"
     for card in CARDS:
-        assert rules.summary(card, {one.key: one.default for one in card.fields}) or card.name.startswith(
-            "comfy"
-        )
+        assert summary(card, {one.key: one.default for one in card.fields}) or card.name.startswith("comfy")
 
 
 @pytest.mark.parametrize(
@@ -468,17 +470,17 @@ def test_summaries() -> None:
 )
 def test_a_strangers_settings_are_summed_up_whatever_they_are_called(keys: Sequence[str], line: str) -> None:
     schema = {"properties": {key: {"type": "integer", "default": 3} for key in keys}}
-    card = rules.card_of(pb.Stage(name="x", phase="post", schema_json=json.dumps(schema).encode()))
-    assert rules.summary(card, dict.fromkeys(keys, 3)) == line
+    card = card_of(pb.Stage(name="x", phase="post", schema_json=json.dumps(schema).encode()))
+    assert summary(card, dict.fromkeys(keys, 3)) == line
 
 
 def test_a_stage_with_settings_nobody_knows_still_has_a_card() -> None:
     schema = {
         "properties": {"odd": {"oneOf": [{"type": "null"}, {"type": "integer"}]}, "tags": {"type": "array"}}
     }
-    card: Card = rules.card_of(pb.Stage(name="x", phase="post", schema_json=json.dumps(schema).encode()))
+    card: Card = card_of(pb.Stage(name="x", phase="post", schema_json=json.dumps(schema).encode()))
     assert [(one.key, one.kind, one.title) for one in card.fields] == [
         ("odd", "json", "Odd"),
         ("tags", "json", "Tags"),
     ]
-    assert rules.card_of(pb.Stage(name="y")).fields == ()
+    assert card_of(pb.Stage(name="y")).fields == ()

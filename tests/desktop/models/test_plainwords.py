@@ -37,7 +37,7 @@ def told(
 ) -> str:
     failure = common_pb2.Failure(kind=kind, message=message, detail="Traceback")
     job = kernel_pb2.Job(node="local", stages=["txt2img", "upscale"], failure=failure)
-    answer = explain_failure(failure, job, nodes or [], spec)
+    answer = explain_failure(failure, job, nodes or [], spec, {"upscale": "Upscale"}.__getitem__)
     assert message in answer.detail
     assert "Traceback" in answer.detail
     return f"{answer.text} | {answer.hint}"
@@ -105,7 +105,7 @@ OTHERS = [
     ("backend", "the WebUI answered 401", "wants a password", "Settings"),
     ("backend", "the WebUI answered 500: boom", "reported an error", "its own log"),
     ("timeout", "used up 600 s", "longer than 10:00", "Fewer steps"),
-    ("plugin", "stage upscale: ZeroDivisionError", "The stage upscale has a fault", "Switch it off"),
+    ("plugin", "stage upscale: ZeroDivisionError", "The stage Upscale has a fault", "Switch it off"),
     ("plugin", "ZeroDivisionError", "A stage of the pipeline has a fault", "Switch it off"),
     ("lost", "node local went silent", "local was lost", "Try again"),
     ("bad_input", "steps: must be below 150; choose fewer", "Steps: must be below 150.", "Choose fewer."),
@@ -193,8 +193,16 @@ def test_errors_of_calls_in_plain_words(error: Exception, text: str, hint: str) 
 WAITING = [
     ("the queue is paused", "The queue is paused", "Resume"),
     ("no node is connected", "No node is there", "Cluster"),
-    ("waits its turn, 3 before it: local is busy (1 of 1)", "Behind 3 more; local is busy (1 of 1)", ""),
-    ("waits its turn, not among the next: local is busy", "Further back in the queue", ""),
+    (
+        "waits its turn, 3 before it: local is busy (1 of 1)",
+        "After 3 others",
+        "It is their turn first. Just now local is busy (1 of 1).",
+    ),
+    (
+        "waits its turn, not among the next: local is busy",
+        "Further back in the queue",
+        "It is their turn first. Just now local is busy.",
+    ),
     ("next in the queue: local is next to take one", "Next; local is next to take one", ""),
     ("local fits, but is draining", "Local fits, but is draining.", "take work again"),
     ("local is unhealthy: no answer", "Local is unhealthy: no answer.", "Cluster"),

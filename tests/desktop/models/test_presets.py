@@ -14,8 +14,10 @@ from tests.desktop.models.pipeline_kit import Kernel
 
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.errors import UserError
-from stablenew_plugins.desktop.models.pipeline.nextrun import brought_by, next_run
-from stablenew_plugins.desktop.models.pipeline.pipeline import QUIET, PipelineModel
+from stablenew_plugins.desktop.models.pipeline.brought import brought_by
+from stablenew_plugins.desktop.models.pipeline.nextrun import about, next_run
+from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.pipeline.pipelinevalues import QUIET
 from stablenew_plugins.desktop.models.pipeline.presets import NOW, PresetsModel
 from stablenew_plugins.desktop.models.prompt.sources import Source
 from stablenew_plugins.desktop.models.run import PackPlan, Plan
@@ -229,18 +231,37 @@ def run_of(plan: Plan, *names: str) -> Any:
 
 def plan_of(*, line: str = "6 rows = 6 images", warnings: Sequence[str] = (), spec: Any = None) -> Plan:
     job = kernel_pb2.PlannedJob(stages=["txt2img", "frame"], spec_json=json.dumps(spec or {}).encode())
-    summary = kernel_pb2.PlanSummary(jobs=6, line=line, warnings=warnings, seconds=65)
+    summary = kernel_pb2.PlanSummary(
+        jobs=6, line=line, warnings=warnings, seconds=65, time="about 1 min on 2 nodes"
+    )
     return Plan([PackPlan(source("demo.txt"), summary, [job])])
 
 
 def test_the_line_says_what_is_sent(bench: Bench) -> None:
     found = next_run(run_of(plan_of(), "demo.txt"), bench.pipeline)
-    assert found.line == "demo  ·  2 stages  ·  6 rows = 6 images  ·  about 1:05"
+    assert found.line == "demo  ·  2 stages  ·  6 images  ·  about 1 min"
+    assert found.how == "6 rows = 6 images\nabout 1 min on 2 nodes"
     assert not found.remarks
     assert "left" in next_run(run_of(Plan()), bench.pipeline).line
     two = Plan([*plan_of().packs, *plan_of().packs])
-    line = next_run(run_of(two, "a.txt", "b.txt"), bench.pipeline).line
-    assert line == "demo + 1 pack  ·  2 stages  ·  12 images  ·  about 2:10"
+    found = next_run(run_of(two, "a.txt", "b.txt"), bench.pipeline)
+    assert found.line == "demo + 1 pack  ·  2 stages  ·  12 images  ·  about 2 min"
+    assert found.how == "demo: 6 rows = 6 images\ndemo: 6 rows = 6 images"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (20, "less than a minute"),
+        (65, "about 1 min"),
+        (3_569, "about 59 min"),
+        (3_580, "about 1 h"),
+        (4_000, "about 1 h 5 min"),
+        (50_000, "about 14 h"),
+    ],
+)
+def test_a_time_that_nobody_knows_to_the_second(seconds: float, words: str) -> None:
+    assert about(seconds) == words
 
 
 def test_remarks_are_in_plain_words_and_say_what_to_do(bench: Bench) -> None:
@@ -266,57 +287,103 @@ def test_a_refusal_that_stands_at_a_field_is_not_told_twice(bench: Bench) -> Non
     assert (remark.text, remark.hint, remark.is_error) == ("no stage is enabled", "Turn one on", True)
 
 
-def test_what_a_pack_brings_is_told_and_can_be_overruled(bench: Bench) -> None:
-    spec = {
-        "provenance": {
-            "sidecar": "demo.json",
-            "choices": [{"slot": "txt2img.cfg_scale", "value": "5"}],
-            "images": 3,
-        },
-        "stages": [{"name": "txt2img", "config": {"steps": 20, "cfg_scale": 5.0, "seed": 3, "width": 768}}],
-    }
-    plan = plan_of(spec=spec)
-    bench.pipeline.show_brought(brought_by(plan, bench.pipeline))
-    found = bench.pipeline.brought_at("txt2img.steps")
-    assert found is not None
-    assert (found.pack, found.value) == ("demo", 20)
-    overruled = set(bench.pipeline.overruled)
-    assert overruled >= {"txt2img.steps", "pipeline.upscale_enabled"}
-    assert not overruled & {"txt2img.cfg_scale", "txt2img.seed", "txt2img.width"}
-    [remark] = next_run(run_of(plan, "demo.txt"), bench.pipeline).remarks
+# --- settings that packs have of their own --------------------------------------------------------------------
+
+
+def own(**settings: Any) -> list[pb.Setting]:
+    """Settings of a run as the kernel explains them, by name with __ for the dot."""
+    below = [pb.SettingBelow(source="preset full.json", value_json=b"30")]
+    return [
+        pb.Setting(
+            name=name.replace("__", "."),
+            value_json=json.dumps(value).encode(),
+            source="sidecar demo.json",
+            below=below,
+        )
+        for name, value in settings.items()
+    ]
+
+
+def pack_plan(name: str, settings: Sequence[pb.Setting], *chosen: str) -> PackPlan:
+    spec = {"provenance": {"choices": [{"slot": slot, "value": "1"} for slot in chosen]}}
+    job = kernel_pb2.PlannedJob(spec_json=json.dumps(spec).encode())
+    return PackPlan(source(name), kernel_pb2.PlanSummary(jobs=1), [job], settings)
+
+
+def test_the_cards_show_what_the_pack_has_of_its_own(bench: Bench) -> None:
+    pipeline = bench.pipeline
+    plan = Plan(
+        [
+            pack_plan(
+                "demo.txt", own(txt2img__steps=20, pipeline__adetailer_enabled=True, pipeline__variant_mode="x")
+            )
+        ]
+    )
+    pipeline.show_brought(brought_by(plan))
+    assert pipeline.value("txt2img.steps") == 20
+    assert pipeline.is_on("adetailer")
+    assert not pipeline.changes
+    assert pipeline.sets() == ()
+    [remark] = next_run(run_of(plan, "demo.txt"), pipeline).remarks
     assert remark.is_about_packs
-    bench.pipeline.use_mine("txt2img.steps")
-    assert bench.pipeline.sets() == ("txt2img.steps=30",)
-    spec["stages"][0]["config"]["steps"] = 30  # type: ignore[index]
-    bench.pipeline.show_brought(brought_by(plan_of(spec=spec), bench.pipeline))
-    bench.pipeline.set("txt2img.steps", 31)
-    bench.pipeline.reset("txt2img.steps")
-    assert bench.pipeline.brought_at("txt2img.steps") is None  # the plan says what was set here, not the pack
-    bench.pipeline.use_mine()
-    assert not bench.pipeline.overruled
-    spec["provenance"]["sidecar"] = ""  # type: ignore[index]
-    assert brought_by(plan_of(spec=spec), bench.pipeline) == {}
+    assert "2 settings come from demo" in remark.text
+
+    pipeline.set("txt2img.steps", 25)
+    assert pipeline.brought_at("txt2img.steps") is None
+    assert pipeline.sets() == ("txt2img.steps=25",)
+    pipeline.set("txt2img.steps", 20)
+    assert not pipeline.changes, "that is what it would be anyway"
+    pipeline.set("txt2img.steps", 25)
+    pipeline.reset("txt2img.steps")
+    assert pipeline.value("txt2img.steps") == 20
+
+    pipeline.use_preset()
+    assert pipeline.value("txt2img.steps") == 30
+    assert pipeline.sets() == ("pipeline.adetailer_enabled=false", "txt2img.steps=30")
+    assert not next_run(run_of(plan, "demo.txt"), pipeline).remarks
+    pipeline.undo()
+    assert pipeline.value("txt2img.steps") == 20
 
 
-def test_a_seed_that_a_pack_fixes_is_told(bench: Bench) -> None:
-    told: dict[str, Any] = {"sidecar": "demo.json", "choices": [], "base_seed": 20261, "plan_seed": 0}
-    spec = {"provenance": told, "stages": [{"name": "txt2img", "config": {"seed": 20263}}]}
-    assert brought_by(plan_of(spec=spec), bench.pipeline)["txt2img.seed"].value == 20261
-    assert "txt2img.seed" not in brought_by(plan_of(spec=spec), bench.pipeline, seeded=True)
-    told["choices"] = [{"slot": "txt2img.seed", "value": "20261"}]
-    assert "txt2img.seed" not in brought_by(plan_of(spec=spec), bench.pipeline)
-    told.update(choices=[], plan_seed=77)  # drawn
-    assert "txt2img.seed" not in brought_by(plan_of(spec=spec), bench.pipeline)
+def test_a_setting_of_a_stage_that_the_pack_turns_on_is_sent(bench: Bench) -> None:
+    bench.pipeline.set("adetailer.adetailer_denoise", 0.7)
+    assert bench.pipeline.sets() == ()
+    own_stage = own(pipeline__adetailer_enabled=True)
+    bench.pipeline.show_brought(brought_by(Plan([pack_plan("demo.txt", own_stage)])))
+    assert bench.pipeline.sets() == ("adetailer.adetailer_denoise=0.7",)
 
 
-def test_images_a_row_of_a_pack_are_told(bench: Bench) -> None:
-    config = {"batch_size": 2, "batch_count": 1}
-    spec = {
-        "provenance": {"sidecar": "demo.json", "choices": [], "images": 6},
-        "stages": [{"name": "txt2img", "config": config}],
-    }
-    found = brought_by(plan_of(spec=spec), bench.pipeline)
-    assert found["pipeline.images_per_prompt"].value == 3
+def test_packs_that_differ_leave_the_card_as_it_is_and_say_so(bench: Bench) -> None:
+    pipeline = bench.pipeline
+    plan = Plan([pack_plan("a.txt", own(txt2img__steps=20)), pack_plan("b.txt", own(txt2img__steps=25))])
+    pipeline.show_brought(brought_by(plan))
+    assert pipeline.value("txt2img.steps") == 30
+    found = pipeline.brought_at("txt2img.steps")
+    assert found is not None
+    assert (found.packs, found.values) == (("a", "b"), (20, 25))
+    [remark] = next_run(run_of(plan, "a.txt", "b.txt"), pipeline).remarks
+    assert "differ in 1" in remark.hint
+    pipeline.use_preset("txt2img.steps")
+    assert pipeline.sets() == ("txt2img.steps=30",)
+    lone = Plan([pack_plan("a.txt", own(txt2img__steps=20)), pack_plan("b.txt", ())])
+    assert not brought_by(lone)["txt2img.steps"].is_shared
+
+
+def test_what_lies_over_a_pack_or_below_it_is_not_its_own(bench: Bench) -> None:
+    [setting] = own(txt2img__steps=20)
+    changed = pb.Setting(name="txt2img.cfg_scale", source="--set", value_json=b"5")
+    changed.below.add(source="sidecar demo.json", value_json=b"4.0")
+    profile = pb.Setting(name="txt2img.width", source="profile xl.json", value_json=b"1024")
+    profile.below.add(source="sidecar demo.json", value_json=b"640")
+    preset = pb.Setting(name="txt2img.height", source="preset full.json", value_json=b"512")
+    found = brought_by(Plan([pack_plan("demo.txt", [setting, changed, profile, preset])]))
+    assert {name: one.value for name, one in found.items()} == {"txt2img.steps": 20, "txt2img.cfg_scale": 4.0}
+
+
+def test_what_the_randomizer_chooses_is_no_packs(bench: Bench) -> None:
+    plan = Plan([pack_plan("demo.txt", own(txt2img__steps=20, txt2img__seed=20261), "txt2img.steps")])
+    assert set(brought_by(plan)) == {"txt2img.seed"}
+    assert not brought_by(plan, seeded=True)
 
 
 def test_errors_of_the_kernel_are_shown(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,91 @@ def test_moving(make: Callable[..., Bench], how: str, first: int, last: int, don
     assert bench.kernel.done == ([done] if done else [])
 
 
+DRAGS = [
+    ([4], 2, ("move_before", ["job-0004"], {"before": "job-0002"})),
+    ([4, 5], 8, ("move_before", ["job-0004", "job-0005"], {"before": "job-0008"})),
+    ([4], 10, ("move_bottom", ["job-0004"], {})),
+    ([4], 4, None),
+    ([4], 5, None),
+    ([4, 5], 5, None),  # where they stand already
+    ([4, 6], 5, ("move_before", ["job-0004", "job-0006"], {"before": "job-0005"})),
+    ([0, 4], 2, ("move_before", ["job-0004"], {"before": "job-0002"})),  # one of them runs
+    ([0], 5, None),
+]
+
+
+@pytest.mark.parametrize(("chosen", "before", "done"), DRAGS)
+def test_dropping(make: Callable[..., Bench], chosen: Sequence[int], before: int, done: Any) -> None:
+    bench = make(a_job(0, "running"), *(a_job(number) for number in range(1, 10)))
+    for place in chosen:
+        bench.queue.select(place, "toggle")
+    bench.queue.moves.drop(before)
+    assert bench.kernel.done == ([done] if done else [])
+
+
+def test_what_is_dragged_is_what_is_selected_or_the_row_alone(make: Callable[..., Bench]) -> None:
+    bench = make(a_job(0, "running"), *(a_job(number) for number in range(1, 10)))
+    assert not bench.queue.take(0), "it runs"
+    assert not bench.queue.take(99), "there is none"
+    bench.queue.select(2)
+    bench.queue.select(4, "range")
+    assert bench.queue.take(3)
+    assert bench.queue.selected == ["job-0002", "job-0003", "job-0004"]
+    assert bench.queue.take(7)
+    assert bench.queue.selected == ["job-0007"]
+    bench.queue.escape()
+    assert bench.queue.selected == ["job-0007"], "Escape is the drag's"
+    bench.queue.let_go()
+    bench.queue.escape()
+    assert bench.queue.selected == []
+    assert [bench.queue.moves.landing(place) for place in (0, 1, 2, 10)] == [1, 1, 2, 10]
+
+
+def test_a_drop_before_a_job_that_has_started_meanwhile_says_so(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.queue.select(4)
+    bench.kernel.started.add("job-0002")
+    bench.queue.moves.drop(2)
+    toast = bench.desk.toasts.shown[-1]
+    assert toast.text == "Nothing was moved: the job behind that place does not wait any more (running)."
+    bench.kernel.notes = ["job-0004: started already"]
+    bench.queue.moves.drop(1)
+    assert bench.desk.toasts.shown[-1].text == "1 job was not moved: it has started meanwhile."
+
+
+def test_the_history_is_sorted_by_what_was_chosen_and_that_is_remembered(make: Callable[..., Bench]) -> None:
+    bench = make(a_job(0, "done"), a_job(1, "failed"))
+    bench.queue.show("history")
+    bench.settle()
+    assert bench.kernel.orders == ["newest"]
+    bench.queue.sort("longest")
+    bench.settle()
+    assert bench.kernel.orders[-1] == "longest"
+    assert QueueModel(bench.desk).order == "longest"
+    bench.desk.remembered.set("history_order", "nonsense")
+    assert QueueModel(bench.desk).order == "newest"
+
+
+def test_each_run_has_a_colour_of_its_own(make: Callable[..., Bench]) -> None:
+    queue = make().queue
+    assert [queue.run_hue(name) for name in "abcab"] == [0, 1, 2, 0, 1]
+
+
+PLACES = [
+    ("waits its turn, not among the next: box is busy (1 of 1)", 6, "After 5 others"),
+    ("waits its turn, 2 before it: box is busy (1 of 1)", 6, "After 5 others"),
+    ("waits its turn, not among the next: box is busy (1 of 1)", 2, "After 1 other"),
+    ("", 3, "After 2 others"),
+    ("the queue is paused", 6, "The queue is paused"),
+    ("next in the queue: box is busy (1 of 1)", 1, "Next; box is busy (1 of 1)"),
+]
+
+
+@pytest.mark.parametrize(("reason", "place", "note"), PLACES)
+def test_every_job_that_waits_says_why(reason: str, place: int, note: str) -> None:
+    assert job_line(a_job(0, waiting_reason=reason, place=place), None).note == note
+
+
 def test_priority_retry_and_what_the_kernel_says_to_it(make: Callable[..., Bench]) -> None:
     bench = make(a_job(0, "failed"))
     bench.kernel.notes = ["job-0000 is done already"]
@@ -273,8 +358,9 @@ def test_lines_of_jobs() -> None:
     running = kernel_pb2.RunningJob()
     running.progress.stage, running.progress.step, running.progress.steps = "txt2img", 12, 30
     running.progress.fraction, running.progress.eta = 0.25, 14
-    line = job_line(a_job(0, "running"), running)
-    assert (line.note, line.fraction) == ("txt2img 12/30  ·  0:14", 0.25)
+    line = job_line(a_job(0, "running"), running, {"txt2img": "Text to image"}.__getitem__)
+    assert (line.note, line.fraction) == ("Text to image 12/30  ·  0:14", 0.25)
+    assert line.stages == "Text to image +1"
     assert job_line(a_job(0, "done", run_time=1.62), None).note == "1.6 s"
     assert job_line(a_job(0, attempt=3, waiting_reason="the queue is paused"), None).attempt == "try 3"
     assert job_line(a_job(0, "of_tomorrow"), None).state == "of_tomorrow"

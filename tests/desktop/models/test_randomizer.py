@@ -25,7 +25,7 @@ from stablenew_kernel.domain.settings import Settings
 from stablenew_kernel.hub import views
 from stablenew_plugins.desktop.models.prompt import axes, rows, slots
 from stablenew_plugins.desktop.models.prompt.axisdraft import AxisDraft
-from stablenew_plugins.desktop.models.prompt.choices import Choice, choices_of, spans, wrapped
+from stablenew_plugins.desktop.models.prompt.choices import Choice, choices_of, spans, telling, wrapped
 from stablenew_plugins.desktop.models.prompt.chosen import Chosen, from_json
 from stablenew_plugins.desktop.models.prompt.randomizer import AS_WRITTEN, MIXED
 from stablenew_plugins.desktop.models.prompt.variants import PAGE
@@ -607,3 +607,18 @@ def test_any_seed_that_a_run_takes_can_be_typed(seed: int) -> None:
         for wrong in ("", "-1", "x", "1.5", "\N{SUPERSCRIPT TWO}"):
             assert model.type_seed(wrong)
         assert model.chosen.seed == (1 if problem else seed)
+
+
+@given(st.lists(st.booleans(), max_size=12), st.integers(1, 6))
+def test_of_many_lines_those_tell_in_which_something_was_chosen(lit: list[bool], most: int) -> None:
+    lines = [[(f"line {number}", is_lit)] for number, is_lit in enumerate(lit)]
+    found = telling(lines, most)
+    assert len(found) == min(len(lines), most)
+    shown = [piece for line in found for piece in line if "…" not in piece[0]]
+    assert shown == [piece for line in lines for piece in line if piece in shown]
+    if len(lines) <= most:
+        assert found == lines
+    elif sum(lit) >= most:
+        assert all(is_lit for _words, is_lit in shown)
+    if len(lines) > most:
+        assert any("…" in words for line in found for words, _lit in line)

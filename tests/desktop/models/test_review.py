@@ -17,20 +17,15 @@ from stablenew_api.errors import UserError
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut, find
 from stablenew_plugins.desktop.models.core.view import ViewModel
 from stablenew_plugins.desktop.models.images.compare import CompareModel
+from stablenew_plugins.desktop.models.images.filters import Wanted
+from stablenew_plugins.desktop.models.images.imagelist import PAGE, PAGES_KEPT
 from stablenew_plugins.desktop.models.images.learning import LearningModel
+from stablenew_plugins.desktop.models.images.liked import LikedModel
 from stablenew_plugins.desktop.models.images.preview import PreviewModel
 from stablenew_plugins.desktop.models.images.promote import PromoteModel
 from stablenew_plugins.desktop.models.images.ratings import Opinion, Ratings
-from stablenew_plugins.desktop.models.images.review import (
-    LETTERS,
-    PAGE,
-    PAGES_KEPT,
-    REFRESH_EVERY,
-    TAB,
-    ReviewModel,
-    Wanted,
-    letters_of,
-)
+from stablenew_plugins.desktop.models.images.review import REFRESH_EVERY, TAB, ReviewModel
+from stablenew_plugins.desktop.models.images.tagkeys import LETTERS, letters_of
 from stablenew_plugins.desktop.models.images.viewer import ViewerModel
 from stablenew_plugins.desktop.models.images.zoom import CLOSEST, Viewpoint, fitting
 from stablenew_proto.v1 import kernel_pb2
@@ -47,11 +42,12 @@ class Bench:
         self.promotion = PromoteModel(self.desk, self.view, pipeline)
         self.preview = PreviewModel(self.desk, self.view, pipeline, self.ratings, self.promotion)
         self.viewer = ViewerModel(self.view, self.ratings, self.preview)
-        self.compare = CompareModel(self.desk, self.view, self.ratings, self.promotion)
+        self.compare = CompareModel(self.desk, self.view, self.ratings)
         self.review = ReviewModel(
             self.desk, self.view, self.preview, self.ratings, self.promotion, self.viewer, self.compare
         )
-        self.learning = LearningModel(self.desk, self.view, self.ratings)
+        self.learning = LearningModel(self.desk)
+        self.liked = LikedModel(self.desk, self.view, self.ratings, self.review)
 
     def connect(self) -> None:
         self.desk.state.connected(self.kernel, kernel_pb2.GetStatusResponse())  # type: ignore[arg-type]
@@ -61,8 +57,12 @@ class Bench:
         clock = self.desk.clock
         assert isinstance(clock, Clock)
         clock.move(seconds)
-        for model in (self.ratings, self.promotion, self.preview, self.compare, self.review, self.learning):
-            model.tick()
+        self.ratings.tick()
+        self.promotion.tick()
+        self.preview.tick()
+        self.compare.tick()
+        self.review.tick()
+        self.liked.tick()
 
     def saved(self, *numbers: int) -> None:
         for number in numbers:
@@ -109,7 +109,7 @@ def test_records_are_bounded(tmp_path: Path) -> None:
     bench = bench_of(tmp_path, 5_000)
     for index in range(0, 5_000, 10):
         bench.review.at(index)
-    assert len(bench.review._pages) <= PAGES_KEPT
+    assert bench.review.list.pages <= PAGES_KEPT
 
 
 def test_typing_is_waited_for_and_other_filters_are_not(bench: Bench) -> None:
@@ -160,6 +160,60 @@ def test_nothing_is_asked_while_the_tab_is_not_to_be_seen(tmp_path: Path) -> Non
     bench.view.show_tab(TAB)
     bench.pass_time(0)
     assert bench.review.total == 1
+
+
+def test_a_filter_is_there_again_the_next_time(bench: Bench, tmp_path: Path) -> None:
+    wanted = Wanted(model="painter", min_stars=2, words="picture", order="best")
+    bench.review.want(wanted)
+    bench.desk.remembered.save()
+    assert Bench(tmp_path, bench.kernel).review.wanted == wanted
+
+
+filters = st.builds(
+    Wanted,
+    pack=st.sampled_from(["", "demo"]),
+    model=st.sampled_from(["", "painter", "other"]),
+    preset=st.sampled_from(["", "full.json"]),
+    tag=st.sampled_from(["", "Keeper"]),
+    min_stars=st.integers(0, 5),
+    unrated=st.booleans(),
+    words=st.sampled_from(["", "  ", "sea"]),
+    order=st.sampled_from(["newest", "best"]),
+)
+
+
+@given(
+    filters,
+    st.dictionaries(
+        st.sampled_from([*Wanted.__slots__, "else"]), st.sampled_from([9, -1, "x", "", None, True, []])
+    ),
+)
+def test_what_was_remembered_of_a_filter_is_kept_and_nonsense_is_not(wanted: Wanted, odd: Any) -> None:
+    assert Wanted.of(wanted.kept()) == wanted
+    found = Wanted.of({**wanted.kept(), **odd})
+    assert 0 <= found.min_stars <= 5
+    assert found.order in ("newest", "best")
+    found.message()
+
+
+@given(filters)
+def test_a_filter_without_its_conditions_lets_all_through(wanted: Wanted) -> None:
+    for condition in wanted.conditions():
+        assert condition.told in wanted.told
+        assert len(condition.without.conditions()) >= len(wanted.conditions()) - 1
+    message = replace(wanted, min_stars=0 if wanted.unrated else wanted.min_stars).message()
+    assert bool(wanted.conditions()) == bool(message.ByteSize())
+
+
+def test_where_nothing_is_found_it_says_what_to_do_without(bench: Bench) -> None:
+    bench.kernel.stored[3].stars = 4
+    bench.review.want(Wanted(model="other", min_stars=4))
+    bench.pass_time(0)
+    assert bench.review.total == 0
+    assert [(one.told, one.images) for one in bench.review.loosenings] == [("model other", 1)]
+    bench.review.want(bench.review.loosenings[0].wanted)
+    bench.pass_time(0)
+    assert (bench.seen(), list(bench.review.loosenings), bench.review.everything) == ([7], [], 10)
 
 
 # --- keeping up ---------------------------------------------------------------------------------------------
@@ -268,6 +322,57 @@ def test_all_that_is_chosen_is_rated_and_stays_chosen(bench: Bench) -> None:
     assert len(bench.review.selected) == 4
     bench.review.click(2)
     assert bench.review.selected == []
+
+
+def test_undo_leads_back_to_the_image_that_a_rating_had_left(bench: Bench) -> None:
+    for stars in (4, 2, 5):
+        bench.review.rate(stars)
+    bench.review.move(9)
+    bench.review.undo()
+    assert bench.review.cursor == 2
+    bench.review.move(7)
+    bench.review.set_moves_on(False)
+    bench.review.rate(1)
+    bench.review.undo()
+    assert bench.review.cursor == 7
+    bench.review.undo()
+    assert bench.review.cursor == 1
+    assert [one.stars for one in bench.kernel.stored[:4]] == [4, 0, 0, 0]
+
+
+def press(bench: Bench, keys: str) -> None:
+    found = find(bench.review.shortcuts(), keys, tab=TAB, typing=False, overlay="")
+    assert found is not None, keys
+    found.act()
+
+
+def test_keys_go_through_the_grid_by_rows_and_pages(bench: Bench) -> None:
+    bench.review.columns, bench.review.rows = 3, 2
+    places = []
+    for key in ("Right", "Down", "PageDown", "PageDown", "Up", "PageUp", "End", "Down", "Home", "Up"):
+        press(bench, key)
+        places.append(bench.review.cursor)
+    assert places == [1, 4, 9, 9, 6, 0, 9, 9, 0, 0]
+    press(bench, "Shift+Down")
+    press(bench, "Shift+Right")
+    assert [one.seed for one in bench.review.selected] == [10, 9, 8, 7, 6]
+    press(bench, "Shift+Home")
+    assert [one.seed for one in bench.review.selected] == [10]
+    press(bench, "Escape")
+    press(bench, "Ctrl+Space")
+    assert [one.seed for one in bench.review.selected] == [10]
+    press(bench, "Enter")
+    assert bench.view.overlay == "viewer"
+
+
+def test_thousands_are_chosen_though_few_were_looked_at(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, 5_000)
+    press(bench, "Ctrl+A")
+    assert len(bench.review.selected) == 5_000
+    bench.review.click(10)
+    bench.review.click(3_000)
+    bench.review.click(1_900, extend=True)
+    assert [one.seed for one in bench.review.selected] == list(range(3_100, 1_999, -1))
 
 
 def test_a_tag_waits_for_stars(bench: Bench) -> None:
@@ -437,17 +542,6 @@ def test_a_kernel_without_the_setting_says_so(tmp_path: Path) -> None:
     bench = Bench(tmp_path, kernel)
     bench.connect()
     assert all(mode.why_not for mode in bench.learning.modes)
-
-
-def test_what_was_liked_tells_how_many_ratings_it_is_from(bench: Bench) -> None:
-    for place, (stars, model) in enumerate([(5, "a"), (3, "a"), (1, "b"), (0, "b")]):
-        bench.kernel.stored[place].stars = stars
-        bench.kernel.stored[place].model = model
-    bench.learning.open_liked()
-    liked = bench.learning.liked
-    assert liked is not None
-    models = {row.name: (row.stars, row.rated, row.images) for row in liked if row.kind == "Model"}
-    assert models == {"a": (4.0, 2, 2), "b": (1.0, 1, 2), "painter": (0.0, 0, 6)}
 
 
 # --- keys and zoom ------------------------------------------------------------------------------------------

@@ -241,6 +241,37 @@ def test_collecting_pauses_the_queue_before_anything_could_begin(
     assert Bench(bench.desk, kernel).run.queue_mode == "collect"
 
 
+@pytest.mark.parametrize(
+    ("queue", "paused"),
+    [({}, True), ({"active": 1}, False), ({"queued": 4}, False), ({"queued": 4, "paused": True}, False)],
+)
+def test_adding_to_the_queue_starts_nothing_and_holds_nothing_up(
+    bench: Bench, kernel: FakeKernel, tmp_path: Path, queue: dict[str, Any], paused: bool
+) -> None:
+    bench.select(write(tmp_path, "a.txt"))
+    bench.desk.state.news(pb.WatchResponse(queue=pb.QueueSummary(**queue)))
+    bench.run.add_to_queue()
+    assert kernel.calls == [*(["paused True"] if paused else []), "submit"]
+    [toast] = bench.desk.toasts.shown
+    stands = paused or queue.get("paused", False)
+    assert toast.action == ("Start the queue" if stands else "")
+    if stands:
+        toast.act()
+        assert kernel.calls[-1] == "paused False"
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_a_large_run_that_is_added_starts_nothing_and_pauses_nothing_if_it_is_not_wanted(
+    bench: Bench, kernel: FakeKernel, tmp_path: Path, yes: bool
+) -> None:
+    kernel.question = "That would be 700 images."
+    bench.select(write(tmp_path, "a.txt"))
+    bench.run.add_to_queue()
+    assert kernel.calls == ["paused True", "submit", "paused False"]
+    bench.run.answer(yes)
+    assert kernel.calls[3:] == (["paused True", "submit"] if yes else [])
+
+
 # --- stopping -----------------------------------------------------------------------------------------------
 
 
@@ -263,6 +294,10 @@ def test_stopping_stops_what_is_made_and_offers_to_stop_the_rest(bench: Bench, k
     bench.settle()
     assert bench.run.stopping == {"b"}
     assert not bench.run.can_stop
+    assert bench.run.is_stopping
+    bench.desk.state.news(pb.WatchResponse(runs=[pb.Run(run_id="b", state="cancelled")]))
+    bench.settle()
+    assert not bench.run.is_stopping
 
 
 def test_there_is_nothing_to_stop(bench: Bench, kernel: FakeKernel) -> None:

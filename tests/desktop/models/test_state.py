@@ -160,3 +160,21 @@ def test_progress_of_a_job_that_ended_is_not_told(state: str) -> None:
     pending.add(pb.WatchResponse(progress=[pb.RunningJob(job_id="j")]))
     pending.add(pb.WatchResponse(jobs=[pb.Job(job_id="j", state=state)]))
     assert not pending.take().progress
+
+
+def test_a_stage_is_called_as_the_kernel_calls_it_and_by_its_id_where_it_does_not() -> None:
+    state = KernelState()
+    assert state.stage_title("txt2img") == "txt2img"
+    seen = state.revision
+    state.know_stages([pb.Stage(name="txt2img", title="Text to image"), pb.Stage(name="film_grain")])
+    assert state.revision > seen
+    assert [state.stage_title(name) for name in ("txt2img", "film_grain", "gone", "")] == [
+        "Text to image",
+        "film_grain",
+        "gone",
+        "",
+    ]
+    seen, kept = state.revision, state.stages
+    state.know_stages([pb.Stage(name="txt2img", title="Text to image"), pb.Stage(name="film_grain")])
+    assert (state.revision, state.stages) == (seen, kept)
+    assert state.stages is kept

@@ -115,7 +115,8 @@ def test_how_far_a_run_is(desk: Desk) -> None:
     message = queue(active=1)
     message.runs.add(run_id="r", name="neon", state="running", total=10, done=4, failed=1, seconds=75)
     job = message.progress.add(job_id="j", run_id="r")
-    job.progress.stage, job.progress.fraction = "Upscale", 0.5
+    job.progress.stage, job.progress.fraction = "upscale", 0.5
+    desk.state.know_stages([pb.Stage(name="upscale", title="Upscale")])
     now = told(desk, status, message).now
     assert now.fraction == pytest.approx(0.55)
     assert now.text == "neon  ·  Upscale  ·  image 6 of 10  ·  1 failed"
@@ -137,12 +138,45 @@ def test_speed_is_that_of_the_last_minutes(desk: Desk) -> None:
 def test_memory_of_all_gpus_and_nodes(desk: Desk) -> None:
     status = StatusModel(desk)
     now = told(desk, status, pb.WatchResponse(nodes=[node(used=6 * 2**30, total=24 * 2**30)])).now
-    assert (now.vram, now.vram_fraction) == ("6.0 GB / 24.0 GB", 0.25)
+    assert (now.vram, now.vram_fraction) == ("6.0 / 24.0 GB", 0.25)
     assert (now.nodes, now.nodes_good) == ("1 node", True)
     now = told(desk, status, pb.WatchResponse(nodes=[node(report="unhealthy")])).now
     assert not now.nodes_good
     now = told(desk, status, pb.WatchResponse(nodes=[node("offline")])).now
     assert (now.nodes, now.nodes_good, now.vram) == ("0 nodes", False, "")
+
+
+def test_what_each_node_has_and_how_it_is(desk: Desk) -> None:
+    status = StatusModel(desk)
+    nodes = [node(used=6 * 2**30, total=24 * 2**30), node("offline", used=1, total=2), node()]
+    for number, name in enumerate(("big", "away", "blind")):
+        nodes[number].node_id = nodes[number].info.name = name
+    now = told(desk, status, pb.WatchResponse(nodes=nodes)).now
+    assert now.vram_by_node == ["big: 6.0 / 24.0 GB"]
+    assert now.node_states == ["away: offline", "big: online", "blind: online"]
+    nodes[2].info.gpus.add(uuid="x", vram_total_bytes=2**30)
+    nodes[2].report.gpus.add(uuid="x", vram_used_bytes=100 * 2**20)
+    now = told(desk, status, pb.WatchResponse(nodes=nodes)).now
+    assert now.vram == "6.1 / 25.0 GB"
+    assert now.vram_by_node[1] == "blind: 100.0 MB / 1.0 GB"
+
+
+@pytest.mark.parametrize(
+    ("parts", "said", "can_resume"),
+    [
+        ({"paused": True, "queued": 2}, "2 queued", True),
+        ({"paused": True}, "", False),
+        ({"paused": True, "queued": 2, "active": 1}, "2 queued", False),
+        ({"queued": 2}, "2 queued", False),
+    ],
+)
+def test_a_paused_queue_can_go_on_from_the_bar(
+    desk: Desk, parts: dict[str, object], said: str, can_resume: bool
+) -> None:
+    message = queue(**parts)
+    message.nodes.append(node())
+    now = told(desk, StatusModel(desk), message).now
+    assert (now.queued, now.can_resume) == (said, can_resume)
 
 
 def test_nothing_new_is_nothing_to_draw(desk: Desk) -> None:

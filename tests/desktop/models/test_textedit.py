@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stablenew_plugins.desktop.models.core.scripts import columns as columns_in
 from stablenew_plugins.desktop.models.packs.completion import MOST, Names, complete
 from stablenew_plugins.desktop.models.packs.textedit import TextEdit, wrap
 
@@ -18,8 +19,8 @@ def test_wrapping_loses_nothing_and_breaks_at_blanks(text: str, columns: int) ->
     assert "".join(text[line.start : line.end] for line in lines) == text
     for line in lines[:-1]:
         shown = text[line.start : line.end]
-        assert len(shown.rstrip(" ")) <= columns
-        assert shown.endswith(" ") or len(shown) == columns  # a word that is longer than a line
+        assert columns_in(shown.rstrip(" ")) <= columns or len(shown.rstrip(" ")) == 1
+        assert shown.endswith(" ") or columns_in(text[line.start : line.end + 1]) > columns  # a long word
 
 
 @given(text=TEXTS, columns=st.integers(1, 20), data=st.data())
@@ -28,6 +29,22 @@ def test_each_position_has_a_place_and_back(text: str, columns: int, data: st.Da
     at = data.draw(st.integers(0, len(text)))
     line, column = edit.place(at)
     assert edit.at(line, column) == at
+
+
+@given(text=TEXTS, columns=st.integers(2, 20), data=st.data())
+def test_a_letter_is_found_where_it_is_drawn(text: str, columns: int, data: st.DataObject) -> None:
+    edit = TextEdit(text, columns)
+    line, column = edit.place(data.draw(st.integers(0, len(text))))
+    assert edit.column_at(line, edit.columns_before(line, column)) == column
+
+
+def test_up_and_down_keep_to_what_stands_above_and_below() -> None:
+    edit = TextEdit("日本 abcd", columns=5)
+    edit.put(1)  # behind the first, which is as wide as two of the others
+    edit.move("down")
+    assert edit.text[: edit.caret] == "日本 ab"
+    edit.move("up")
+    assert edit.caret == 1
 
 
 _ACTIONS = st.sampled_from(

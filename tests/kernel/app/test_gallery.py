@@ -18,7 +18,9 @@ from stablenew_api import hookimpl
 from stablenew_api.datafolder import DataFolder
 from stablenew_api.images import pixel_sha256
 from stablenew_api.importer import Imported, Importer
+from stablenew_api.jobs import JobSpec, StageSpec
 from stablenew_api.learning import Rating
+from stablenew_kernel.app.gallery import as_written
 from stablenew_kernel.domain.settings import Settings
 from stablenew_kernel.store import gallery as store_gallery
 from stablenew_kernel.store import meta
@@ -139,6 +141,18 @@ def test_images_are_found_rated_and_looked_into(data: DataFolder) -> None:
         assert [(one.value, one.images) for one in facets.tags] == [("keep", 2), ("house", 1)]
         assert [one.images for one in facets.stars] == [3, 0, 0, 0, 1, 1]
         assert [(one.value, one.images) for one in facets.presets] == [("sea.json", 2)]
+        counted = await stub.CountStars(
+            pb.CountStarsRequest(
+                filter=pb.ImageFilter(words="castle"), settings=["txt2img.steps", "txt2img.sampler_name"]
+            )
+        )
+        assert {(one.kind, one.value): list(one.images) for one in counted.counts} == {
+            ("all", ""): [1, 0, 0, 0, 1, 0],
+            ("pack", "other"): [1, 0, 0, 0, 1, 0],
+            ("preset", "sea.json"): [1, 0, 0, 0, 1, 0],
+            ("tag", "keep"): [0, 0, 0, 0, 1, 0],
+            ("txt2img.steps", "1"): [1, 0, 0, 0, 1, 0],
+        }
         assert await rate(house, oldest.image_sha256, 0)
         assert len(await found(stub, tags=["house"])) == 0
 
@@ -154,6 +168,15 @@ def test_images_are_found_rated_and_looked_into(data: DataFolder) -> None:
     with_gallery(data, test)
 
 
+def test_a_setting_is_told_as_it_was_written() -> None:
+    config: dict[str, Any] = {"sampler_name": "DPM++ 2M", "steps": 20}
+    spec = JobSpec((StageSpec("txt2img", "1", "a", "", 1, config),)).canonical()
+    assert as_written(spec, "txt2img.sampler_name", "dpm++ 2m") == "DPM++ 2M"
+    for kind, value in (("txt2img.sampler_name", "euler"), ("txt2img.steps", "20"), ("upscale.name", "x")):
+        assert as_written(spec, kind, value) == value
+    assert as_written(b"", "txt2img.sampler_name", "euler") == "euler"
+
+
 def test_what_makes_no_sense_is_refused(data: DataFolder) -> None:
     async def test(house: House, stub: Any) -> None:
         def images(**more: Any) -> Any:
@@ -165,6 +188,11 @@ def test_what_makes_no_sense_is_refused(data: DataFolder) -> None:
         assert "1 to 5" in await refused(images(filter=pb.ImageFilter(min_stars=6)))
         assert "one of the two" in await refused(images(filter=pb.ImageFilter(min_stars=1, unrated=True)))
         assert "no run" in await refused(images(filter=pb.ImageFilter(run_id="ff")), grpc.StatusCode.NOT_FOUND)
+        for setting in ("steps", "txt2img.", ".steps"):
+            call = stub.CountStars(pb.CountStarsRequest(settings=[setting]))
+            assert "named with its stage" in await refused(call)
+        too_many = [f"txt2img.{number}" for number in range(21)]
+        assert "at most 20" in await refused(stub.CountStars(pb.CountStarsRequest(settings=too_many)))
         unknown = stub.GetImage(pb.GetImageRequest(image_sha256="ff"))
         assert "no image" in await refused(unknown, grpc.StatusCode.NOT_FOUND)
         for bad in (

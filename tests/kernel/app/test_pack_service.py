@@ -22,6 +22,7 @@ from stablenew_client.wildcardfolder import WildcardFolder
 from stablenew_kernel.app.packs import PackReader
 from stablenew_kernel.app.planning import Planner
 from stablenew_kernel.domain.packs.check import Inventory
+from stablenew_kernel.domain.packs.describe import Survey
 from stablenew_kernel.domain.settings import Settings
 from stablenew_plugins import randomizers
 from stablenew_proto.v1 import kernel_pb2, packs_pb2_grpc
@@ -225,6 +226,60 @@ def test_what_is_described_and_set_is_what_a_preview_shows(
             assert seen[name] == {slot.options[0]}
         else:
             assert seen[name] <= set(slot.options)
+
+
+@given(
+    rows=st.lists(
+        st.sampled_from([*PIECES, "{red|", "__nobody__", "[[unknown]]", "x" * 9]), min_size=1, max_size=5
+    ),
+    which=st.sampled_from(["", "1", "2-", "1-2", "9"]),
+    limit=st.integers(0, 9),
+    sample=st.integers(0, 9),
+    count=st.integers(0, 3),
+    sets=st.lists(
+        st.sampled_from(
+            [
+                "randomization.modes.style=rotate",
+                "randomization.modes.time_of_day=fanout",
+                "randomization.modes.nobody=random",
+                "txt2img.seed=5",
+            ]
+        ),
+        unique=True,
+    ),
+    section=st.sampled_from([None, SECTION, MATRIX, {**SECTION, "limit": 2}]),
+)
+@A_THIRD
+def test_one_look_at_the_rows_says_what_a_plan_and_the_slots_alone_say(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[str],
+    which: str,
+    limit: int,
+    sample: int,
+    count: int,
+    sets: list[str],
+    section: dict[str, Any] | None,
+) -> None:
+    bench = Bench(tmp_path_factory.getbasetemp() / "described")
+    run = a_run("\n\n".join(rows), section, rows=which, limit=limit, sample=sample, sets=sets)
+    if count:
+        run.count = count
+    for check in (True, False):
+        try:
+            found = bench.describe(run, check=check)
+        except UserError:
+            with pytest.raises(UserError):
+                bench.planner.plan(run, dry=True)
+            continue
+        images = bench.reader.images(run)
+        assert found.images == ("" if images is None else str(images))
+        report = bench.reader.check(run)
+        if report.pack is not None and report.prepared is not None:
+            survey = Survey(report.prepared, report.pack, ())
+            for place in range(len(report.pack.rows)):
+                survey.row(place)
+            alone = [(slot.name, slot.count, list(slot.rows)) for slot in survey.slots]
+            assert [(slot.name, slot.option_count, list(slot.rows)) for slot in found.slots] == alone
 
 
 # --- editing --------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def targets(decorated: F) -> F:
 @json_option
 @pass_app
 def list_jobs(app: App, run: str, states: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """List jobs: running ones first, then the queue in its order, then finished ones."""
+    """List jobs, the newest first; queued ones alone in the order of the queue, ended ones as they ended."""
     with app.connect_or_start() as kernel:
         answer = kernel.jobs(find_run(kernel, run) if run else "", states, limit)
         queue = kernel.status().queue

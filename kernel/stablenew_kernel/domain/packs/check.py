@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from random import Random
@@ -28,9 +28,9 @@ from stablenew_kernel.domain.randomizer.grammar import (
     Finding,
     SlotRef,
     has_grammar,
+    named_in,
     normalize,
     parse,
-    references,
     shorten,
 )
 
@@ -121,13 +121,16 @@ def check_pack(
     sidecar: bytes = b"",
     like: PlanRequest | None = None,
     inventory: Inventory | None = None,
+    along: Callable[[Prepared, Pack], Callable[[int], None]] | None = None,
 ) -> Report:
     """Look at the pack ``name`` with content ``data``. Never raises for what is wrong in the files.
 
     Its errors are what its plan refuses: they come from the plan's own compiling of each row. ``stages`` and
     ``randomizers`` are those of the plan; ``sidecar`` is the content of the ``.json`` beside the pack (empty:
     none). ``like`` has the rest of what it will be run with: preset, wildcards, profiles. ``inventory``: what
-    nodes have; None: nobody knows.
+    nodes have; None: nobody knows. ``along`` is given the plan and the pack, and what it returns is called
+    behind the check of each row with its place from 0, while what the row was compiled to is at hand; what it
+    raises is raised.
     """
     try:
         pack = parse_pack(name, data)
@@ -136,7 +139,8 @@ def check_pack(
     beside = _Sidecar(sidecar_name, sidecar if sidecar_name != name else data)
     request = replace(like, pack=pack) if like is not None else PlanRequest(pack)
     prepared = beside.prepare(request, stages, randomizers)
-    looked = _Rows(pack, prepared, inventory or Inventory())
+    also = along(prepared, pack) if along is not None and prepared is not None else None
+    looked = _Rows(pack, prepared, inventory or Inventory(), also)
     found = [*pack.problems, *looked.problems()]
     found.sort(key=lambda problem: (problem.line, problem.column))
     if ending_of(name) != ".json":
@@ -330,8 +334,15 @@ def _without_prompt(row: Row) -> Problem:
 class _Rows:
     """Looks at each row."""
 
-    def __init__(self, pack: Pack, prepared: Prepared | None, inventory: Inventory) -> None:
+    def __init__(
+        self,
+        pack: Pack,
+        prepared: Prepared | None,
+        inventory: Inventory,
+        also: Callable[[int], None] | None = None,
+    ) -> None:
         self._pack = pack
+        self._also = also
         self._prepared = prepared
         self._known = {
             kind: None if names is None else {plain_name(name): name for name in names}
@@ -375,6 +386,8 @@ class _Rows:
             if other != row.number:
                 reason = f"the same as row {other}"
                 yield Problem(row.line, 1, reason, "take one out, or change it", row.number, "warning")
+            if self._also is not None:
+                self._also(place)
 
     def _planned(self, maker: JobMaker, place: int, row: Row) -> Iterator[Problem]:
         """Why the plan refuses the row, if it does."""
@@ -394,7 +407,7 @@ class _Rows:
 
     def _name(self, text: str) -> None:
         """Remember what the text names."""
-        for reference in references(parse(text).nodes):
+        for reference in named_in(text):
             if isinstance(reference, SlotRef):
                 self.slots.setdefault(reference.name)
             else:

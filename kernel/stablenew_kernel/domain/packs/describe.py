@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stablenew_api.errors import PluginError, UserError
 from stablenew_api.randomizer import Slot
 from stablenew_kernel.domain.packs.model import Pack
 from stablenew_kernel.domain.plan import Prepared
-from stablenew_kernel.domain.planned import PlannedRow
+from stablenew_kernel.domain.planned import Count, PlannedRow
 from stablenew_kernel.domain.randomizer.grammar import (
     Choice,
-    Node,
     SlotRef,
     Use,
     Wildcard,
     has_grammar,
+    named_in,
     normalize,
     parse,
-    references,
 )
 from stablenew_kernel.domain.randomizer.settings import AxisSettings
 from stablenew_kernel.domain.randomizer.space import SpaceError, short_id
@@ -55,17 +54,41 @@ class SlotInfo:
     """What ``--set`` changes its options; empty: they stand in the prompt itself, or in several lists."""
 
 
-def slots_of(prepared: Prepared, pack: Pack) -> list[SlotInfo]:
-    """Every slot of ``pack``, whose plan is ``prepared``: the axes first, then as the rows name them.
+class Survey:
+    """The slots of a pack, and how many images it makes, from one look at each row: rows are compiled once for
+    both, and for a check that goes along."""
 
-    One that several rows name is listed once, with the options that it has in the first of them. Rows that
-    cannot run tell what they name, too.
-    """
-    looked = _Slots(prepared)
-    looked.axes()
-    for place, row in enumerate(pack.rows):
-        looked.row(place, row.number, prepared.variants.prepare(row.positive, row.negative))
-    return list(looked.found.values())
+    def __init__(self, prepared: Prepared, pack: Pack, counted: Collection[int]) -> None:
+        """``prepared``: the plan of ``pack``; ``counted``: places of the rows that run, from 0, in order."""
+        self._prepared, self._pack, self._counted = prepared, pack, counted
+        self._slots = _Slots(prepared)
+        self._slots.axes()
+        self._count = Count(prepared.maker, ())
+        self._refused = False
+
+    def row(self, place: int) -> None:
+        """Look at the row of this place. To be called for each row, in order."""
+        row = self._pack.rows[place]
+        self._slots.row(place, row.number, self._prepared.variants.prepare(row.positive, row.negative))
+        if place in self._counted and not self._refused:
+            try:
+                self._count.add(place)
+            except (UserError, PluginError):
+                self._refused = True
+
+    @property
+    def slots(self) -> list[SlotInfo]:
+        """Every slot of the rows that were looked at: the axes first, then as the rows name them.
+
+        One that several rows name is listed once, with the options that it has in the first of them. Rows that
+        cannot run tell what they name, too.
+        """
+        return list(self._slots.found.values())
+
+    @property
+    def count(self) -> Count | None:
+        """Of the rows that run; None: one of them is refused."""
+        return None if self._refused else self._count
 
 
 class _Slots:
@@ -208,16 +231,14 @@ def _options_setting(kind: str, name: str, wildcard: Wildcard | None) -> str:
 
 
 def _wildcards(text: str) -> Iterator[Wildcard]:
-    if has_grammar(text):
-        yield from (node for node in references(parse(text).nodes) if isinstance(node, Wildcard))
+    yield from (node for node in named_in(text) if isinstance(node, Wildcard))
 
 
 def _named(text: str, *, alone: bool) -> Iterator[SlotRef | Wildcard | Choice | Use]:
     """What ``text`` names, in order; ``alone``: choices and variables in it, too, but not those inside."""
     if not has_grammar(text):
         return
-    nodes: Sequence[Node] = parse(text).nodes
-    found: list[SlotRef | Wildcard | Choice | Use] = list(references(tuple(nodes)))
+    found: list[SlotRef | Wildcard | Choice | Use] = list(named_in(text))
     if alone:
-        found += [node for node in nodes if isinstance(node, Choice | Use)]
+        found += [node for node in parse(text).nodes if isinstance(node, Choice | Use)]
     yield from sorted(found, key=lambda node: node.at)

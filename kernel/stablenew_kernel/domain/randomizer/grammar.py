@@ -512,6 +512,12 @@ def references(nodes: Nodes) -> Iterator[SlotRef | Wildcard]:
             yield from references(node.inner)
 
 
+@lru_cache(maxsize=256)
+def named_in(text: str) -> tuple[SlotRef | Wildcard, ...]:
+    """The :func:`references` of a text."""
+    return tuple(references(parse(text).nodes)) if has_grammar(text) else ()
+
+
 def shorten(text: str, length: int = 30) -> str:
     """``text``, or its beginning and an ellipsis, in at most ``length`` characters."""
     return text if len(text) <= length else text[: length - 1] + "…"

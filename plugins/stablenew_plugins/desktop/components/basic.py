@@ -10,6 +10,7 @@ from typing import Any
 import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.ui import Item, Ui, number_of, on
+from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.fonts import ICON_WIDTH, size_of
 from stablenew_plugins.desktop.theme.tokens import (
@@ -112,6 +113,18 @@ def grid(ui: Ui, columns: int, **options: Any) -> Iterator[Item]:
         dpg.bind_item_theme(table, ui.themes.theme({}, {"CellPadding": (6, 5)}, dpg.mvTable))
         for _number in range(columns):
             dpg.add_table_column()
+        yield table
+
+
+@contextmanager
+def uneven_grid(ui: Ui, widths: Sequence[float], **options: Any) -> Iterator[Item]:
+    """As :func:`grid`, with columns that share the room as ``widths`` do."""
+    with dpg.table(
+        header_row=False, policy=dpg.mvTable_SizingStretchProp, pad_outerX=False, **options
+    ) as table:
+        dpg.bind_item_theme(table, ui.themes.theme({}, {"CellPadding": (6, 5)}, dpg.mvTable))
+        for width in widths:
+            dpg.add_table_column(width_stretch=True, init_width_or_weight=width)
         yield table
 
 
@@ -383,6 +396,7 @@ class Stars:
         """``rate`` gets 0 to 5. ``tag``: the stars are tagged ``TAG.1`` to ``TAG.5``."""
         self._ui, self._rate, self.stars = ui, rate, 0
         self._items: list[Item] = []
+        self._tips: list[Item] = []
         with row(ui, 2) as self.item:
             for number in range(1, 6):
                 options = {"tag": f"{tag}.{number}"} if tag else {}
@@ -398,15 +412,28 @@ class Stars:
                         **options,
                     )
                 )
+                self._tips.append(tooltip(ui, self._items[-1], self._tip(number)))
+
+    def _tip(self, number: int) -> str:
+        if number == self.stars:
+            return _("A click takes the stars back (key 0)")
+        return many("{n} star (key {n})", "{n} stars (key {n})", number)
 
     def show(self, stars: int) -> None:
         """Light so many."""
         self.stars = stars
+        for number, tip in enumerate(self._tips, 1):
+            set_text(tip, self._tip(number))
         for number, item in enumerate(self._items, 1):
             lit = number <= stars
             style_button(self._ui, item, "star" if lit else "star_off")
             dpg.configure_item(item, label="★" if lit else icons.STAR)
             dpg.bind_item_font(item, self._ui.fonts["star" if lit else "icon"])
+
+    def enable(self, enabled: bool) -> None:
+        """Whether a click rates."""
+        for item in self._items:
+            enable_button(item, enabled)
 
     def _clicked(self, number: int) -> None:
         self._rate(0 if number == self.stars else number)
@@ -455,4 +482,5 @@ __all__ = [
     "style_card",
     "text",
     "tooltip",
+    "uneven_grid",
 ]

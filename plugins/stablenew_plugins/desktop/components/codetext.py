@@ -15,6 +15,8 @@ import dearpygui.dearpygui as dpg
 from stablenew_plugins.desktop.components.fit import width_of
 from stablenew_plugins.desktop.components.keyboard import keys_of
 from stablenew_plugins.desktop.components.ui import Item, Ui
+from stablenew_plugins.desktop.models.core.scripts import columns_of
+from stablenew_plugins.desktop.models.packs.brackets import pair_at
 from stablenew_plugins.desktop.models.packs.highlight import Piece
 from stablenew_plugins.desktop.models.packs.textedit import TextEdit, Where
 from stablenew_plugins.desktop.theme.fonts import MONO_SIZE
@@ -143,6 +145,11 @@ class CodeText:
         dpg.configure_item(self.item, width=width, height=height)
         self._drawn = None
 
+    @property
+    def wanted_height(self) -> int:
+        """Pixels in which all of its text can be seen, and a line more."""
+        return self._y(len(self.edit.lines) + 1) + self._ui.px(PAD)
+
     def show(self, pieces: Sequence[Piece], marks: Sequence[tuple[int, str]] = ()) -> None:
         """What the parts of the text are. ``marks``: places of problems, each with its severity."""
         self._pieces, self._marks = pieces, marks
@@ -166,7 +173,7 @@ class CodeText:
         """Where the caret is, in pixels of the window's client area: left, and below its line."""
         line, column = self.edit.place(self.edit.caret)
         x, y = dpg.get_item_rect_min(self._canvas)
-        return int(x + self._x(column)), int(y + self._y(line + 1))
+        return int(x + self._x(line, column)), int(y + self._y(line + 1))
 
     def close(self) -> None:
         """Let go of the keys."""
@@ -184,7 +191,8 @@ class CodeText:
             self._focused = focused
             self._drawn = None
         edit = self.edit
-        drawn = (edit.text, edit.caret, edit.anchor, focused, self._pieces, self._marks, self._advance)
+        font = self._ui.fonts["mono"]
+        drawn = (edit.text, edit.caret, edit.anchor, focused, self._pieces, self._marks, self._advance, font)
         if drawn != self._drawn:
             moved = self._drawn is None or drawn[:3] != self._drawn[:3]
             self._drawn = drawn
@@ -288,18 +296,19 @@ class CodeText:
         x, y = dpg.get_mouse_pos(local=False)
         left, top = dpg.get_item_rect_min(self._canvas)
         line = int((y - top - self._ui.px(PAD)) // self._ui.px(LINE))
-        column = round((x - left - self._ui.px(PAD)) / self._advance)
-        return self.edit.at(line, max(0, column))
+        columns = (x - left - self._ui.px(PAD)) / self._advance
+        return self.edit.at(line, self.edit.column_at(line, columns))
 
     # --- drawing --------------------------------------------------------------------------------------------
 
     @property
     def _advance(self) -> float:
-        """Width of a letter: all have the same."""
+        """Width of a column; a letter takes one, a Chinese one two."""
         return width_of(self._ui, "m" * 40, "mono") / 40 * self._ui.px(SIZE) / self._ui.px(MONO_SIZE)
 
-    def _x(self, column: float) -> float:
-        return self._ui.px(PAD) + column * self._advance
+    def _x(self, line: int, letters: int) -> float:
+        """Behind so many letters of a line."""
+        return self._ui.px(PAD) + self.edit.columns_before(line, letters) * self._advance
 
     def _y(self, line: int) -> int:
         return self._ui.px(PAD) + line * self._ui.px(LINE)
@@ -317,6 +326,9 @@ class CodeText:
             self._tiles(start, end, tint(c.accent, 80), 0, 0)
         if not edit.text and self._hint:
             self._words(self._hint, 0, 0, c.faint)
+        pair = pair_at(edit.text, edit.caret) if self._focused and start == end else None
+        for at in pair or ():
+            self._tiles(at, at + 1, tint(c.amber, 70), 4, 2)
         for piece in self._pieces:
             colour = colour_of(piece.kind, c)
             if piece.kind in TOKENS:
@@ -329,7 +341,7 @@ class CodeText:
             if at < len(edit.text):
                 self._underline(at, at + 1, c.red if severity == "error" else c.amber)
         line, column = edit.place(edit.caret)
-        x, y = self._x(column), self._y(line)
+        x, y = self._x(line, column), self._y(line)
         self._caret = dpg.draw_line(
             (x, y + ui.px(2)),
             (x, y + ui.px(LINE - 4)),
@@ -344,9 +356,18 @@ class CodeText:
         if not words.strip():
             return
         ui = self._ui
-        place = (self._x(column), self._y(line) + ui.px(1.5))
-        drawn = dpg.draw_text(place, words.rstrip(), color=colour, size=ui.px(SIZE), parent=self._canvas)
+        place = (self._x(line, column), self._y(line) + ui.px(1.5))
+        drawn = dpg.draw_text(
+            place, self._drawable(words.rstrip()), color=colour, size=ui.px(SIZE), parent=self._canvas
+        )
         dpg.bind_item_font(drawn, ui.fonts["mono"])
+
+    def _drawable(self, words: str) -> str:
+        """``words`` with marks as wide as they in the place of characters that no font has yet."""
+        lacking = self._ui.fonts.lack(words, mono=True)
+        if not lacking:
+            return words
+        return "".join("?".ljust(n)[:n] if (n := columns_of(c)) != 1 and c in lacking else c for c in words)
 
     def _on_lines(self, start: int, end: int) -> Sequence[tuple[int, int, int]]:
         """Line, first and last of each part of ``text[start:end]``."""
@@ -361,8 +382,8 @@ class CodeText:
         for line, first, last in self._on_lines(start, end):
             begin = self.edit.lines[line].start
             dpg.draw_rectangle(
-                (self._x(first - begin) - ui.px(1), self._y(line) + ui.px(inset - 1)),
-                (self._x(last - begin) + ui.px(1), self._y(line) + ui.px(LINE - inset - 2)),
+                (self._x(line, first - begin) - ui.px(1), self._y(line) + ui.px(inset - 1)),
+                (self._x(line, last - begin) + ui.px(1), self._y(line) + ui.px(LINE - inset - 2)),
                 color=NONE,
                 fill=fill,
                 rounding=ui.px(rounding),
@@ -375,8 +396,8 @@ class CodeText:
             begin = self.edit.lines[line].start
             y = self._y(line) + ui.px(LINE - 5)
             dpg.draw_line(
-                (self._x(first - begin), y),
-                (self._x(last - begin), y),
+                (self._x(line, first - begin), y),
+                (self._x(line, last - begin), y),
                 color=colour,
                 thickness=ui.px(2),
                 parent=self._canvas,

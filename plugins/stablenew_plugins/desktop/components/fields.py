@@ -12,6 +12,7 @@ import dearpygui.dearpygui as dpg
 from stablenew_plugins.desktop.components.ui import Item, Ui, on_value
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.fonts import measured
+from stablenew_plugins.desktop.theme.tokens import CONTROL_HEIGHT
 
 
 def put(item: Item, value: Any) -> None:
@@ -32,12 +33,16 @@ def text_field(
     *,
     hint: str = "",
     lines: int = 1,
+    height: float = 0,
     width: float = -1,
     mono: bool = False,
     **options: Any,
 ) -> Item:
-    """A line of text, or some. ``change`` is called with each change."""
-    shape: dict[str, Any] = {"multiline": True, "height": ui.px(lines * 20 + 14)} if lines > 1 else {}
+    """A line of text, or some. ``change`` is called with each change. ``height``: one that takes several lines
+    is so high, before scaling, however many there are."""
+    if lines > 1:
+        height = lines_height(lines)
+    shape: dict[str, Any] = {"multiline": True, "height": ui.px(height)} if height else {}
     item = dpg.add_input_text(
         default_value=value,
         callback=on_value(change),
@@ -51,20 +56,47 @@ def text_field(
     return item
 
 
-def int_field(
-    ui: Ui, value: int, change: Callable[[int], None], least: int, largest: int, *, slider: bool, **options: Any
+def slider(
+    ui: Ui,
+    value: float,
+    change: Callable[[float], None],
+    least: float,
+    largest: float,
+    *,
+    digits: int = 0,
+    unit: str = "",
+    **options: Any,
 ) -> Item:
-    """A whole number. A slider takes typed numbers too (Ctrl and click), and keeps them in its range."""
-    if slider:
-        return dpg.add_slider_int(
-            default_value=value,
-            min_value=least,
-            max_value=largest,
-            clamped=True,
-            width=-1,
-            callback=on_value(change),
-            **options,
-        )
+    """A number, as a slider, with ``digits`` behind the point and ``unit`` behind it. Typing into it (Ctrl and
+    click) keeps the range, not the digits. Of whole numbers, too: a slider that Dear PyGui makes for them has a
+    handle as wide as one step, which is a block where there are few. A float holds whole numbers up to
+    2 ** 24, and shows no more than six digits behind the point."""
+    return dpg.add_slider_float(
+        default_value=value,
+        min_value=least,
+        max_value=largest,
+        clamped=True,
+        format=number_format(digits, unit),
+        width=-1,
+        callback=on_value(change),
+        **options,
+    )
+
+
+def number_format(digits: int, unit: str = "") -> str:
+    """How a :func:`slider` writes its number."""
+    return f"%.{digits}f" + (f" {unit}".replace("%", "%%") if unit else "")
+
+
+def lines_height(lines: int) -> float:
+    """How high a field of so many lines is, before scaling."""
+    return CONTROL_HEIGHT if lines == 1 else lines * 20 + 14
+
+
+def int_field(
+    ui: Ui, value: int, change: Callable[[int], None], least: int, largest: int, **options: Any
+) -> Item:
+    """A whole number that is typed."""
     return dpg.add_input_int(
         default_value=value,
         min_value=least,
@@ -74,29 +106,6 @@ def int_field(
         step=0,
         width=-1,
         callback=on_value(change),
-        **options,
-    )
-
-
-def float_field(
-    ui: Ui,
-    value: float,
-    change: Callable[[float], None],
-    least: float,
-    largest: float,
-    *,
-    digits: int = 2,
-    **options: Any,
-) -> Item:
-    """A number, as a slider. What it gives is rounded to ``digits``, so that 0.35 stays 0.35."""
-    return dpg.add_slider_float(
-        default_value=value,
-        min_value=least,
-        max_value=largest,
-        clamped=True,
-        format=f"%.{digits}f",
-        width=-1,
-        callback=lambda _s, new, _u: change(round(new, digits)),
         **options,
     )
 

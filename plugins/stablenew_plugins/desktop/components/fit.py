@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.ui import Ui
-from stablenew_plugins.desktop.theme.fonts import measured
+from stablenew_plugins.desktop.theme.fonts import MONO, foreign, measured
 
 
 def width_of(ui: Ui, words: str, font: str) -> float:
-    """How wide ``words`` are, in pixels."""
+    """How wide ``words`` are, in pixels. Characters for which a font is still being looked for count as what
+    they will be, so that nothing has to be fitted again."""
     size = dpg.get_text_size(words, font=ui.fonts[font])
     if size is not None and (size[0] > 0 or not words):
-        return float(size[0])
+        return float(size[0]) + _to_come(ui, words, font)
     return measured(words, font, ui.scale)  # nothing was drawn with it yet
+
+
+def _to_come(ui: Ui, words: str, font: str) -> float:
+    lacking = ui.fonts.lack(words, font == MONO)
+    wide = {letter: width for letter in lacking if (width := foreign(letter, font, ui.scale))}
+    if not wide:
+        return 0.0
+    instead = float(dpg.get_text_size("?", font=ui.fonts[font])[0])
+    return sum(wide[letter] - instead for letter in words if letter in wide)
 
 
 def fit(ui: Ui, words: str, font: str, width: float) -> str:
     """``words`` if they fit into ``width`` pixels, else their beginning with an ellipsis."""
-    if width_of(ui, words, font) <= width:
-        return words
-    least, most = 0, len(words)
+    return shortened(words, width, lambda part: width_of(ui, part, font))
+
+
+def shortened(text: str, width: float, measure: Callable[[str], float | None]) -> str:
+    """``text``, cut with an ellipsis where it is wider than ``width``. ``measure``: how wide a text is; None:
+    nobody knows yet, then it stays as it is."""
+    whole = measure(text)
+    if whole is None or whole <= width:
+        return text
+    least, most = 0, len(text)
     while least < most:
         middle = (least + most + 1) // 2
-        if width_of(ui, words[:middle].rstrip() + "…", font) <= width:
+        size = measure(text[:middle].rstrip() + "…")
+        if size is not None and size <= width:
             least = middle
         else:
             most = middle - 1
-    return words[:least].rstrip() + "…"
+    return text[:least].rstrip() + "…"
 
 
 @lru_cache(maxsize=4096)

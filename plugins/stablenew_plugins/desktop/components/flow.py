@@ -45,6 +45,20 @@ def lines_of(widths: Sequence[int], room: int, gap: int) -> Sequence[Sequence[in
     return lines
 
 
+def even_lines(widths: Sequence[int], room: int, gap: int) -> Sequence[Sequence[int]]:
+    """As :func:`lines_of`, in no more lines, none of them much shorter than the others: the last thing does not
+    stand alone below a full line."""
+    most = len(lines_of(widths, room, gap))
+    low, high = 0, room
+    while low < high:
+        half = (low + high) // 2
+        if max(widths, default=0) <= half and len(lines_of(widths, half, gap)) <= most:
+            high = half
+        else:
+            low = half + 1
+    return lines_of(widths, high, gap)
+
+
 def flow(
     ui: Ui,
     things: Iterable[T],
@@ -52,11 +66,16 @@ def flow(
     make: Callable[[T], Item | None],
     room: int,
     gap: float = 6,
-) -> None:
-    """Make an item for each of ``things``, in lines of ``room`` pixels."""
+    *,
+    even: bool = False,
+) -> int:
+    """Make an item for each of ``things``, in lines of ``room`` pixels; ``even``: see :func:`even_lines`.
+    Returns how many lines there are."""
     made = list(things)
+    lines = (even_lines if even else lines_of)([width_of(thing) for thing in made], room, ui.px(gap))
     with column(ui, gap):
-        for line in lines_of([width_of(thing) for thing in made], room, ui.px(gap)):
+        for line in lines:
             with row(ui, gap):
                 for place in line:
                     make(made[place])
+    return len(lines)

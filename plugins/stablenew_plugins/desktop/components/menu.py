@@ -13,6 +13,8 @@ from stablenew_plugins.desktop.components.ui import Ui, on
 
 TAG = "menu"
 WIDTH = 236
+KEYS = 90
+"""Of it, before scaling, for the keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,19 @@ class Entry:
     enabled: bool = True
     name: str = ""
     """Its tag is ``menu.NAME``."""
+    heading: bool = False
+    """Only says what the lines below are."""
 
 
-def open_menu(ui: Ui, entries: Sequence[Entry]) -> None:
-    """Show ``entries`` where the pointer is. A click beside it closes it."""
+def open_menu(
+    ui: Ui,
+    entries: Sequence[Entry],
+    width: float = WIDTH,
+    keys: float = KEYS,
+    place: tuple[int, int] | None = None,
+) -> None:
+    """Show ``entries``, ``width`` wide, of that ``keys`` for their keys, both before scaling. ``place``: its
+    corner, in pixels; None: where the pointer is. A click beside it closes it."""
     close_menu()
     with dpg.window(
         tag=TAG,
@@ -38,7 +49,8 @@ def open_menu(ui: Ui, entries: Sequence[Entry]) -> None:
         no_title_bar=True,
         autosize=True,
         no_saved_settings=True,
-        min_size=(ui.px(WIDTH), ui.px(10)),
+        **({"pos": place} if place is not None else {}),
+        min_size=(ui.px(width), ui.px(10)),
     ) as window:
         dpg.bind_item_theme(
             window,
@@ -57,13 +69,16 @@ def open_menu(ui: Ui, entries: Sequence[Entry]) -> None:
             if not entry.label:
                 dpg.add_separator()
                 continue
+            if entry.heading:
+                text(ui, f" {entry.label}", "micro", ui.colours.faint)
+                continue
             tag = {"tag": f"{TAG}.{entry.name}"} if entry.name else {}
             with row(ui, 0):
                 item = dpg.add_selectable(
                     label=f" {entry.icon}   {entry.label}" if entry.icon else f" {entry.label}",
                     callback=on(partial(_chosen, ui, entry.act)),
                     enabled=entry.enabled,
-                    width=ui.px(WIDTH - 90),
+                    width=ui.px(width - keys),
                     height=ui.px(20),
                     **tag,
                 )

@@ -33,7 +33,7 @@ class Overlay:
         sub: str = "",
     ) -> None:
         """``width`` and ``height`` (0: as high as what is in it) before scaling; it never grows out of the
-        window. ``close``: what the cross does."""
+        window. ``close``: what the cross does. ``sub``: the line below the title, tagged ``TAG.sub``."""
         self._ui, self._wanted = ui, (ui.px(width), ui.px(height))
         room = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
         margin = 2 * ui.px(MARGIN)
@@ -79,7 +79,7 @@ class Overlay:
         with column(ui, 4):
             text(ui, title, "h1")
             if sub:
-                text(ui, sub, "small", ui.colours.muted, wrap=self.width - ui.px(110))
+                text(ui, sub, "small", ui.colours.muted, wrap=self.width - ui.px(110), tag=f"{tag}.sub")
         cross = icon_button(ui, icons.X, close, _("Close (Esc)"), tag=f"{tag}.close")
         dpg.set_item_pos(cross, [self.width - ui.px(54), ui.px(16)])
         space(ui, 4)

@@ -7,27 +7,46 @@ from functools import partial
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import Stars, button, space, text
-from stablenew_plugins.desktop.components.flow import flow, shortened, text_width
+from stablenew_plugins.desktop.components.basic import Stars, button, column, set_text, text
+from stablenew_plugins.desktop.components.flow import flow, lines_of, shortened, text_width
+from stablenew_plugins.desktop.components.strip import put_at, strip
 from stablenew_plugins.desktop.components.ui import Item, Ui
-from stablenew_plugins.desktop.text import _
+from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
+from stablenew_plugins.desktop.theme.fonts import size_of
+from stablenew_plugins.desktop.theme.tokens import CHIP_PADDING
 
+LINE, GAP = 34, 8
+"""Heights of the line with the stars, and of what is below it, before scaling."""
 LONGEST = 150
 """Width of a tag at most, before scaling."""
+BETWEEN = 6
+"""Between chips, before scaling."""
+MORE, LESS = "\0more", "\0less"
+"""In place of a tag: the chips that show the others, and hide them."""
 
 
 class TagChips:
     """Tags as chips, those of the image lit, with a field for one of one's own."""
 
     def __init__(
-        self, ui: Ui, tag: str, toggle: Callable[[str], None], add: Callable[[str], None] | None = None
+        self,
+        ui: Ui,
+        tag: str,
+        toggle: Callable[[str], None],
+        add: Callable[[str], None] | None = None,
+        *,
+        folds: bool = False,
     ) -> None:
-        """The chips are tagged ``TAG.NUMBER``, the field ``TAG.new``. ``add``: None: no tag can be added."""
+        """The chips are tagged ``TAG.NUMBER``, the field ``TAG.new``. ``add``: None: no tag can be added.
+        ``folds``: they take one line, with those that have no room behind a chip ``TAG.more``."""
+        self._folds = self._folded = folds
         self._ui, self._tag, self._toggle, self._add = ui, tag, toggle, add
         self._seen: tuple[object, ...] = ()
         self._args: tuple[Sequence[str], Sequence[str], int, Mapping[str, str] | None] = ((), (), 0, None)
         self._adding = False
+        self.lines = 0
+        """Of chips."""
 
     def build(self) -> None:
         """Make the place for them in the current container."""
@@ -40,7 +59,7 @@ class TagChips:
         self._args = (tags, lit, room, letters)
         known = [*tags, *(tag for tag in lit if tag not in tags)]
         keys = letters or {}
-        seen = (tuple(known), tuple(lit), room, self._adding, tuple(keys.items()))
+        seen = (tuple(known), tuple(lit), room, self._adding, self._folded, tuple(keys.items()))
         if seen == self._seen:
             return
         self._seen = seen
@@ -54,6 +73,8 @@ class TagChips:
         def make(tag: str) -> Item:
             if tag == "":
                 return self._make_add()
+            if tag in (MORE, LESS):
+                return self._make_fold(tag, fold(tag), any(one in lit for one in hidden))
             return button(
                 ui,
                 label(tag),
@@ -67,13 +88,43 @@ class TagChips:
         def width_of(tag: str) -> int:
             if tag == "":
                 return ui.px(140 if self._adding else 34)
-            return text_width(ui, label(tag), "small_medium") + 2 * ui.px(11)
+            words = fold(tag) if tag in (MORE, LESS) else label(tag)
+            return text_width(ui, words, "small_medium") + 2 * ui.px(11)
+
+        def fold(tag: str) -> str:
+            return _("less") if tag == LESS else many("{n} more", "{n} more", len(hidden))
+
+        ends = [""] if self._add is not None else []
+        made, hidden = [*known, *ends], list[str]()
+        gap = ui.px(BETWEEN)
+        if self._folds and len(lines_of([width_of(one) for one in made], room, gap)) > 1:
+            made = [*known, *ends, LESS]
+            while self._folded and len(hidden) < len(known):
+                hidden = known[len(known) - len(hidden) - 1 :]
+                made = [*known[: len(known) - len(hidden)], MORE, *ends]
+                if len(lines_of([width_of(one) for one in made], room, gap)) == 1:
+                    break
 
         dpg.push_container_stack(self._group)
         try:
-            flow(ui, [*known, *([""] if self._add is not None else [])], width_of, make, room)
+            self.lines = flow(ui, made, width_of, make, room, BETWEEN, even=True)
         finally:
             dpg.pop_container_stack()
+
+    def _make_fold(self, tag: str, words: str, lit: bool) -> Item:
+        return button(
+            self._ui,
+            words,
+            self._fold,
+            "chip_on" if lit and tag == MORE else "chip",
+            font="small_medium",
+            tip=_("The other tags") if tag == MORE else _("In one line"),
+            tag=f"{self._tag}.more",
+        )
+
+    def _fold(self) -> None:
+        self._folded = not self._folded
+        self._again()
 
     def _make_add(self) -> Item:
         ui = self._ui
@@ -130,22 +181,44 @@ class RateCard:
         self._ui, self._tag, self._rate = ui, tag, rate
         self._chips = TagChips(ui, f"{tag}.tags", toggle, add)
 
+    @property
+    def height(self) -> int:
+        """Pixels that it takes."""
+        ui = self._ui
+        lines = self._chips.lines
+        chip = ui.px(size_of("small_medium") + 2 * CHIP_PADDING)
+        return ui.px(LINE) + ui.px(GAP) + lines * chip + max(0, lines - 1) * ui.px(BETWEEN)
+
     def build(self) -> None:
         """Make it in the current container."""
         ui = self._ui
-        with dpg.group(horizontal=True):
-            text(ui, _("Rate this image"), "medium", beside_frame=True)
-            self._spacer = space(ui, 0, 10)
-            self._stars = Stars(ui, self._rate, f"{self._tag}.star")
-        self._chips.build()
+        with column(ui, GAP):
+            with strip(ui, ui.px(300), ui.px(LINE)) as self._line:
+                self._title = text(ui, "", "medium")
+                self._hint = text(ui, "", "small", ui.colours.faint)
+                with dpg.group() as self._place:
+                    self._stars = Stars(ui, self._rate, f"{self._tag}.star")
+            put_at(self._title, 0, 0)
+            put_at(self._hint, 0, ui.px(19))
+            self._chips.build()
 
-    def show(self, stars: int, tags: Sequence[str], lit: Sequence[str], room: int) -> None:
-        """Show a rating in ``room`` pixels."""
+    def show(
+        self, stars: int, tags: Sequence[str], lit: Sequence[str], room: int, *, is_made: bool = True
+    ) -> None:
+        """Show a rating in ``room`` pixels. ``is_made``: False while what is to be seen is no image yet."""
         ui = self._ui
-        words = text_width(ui, _("Rate this image"), "medium")
-        dpg.configure_item(
-            self._spacer, width=max(0, room - words - 5 * ui.px(32) - 4 * ui.px(2) - 2 * ui.px(8))
-        )
-        if stars != self._stars.stars:
-            self._stars.show(stars)
-        self._chips.show(tags, lit, room)
+        if not is_made:
+            title, hint = _("Being made"), _("Select one to rate it")
+        elif stars:
+            title, hint = many("{n} star", "{n} stars", stars), _("0 takes them back")
+        else:
+            title, hint = _("Rate this image"), _("Keys 1 to 5")
+        set_text(self._title, title)
+        set_text(self._hint, hint)
+        dpg.configure_item(self._line, width=room)
+        put_at(self._place, room - 5 * ui.px(32) - 4 * ui.px(2) + ui.px(6), ui.px((LINE - 30) / 2))
+        shown = stars if is_made else 0
+        if shown != self._stars.stars:
+            self._stars.show(shown)
+        self._stars.enable(is_made)
+        self._chips.show(tags, lit if is_made else (), room)

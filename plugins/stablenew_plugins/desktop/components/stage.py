@@ -99,10 +99,13 @@ class ImageStage:
         if seen == self._seen:
             return
         self._seen = seen
-        left, top = (self._width - picture.width) / 2, (self._height - picture.height) / 2
-        corner, end = (left, top), (left + picture.width, top + picture.height)
+        # As large as fits, as the live one is: a small image does not jump when it is made.
+        factor = min(self._width / picture.width, self._height / picture.height)
+        width, height = picture.width * factor, picture.height * factor
+        left, top = (self._width - width) / 2, (self._height - height) / 2
+        corner, end = (left, top), (left + width, top + height)
         dpg.configure_item(self._image, texture_tag=picture.texture, pmin=corner, pmax=end, show=True)
-        fills = picture.width >= self._width - 1 and picture.height >= self._height - 1
+        fills = width >= self._width - 1 and height >= self._height - 1
         dpg.configure_item(self._back, pmin=(0, 0), pmax=(self._width, self._height), show=not fills)
         for item in (self._tile, self._icon, self._title, self._words):
             dpg.configure_item(item, show=False)

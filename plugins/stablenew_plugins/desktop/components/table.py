@@ -9,66 +9,28 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.basic import area
-from stablenew_plugins.desktop.components.ui import Item, Ui
-from stablenew_plugins.desktop.theme.tokens import NONE, Colour, tint
+from stablenew_plugins.desktop.components.rowdrag import SLACK, Ground, Mouse, RowDrag
+from stablenew_plugins.desktop.components.tablecells import FONT_SIZE, Cell, CellItems, Cells, Column, Row
+from stablenew_plugins.desktop.components.ui import Item, Ui, number_of
+from stablenew_plugins.desktop.theme.tokens import NONE, tint
 
 How = Literal["one", "toggle", "range"]
 """How a click selects: it alone, it as well (Ctrl), all up to it (Shift)."""
 
 POOL = 32
 """Rows at first; more are made where a window is higher."""
-FONT_SIZE, PAD = 13, 8
-"""Of its letters, and what is above and below them and all else in a cell."""
+PAD = 8
+"""What is above and below all that stands in a cell."""
 HEAD = FONT_SIZE + 2 * PAD
 """Height of the line of titles, before scaling."""
-BAR = (72, 5)
-"""Width and height of the bar in a cell, before scaling."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column."""
-
-    title: str
-    width: float = 0
-    """Before scaling; 0: what is left."""
-    kind: Literal["text", "bar", "picture"] = "text"
-    """What its cells have: a text; a bar and a text; a thumbnail."""
-    font: str = "small"
-    needs: float = 0
-    """Shown only where the table is so wide, before scaling."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What stands in one cell."""
-
-    text: str = ""
-    colour: Colour | None = None
-    """None: that of texts."""
-    fraction: float | None = None
-    """In a column with bars: how far it is filled, 0 to 1; None: there is no bar."""
-    picture: Path | None = None
-    """In a column with pictures."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What stands in one row."""
-
-    cells: Sequence[Cell]
-    selected: bool = False
-    tip: str = ""
-    """Shown while the pointer rests on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +54,6 @@ def span(scroll: float, row_height: float, count: int, pool: int) -> Span:
     return Span(first, first * row_height, (count - first - shown) * row_height)
 
 
-def shortened(text: str, width: float, measure: Callable[[str], float | None]) -> str:
-    """``text``, cut with an ellipsis where it is wider than ``width``. ``measure``: how wide a text is; None:
-    nobody knows yet, then it stays as it is."""
-    whole = measure(text)
-    if whole is None or whole <= width:
-        return text
-    least, most = 0, len(text)
-    while least < most:
-        middle = (least + most + 1) // 2
-        size = measure(text[:middle].rstrip() + "…")
-        if size is not None and size <= width:
-            least = middle
-        else:
-            most = middle - 1
-    return text[:least].rstrip() + "…"
-
-
 @dataclass(slots=True)
 class _Line:
     """One of the rows that exist, and what it shows now."""
@@ -117,22 +62,21 @@ class _Line:
     selectable: Item
     tip: Item
     tip_box: Item
-    cells: list[_CellItems]
+    cells: list[CellItems]
     shown: Row | None = None
     visible: bool = True
     lit: bool = False
     """Whether it looks selected, also with the pointer on it."""
 
 
-@dataclass(slots=True)
-class _CellItems:
-    text: Item | None = None
-    bar: Item | None = None
-    fill: Item | None = None
-    image: Item | None = None
-    texture: Any = None
-    now: Cell | None = None
-    width: float = -1
+@dataclass(frozen=True, slots=True)
+class Drag:
+    """What becomes of rows that are taken with the mouse; see :class:`~.rowdrag.RowDrag`."""
+
+    begin: Callable[[int], bool]
+    land: Callable[[int], int | None]
+    drop: Callable[[int], None]
+    end: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -141,6 +85,7 @@ class _Calls:
     select: Callable[[int, How], None]
     open: Callable[[int], None]
     menu: Callable[[int], None]
+    sort: Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -166,23 +111,36 @@ class VirtualTable:
         select: Callable[[int, How], None],
         open: Callable[[int], None] = lambda _index: None,
         menu: Callable[[int], None] = lambda _index: None,
+        sort: Callable[[str], None] = lambda _order: None,
+        order: str = "",
+        drag: Drag | None = None,
         row_height: float = 32,
         tag: str = "table",
     ) -> None:
         """``row``: what stands in a row, None: it is not there yet. ``select``, ``open`` and ``menu`` are
-        called with the row that was clicked, double-clicked, right-clicked. ``row_height`` before scaling."""
+        called with the row that was clicked, double-clicked, right-clicked; ``sort`` with what to sort by
+        (see :attr:`~.tablecells.Column.orders`), at first ``order``. ``drag``: rows can be taken and put
+        elsewhere. ``row_height`` before scaling."""
         self._ui, self._columns = ui, columns
-        self._calls = _Calls(row, select, open, menu)
+        self._calls = _Calls(row, select, open, menu, sort)
         self._state = _State()
+        self._drag = (
+            RowDrag(drag.begin, drag.land, drag.drop, drag.end, ui.px(SLACK)) if drag is not None else None
+        )
+        self._live: set[Hashable] = set()
         self.row_height = ui.px(row_height)
         self._lines: list[_Line] = []
         self._by_item: dict[Item, int] = {}  # handlers are told of an item by its tag
         self._tag = tag
-        self._measured: dict[tuple[str, str], float | None] = {}
+        # No more than fits: a text that is higher than its row makes all rows higher than the scroll bar knows.
+        self._inner = self.row_height - 2 * ui.px(PAD)
+        self._cells = Cells(ui, self._inner)
         self._looks()
         with dpg.item_handler_registry() as self._handlers:
             dpg.add_item_double_clicked_handler(dpg.mvMouseButton_Left, callback=self._double_clicked)
             dpg.add_item_clicked_handler(dpg.mvMouseButton_Right, callback=self._right_clicked)
+            if self._drag is not None:
+                dpg.add_item_clicked_handler(dpg.mvMouseButton_Left, callback=self._pressed)
         self._rules: list[Item] = []
         self._ruled: tuple[float, ...] = ()
         with area(ui, no_scrollbar=True, tag=f"{tag}.area") as self.box:
@@ -190,6 +148,10 @@ class VirtualTable:
             # its rows. So it has none, and below it lines are drawn between the rows.
             with area(ui, pos=(0, ui.px(HEAD)), no_scrollbar=True, no_scroll_with_mouse=True) as self._below_it:
                 self._paper = dpg.add_drawlist(1, 1)
+            with dpg.draw_layer(show=False, parent=self._paper, tag=f"{tag}.landing") as self._landing:
+                c = ui.colours.accent_high
+                self._landing_line = dpg.draw_line((0, 0), (1, 0), color=c, thickness=ui.px(2))
+                self._landing_dot = dpg.draw_circle((0, 0), ui.px(4), color=c, fill=c)
             with area(ui, pos=(0, 0), no_scrollbar=True) as self._around:
                 self.item = dpg.add_table(
                     tag=tag,
@@ -197,6 +159,8 @@ class VirtualTable:
                     scrollY=True,
                     freeze_rows=1,
                     resizable=True,
+                    sortable=any(column.orders for column in columns),
+                    callback=self._sorted,
                     policy=dpg.mvTable_SizingFixedFit,
                     pad_outerX=False,
                 )
@@ -204,8 +168,10 @@ class VirtualTable:
         try:
             dpg.bind_item_theme(self.item, self._table_theme)
             dpg.bind_item_font(self.item, ui.fonts["small"])
-            dpg.add_table_column(label="", width_fixed=True, init_width_or_weight=ui.px(6), no_resize=True)
-            self._column_items = [self._column(column) for column in columns]
+            dpg.add_table_column(
+                label="", width_fixed=True, init_width_or_weight=ui.px(6), no_resize=True, no_sort=True
+            )
+            self._column_items = [self._column(column, order) for column in columns]
             with dpg.table_row(height=1) as self._above:
                 pass
             with dpg.table_row(height=1) as self._below:
@@ -219,10 +185,6 @@ class VirtualTable:
     def _looks(self) -> None:
         ui, c = self._ui, self._ui.colours
         themes = ui.themes
-        # No more than fits: a text that is higher than its row makes all rows higher than the scroll bar knows.
-        self._inner = self.row_height - 2 * ui.px(PAD)
-        middle = max(0, (self._inner - ui.px(FONT_SIZE)) // 2) / ui.scale
-        self._text_theme = themes.theme({}, {"FramePadding": (0, middle)}, dpg.mvText)
         self._lit_theme = themes.theme({"HeaderHovered": tint(c.accent, 60)}, {}, dpg.mvSelectable)
         self._table_theme = themes.theme(
             {
@@ -242,12 +204,19 @@ class VirtualTable:
             {"CellPadding": (6, PAD), "ItemSpacing": (6, 2 * PAD)},
         )
 
-    def _column(self, column: Column) -> Item:
-        if column.width:
-            return dpg.add_table_column(
-                label=column.title, width_fixed=True, init_width_or_weight=self._ui.px(column.width)
-            )
-        return dpg.add_table_column(label=column.title, width_stretch=True, init_width_or_weight=1)
+    def _column(self, column: Column, order: str) -> Item:
+        now = column.orders.index(order) if column.orders is not None and order in column.orders else None
+        down = now == 1 or (now is None and column.downwards)
+        return dpg.add_table_column(
+            label=column.title,
+            width_fixed=bool(column.width),
+            width_stretch=not column.width,
+            init_width_or_weight=self._ui.px(column.width) if column.width else 1,
+            no_sort=column.orders is None,
+            default_sort=now is not None,
+            prefer_sort_ascending=not down,
+            prefer_sort_descending=down,
+        )
 
     def _grow(self, size: int) -> None:
         """Have at least ``size`` rows."""
@@ -260,7 +229,7 @@ class VirtualTable:
                     callback=partial(self._clicked, number),
                     tag=f"{self._tag}.{number}",
                 )
-                cells = [self._cell(column) for column in self._columns]
+                cells = [self._cells.make(column) for column in self._columns]
             dpg.bind_item_handler_registry(selectable, self._handlers)
             with dpg.tooltip(selectable, delay=0.7) as box:
                 dpg.bind_item_theme(box, self._ui.themes.theme({}, {"WindowPadding": (10, 8)}))
@@ -269,37 +238,6 @@ class VirtualTable:
             self._by_item[f"{self._tag}.{number}"] = number
             self._lines.append(_Line(item, selectable, tip, box, cells))
             self._state.dirty = True
-
-    def _cell(self, column: Column) -> _CellItems:
-        ui = self._ui
-        made = _CellItems()
-        if column.kind == "picture":
-            made.image = dpg.add_image(ui.textures.empty, width=self._inner, height=self._inner)
-            return made
-        with dpg.group(horizontal=True, horizontal_spacing=ui.px(8)):
-            if column.kind == "bar":
-                width, height = ui.px(BAR[0]), ui.px(BAR[1])
-                top = self._inner / 2 - height / 2
-                with dpg.drawlist(width, self._inner, show=False) as made.bar:
-                    dpg.draw_rectangle(
-                        (0, top),
-                        (width, top + height),
-                        rounding=height / 2,
-                        fill=ui.colours.track_off,
-                        color=NONE,
-                    )
-                    made.fill = dpg.draw_rectangle(
-                        (0, top),
-                        (1, top + height),
-                        rounding=height / 2,
-                        fill=ui.colours.accent,
-                        color=NONE,
-                        show=False,
-                    )
-            made.text = dpg.add_text("")
-            dpg.bind_item_font(made.text, ui.fonts[column.font])
-            dpg.bind_item_theme(made.text, self._text_theme)
-        return made
 
     # --- what is asked of it --------------------------------------------------------------------------------
 
@@ -365,9 +303,8 @@ class VirtualTable:
             for number, line in enumerate(self._lines):
                 self._write(line, now.first + number)
         self._rule(scroll)
-        for line in self._lines:
-            if line.visible and line.shown is not None:
-                self._pictures(line, line.shown)
+        self._follow_drag(scroll)
+        self._pictures()
 
     def _rule(self, scroll: float) -> None:
         """Draw the lines between the rows where the rows are now."""
@@ -392,18 +329,14 @@ class VirtualTable:
     def _measure_columns(self) -> list[float]:
         """How wide the cells are: from where those of the first row stand."""
         line = self._lines[1 if self._state.count > 1 else 0]
-        lefts = []
-        for cell in line.cells:
-            item = cell.text or cell.image
-            state = dpg.get_item_state(item) if item is not None else {}
-            lefts.append(float(state.get("rect_min", (0, 0))[0]))
-        if not any(lefts):
-            return []  # nothing is drawn yet
-        bars = [
-            self._ui.px(BAR[0] + 8) if cell.now is not None and cell.now.fraction is not None else 0
-            for cell in line.cells
+        starts = [
+            float(dpg.get_item_state(cell.around).get("rect_min", (0, 0))[0])
+            if self._state.width >= self._ui.px(column.needs)
+            else 0.0
+            for cell, column in zip(line.cells, self._columns, strict=True)
         ]
-        starts = [left - bar for left, bar in zip(lefts, bars, strict=True)]
+        if not any(starts):
+            return []  # nothing is drawn yet
         pad = self._ui.px(12)
         used = [
             (number, start)
@@ -438,58 +371,61 @@ class VirtualTable:
         for number, items in enumerate(line.cells):
             cell = row.cells[number] if number < len(row.cells) else Cell()
             width = self._state.widths[number] if self._state.widths else 0
-            if items.now != cell or items.width != width:
-                self._write_cell(items, cell, width, self._columns[number])
+            self._cells.write(items, cell, width, self._columns[number])
         line.shown = row
 
-    def _write_cell(self, items: _CellItems, cell: Cell, width: float, column: Column) -> None:
-        before, items.now, items.width = items.now, cell, width
-        if items.text is None:
+    def _pictures(self) -> None:
+        """Show the thumbnails that have come, and let go of those that are made of rows that went."""
+        live: set[Hashable] = set()
+        for line in self._lines:
+            for items, cell in zip(
+                line.cells, line.shown.cells if line.shown is not None else (), strict=False
+            ):
+                self._cells.show_picture(items, cell)
+                if items.live is not None:
+                    live.add(items.live)
+            if line.shown is None:
+                for items in line.cells:
+                    self._cells.hide_picture(items)
+        for slot in self._live - live:
+            self._ui.textures.end_live(slot)
+        self._live = live
+
+    # --- dragging -------------------------------------------------------------------------------------------
+
+    def _pressed(self, _sender: Any, data: Any, _user: Any) -> None:
+        if self._drag is not None and (number := self._by_item.get(data[1])) is not None and _how() == "one":
+            self._drag.press(self._state.first + number, _mouse())
+
+    def _follow_drag(self, scroll: float) -> None:
+        drag, state = self._drag, self._state
+        ground = self._ground(scroll) if drag is not None else None
+        if drag is None or ground is None:
             return
-        if items.bar is not None and items.fill is not None:
-            self._write_bar(items.bar, items.fill, cell)
-            width = width - self._ui.px(BAR[0] + 8) if cell.fraction is not None else width
-        words = cell.text
-        if width > 0:
-            words = shortened(words, width, partial(self._text_width, column.font))
-        if dpg.get_value(items.text) != words:
-            dpg.set_value(items.text, words)
-        if before is None or before.colour != cell.colour:
-            dpg.configure_item(items.text, color=cell.colour or self._ui.colours.text)
+        drag.frame(_mouse(), ground)
+        if drag.scroll_by:
+            furthest = max(0.0, state.count * self.row_height - ground.height)
+            state.scroll_to = min(max(scroll + drag.scroll_by, 0.0), furthest)
+        shown = drag.dragging and drag.target is not None
+        if shown and drag.target is not None:
+            y, dot = max(drag.target * self.row_height - scroll, self._ui.px(1)), self._ui.px(5)
+            dpg.configure_item(self._landing_line, p1=(dot, y), p2=(state.width, y))
+            dpg.configure_item(self._landing_dot, center=(dot, max(y, dot)))
+        dpg.configure_item(self._landing, show=shown)
 
-    def _write_bar(self, bar: Item, fill: Item, cell: Cell) -> None:
-        dpg.configure_item(bar, show=cell.fraction is not None)
-        if cell.fraction is not None:
-            width, height = self._ui.px(BAR[0]), self._ui.px(BAR[1])
-            bottom = self._inner / 2 + height / 2
-            part = width * min(max(cell.fraction, 0.0), 1.0)
-            dpg.configure_item(fill, pmax=(part, bottom), show=part > 0)
-
-    def _text_width(self, font: str, text: str) -> float | None:
-        key = (font, text)
-        if key not in self._measured:
-            if len(self._measured) > 20_000:
-                self._measured.clear()
-            size = dpg.get_text_size(text, font=self._ui.fonts[font])
-            if size is None:
-                return None
-            self._measured[key] = size[0]
-        return self._measured[key]
-
-    def _pictures(self, line: _Line, row: Row) -> None:
-        """Show the thumbnails that have come. Each frame: one that nobody asks for is forgotten."""
-        for items, cell in zip(line.cells, row.cells, strict=False):
-            if items.image is None:
-                continue
-            picture = (
-                self._ui.textures.thumbnail(cell.picture, self._inner, self._ui.px(4))
-                if cell.picture is not None
-                else None
-            )
-            texture = picture.texture if picture is not None else self._ui.textures.empty
-            if texture != items.texture:
-                items.texture = texture
-                dpg.configure_item(items.image, texture_tag=texture)
+    def _ground(self, scroll: float) -> Ground | None:
+        """Where the rows are: told by one that is drawn."""
+        state = self._state
+        index = min(math.ceil(scroll / self.row_height), state.count - 1)
+        if not 0 <= index - state.first < len(self._lines):
+            return None
+        found = dpg.get_item_state(self._lines[index - state.first].selectable)
+        if not found.get("visible") or "rect_min" not in found:
+            return None
+        middle = (found["rect_min"][1] + found["rect_max"][1]) / 2
+        top = middle - (index + 0.5) * self.row_height + scroll
+        height = state.height - self._ui.px(HEAD)
+        return Ground(found["rect_min"][0], top, state.width, height, self.row_height, scroll, state.count)
 
     # --- clicks ---------------------------------------------------------------------------------------------
 
@@ -500,6 +436,14 @@ class VirtualTable:
             dpg.set_value(line.selectable, line.shown.selected)  # whether it is, the model says
         self._state.dirty = True
         self._calls.select(index, _how())
+
+    def _sorted(self, _sender: Any, data: Any, _user: Any) -> None:
+        if not data:
+            return
+        item, direction = data[0]
+        orders = self._columns[[number_of(one) for one in self._column_items].index(number_of(item))].orders
+        if orders is not None:
+            self._calls.sort(orders[0] if direction > 0 else orders[1])
 
     def _double_clicked(self, _sender: Any, data: Any, _user: Any) -> None:
         if (number := self._by_item.get(data[1])) is not None:
@@ -516,7 +460,14 @@ class VirtualTable:
 
     def close(self) -> None:
         """Take away what is not inside the table."""
+        for slot in self._live:
+            self._ui.textures.end_live(slot)
         dpg.delete_item(self._handlers)
+
+
+def _mouse() -> Mouse:
+    x, y = dpg.get_mouse_pos(local=False)
+    return Mouse(x, y, dpg.is_mouse_button_down(dpg.mvMouseButton_Left), dpg.is_key_down(dpg.mvKey_Escape))
 
 
 def _how() -> How:

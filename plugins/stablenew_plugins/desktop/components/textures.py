@@ -7,7 +7,7 @@ from __future__ import annotations
 import io
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,14 @@ PATIENCE = 3
 KEPT_PIXELS = 8 << 20
 """Pixels of all textures together, 4 bytes each: about 34 MB, or 200 thumbnails, ten screens of them."""
 FAILED_KEPT = 2_000
+LOOK_EVERY = 60
+"""Frames between two looks at whether the files of what is on the screen have changed: a second while somebody
+does something, some more while nobody does."""
+
+Key = tuple[str, Path, Hashable]
+"""Of a picture: its kind, its file, and how it is shown."""
+Stamp = tuple[int, int] | None
+"""When a file was changed, in nanoseconds, and its bytes; None: there is none."""
 
 
 @dataclass(slots=True)
@@ -50,6 +58,20 @@ class Decoded:
 
 
 @dataclass(slots=True)
+class _Reading:
+    """One file that is being read."""
+
+    path: Path
+    decode: Callable[[], Decoded]
+    stamp: Stamp = None
+    """Of the file before it was read: if it is written meanwhile, it has another one."""
+
+    def __call__(self) -> Decoded:
+        self.stamp = stamp_of(self.path)
+        return self.decode()
+
+
+@dataclass(slots=True)
 class _Live:
     """A picture that is replaced again and again."""
 
@@ -66,16 +88,23 @@ class Textures:
         self._background = background
         with dpg.texture_registry() as self.registry:
             self._empty = dpg.add_static_texture(1, 1, [0.0, 0.0, 0.0, 0.0])
-        self._shown: OrderedDict[Hashable, Picture] = OrderedDict()
-        self._wanted: OrderedDict[Hashable, Callable[[], Decoded]] = OrderedDict()
+        self._shown: OrderedDict[Key, Picture] = OrderedDict()
+        self._wanted: OrderedDict[Key, _Reading] = OrderedDict()
         """Not begun; the latest asked for at the end."""
-        self._loading: set[Hashable] = set()
+        self._loading: set[Key] = set()
         self._live: dict[Hashable, _Live] = {}
-        self._failed: OrderedDict[Hashable, str] = OrderedDict()
-        self._ready: OrderedDict[Hashable, Decoded] = OrderedDict()
+        self._failed: OrderedDict[Path, tuple[str, Stamp]] = OrderedDict()
+        self._read: dict[Key, tuple[Path, Stamp]] = {}
+        """What the pictures that are shown, or on their way, were read from."""
+        self._stale: set[Key] = set()
+        """Pictures whose file is another one by now: they stay until the new one is there."""
+        self._look_at = LOOK_EVERY
+        """The frame in which files are looked at."""
+        self._is_looking = False
+        self._ready: OrderedDict[Key, Decoded] = OrderedDict()
         self._pixels = 0
         self._frame = 0
-        self._used: dict[Hashable, int] = {}
+        self._used: dict[Key, int] = {}
         self._trims: list[tuple[int, int | str]] = []
         self._old: list[tuple[int, int | str]] = []
         """Pictures of live ones that are shown no more, and the frame in which they go."""
@@ -94,12 +123,12 @@ class Textures:
 
     def thumbnail(self, path: Path, size: int, radius: int = 0) -> Picture | None:
         """The image at ``path``, cut to a square of ``size`` pixels with round corners; None: it comes."""
-        key = ("thumbnail", path, size, radius)
+        key = ("thumbnail", path, (size, radius))
         return self._get(key, partial(decode_file, path, size, size, radius, True))
 
     def fitted(self, path: Path, width: int, height: int, radius: int = 0) -> Picture | None:
         """The image at ``path``, as large as fits ``width`` x ``height`` pixels; None: not yet, it comes."""
-        key = ("fitted", path, width, height, radius)
+        key = ("fitted", path, (width, height, radius))
         return self._get(key, partial(decode_file, path, width, height, radius, False))
 
     def region(
@@ -107,7 +136,7 @@ class Textures:
     ) -> Picture | None:
         """The part ``box`` (left, top, right, bottom, 0 to 1) of the image at ``path``, as large as fits; None:
         not yet, it comes."""
-        key = ("region", path, box, width, height)
+        key = ("region", path, (box, width, height))
         return self._get(key, partial(decode_region, path, box, width, height))
 
     def live(
@@ -145,25 +174,29 @@ class Textures:
 
     def failure(self, path: Path) -> str:
         """Why the image at ``path`` can't be shown; empty: it can, as far as known."""
-        return self._failed.get(path, "")
+        return self._failed.get(path, ("", None))[0]
 
     def forget(self, path: Path) -> None:
-        """The file at ``path`` has changed or came: try again."""
+        """The file at ``path`` has changed, went or came: read it anew where it is shown."""
         if self._failed.pop(path, None) is not None:
             self.revision += 1
+        self._stale.update(key for key, (read, _stamp) in self._read.items() if read == path)
 
-    def _get(self, key: Hashable, decode: Callable[[], Decoded]) -> Picture | None:
+    def _get(self, key: Key, decode: Callable[[], Decoded]) -> Picture | None:
+        before = self._used.get(key, self._frame - PATIENCE - 1)
         self._used[key] = self._frame
         picture = self._shown.get(key)
         if picture is not None:
             self._shown.move_to_end(key)
+        if (picture is not None and key not in self._stale) or key in self._loading or key in self._ready:
             return picture
-        path = key[1] if isinstance(key, tuple) else None
-        if key in self._loading or key in self._ready or path in self._failed:
-            return None
-        self._wanted[key] = decode
+        if key[1] in self._failed:
+            if self._frame - before > PATIENCE:  # somebody comes back to it: is it there by now?
+                self._look_at = self._frame
+            return picture
+        self._wanted[key] = _Reading(key[1], decode)
         self._wanted.move_to_end(key)
-        return None
+        return picture
 
     def _begin(self) -> None:
         """Decode what was asked for last; forget what nobody asks for any more."""
@@ -172,27 +205,69 @@ class Textures:
             self._used.pop(key, None)
             self.revision += 1  # who only looks when something changed, and still waits, asks again
         while self._wanted and len(self._loading) + len(self._ready) < AT_ONCE:
-            key, decode = self._wanted.popitem()
+            key, reading = self._wanted.popitem()
             self._loading.add(key)
-            self._background.run(decode, partial(self._decoded, key), partial(self._undecoded, key))
+            self._stale.discard(key)
+            self._background.run(
+                reading, partial(self._decoded, key, reading), partial(self._undecoded, key, reading)
+            )
 
-    def _decoded(self, key: Hashable, decoded: Decoded) -> None:
+    def _decoded(self, key: Key, reading: _Reading, decoded: Decoded) -> None:
         self._loading.discard(key)
+        self._read[key] = (reading.path, reading.stamp)
         self._ready[key] = decoded
 
-    def _undecoded(self, key: Hashable, error: Exception) -> None:
+    def _undecoded(self, key: Key, reading: _Reading, error: Exception) -> None:
         self._loading.discard(key)
+        for other in [one for one, (path, _stamp) in self._read.items() if path == reading.path]:
+            self._drop(other)
         self._used.pop(key, None)
-        self._failed[key[1] if isinstance(key, tuple) else None] = str(error)
+        self._failed[reading.path] = (str(error), reading.stamp)
         while len(self._failed) > FAILED_KEPT:
             self._failed.popitem(last=False)
         self.revision += 1
+
+    def _drop(self, key: Key) -> None:
+        """Let go of a picture that may be on the screen for one more frame."""
+        self._read.pop(key, None)
+        self._stale.discard(key)
+        if (picture := self._shown.pop(key, None)) is not None:
+            self._pixels -= picture.width * picture.height
+            self._old.append((self._frame + 2, picture.texture))
+
+    # --- files that change ----------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Look, elsewhere, whether the files of what is on the screen are still those that were read."""
+        self._look_at = self._frame + LOOK_EVERY
+        here = {key for key, frame in self._used.items() if self._frame - frame <= PATIENCE}
+        for key in self._used.keys() - here - self._read.keys() - self._wanted.keys() - self._loading:
+            del self._used[key]  # of a file that can't be read, and that nobody looks at any more
+        paths = {key[1] for key in here if key in self._read or key[1] in self._failed}
+        if not paths:
+            return
+        self._is_looking = True
+
+        def failed(error: Exception) -> None:
+            self._is_looking = False
+            log.warning("whether images have changed is not known: %s", error)
+
+        self._background.run(lambda: {path: stamp_of(path) for path in paths}, self._looked, failed)
+
+    def _looked(self, stamps: Mapping[Path, Stamp]) -> None:
+        self._is_looking = False
+        known = [*self._read.values(), *((path, stamp) for path, (_why, stamp) in self._failed.items())]
+        for path in {path for path, stamp in known if path in stamps and stamps[path] != stamp}:
+            self.forget(path)
 
     def tick(self) -> None:
         """Upload a few of what is decoded, and let go what is too much. Called each frame."""
         self._frame += 1
         for _number in range(min(UPLOADS_A_FRAME, len(self._ready))):
             key, decoded = self._ready.popitem(last=False)
+            if (before := self._shown.get(key)) is not None:
+                self._pixels -= before.width * before.height
+                self._old.append((self._frame + 2, before.texture))
             self._shown[key] = self._upload(decoded)
             self._pixels += decoded.width * decoded.height
         for live in self._live.values():
@@ -207,6 +282,8 @@ class Textures:
         while self._old and self._old[0][0] <= self._frame:
             dpg.delete_item(self._old.pop(0)[1])
         self._let_go()
+        if self._frame >= self._look_at and not self._is_looking:
+            self._look()
         self._begin()
 
     def _upload(self, decoded: Decoded) -> Picture:
@@ -224,6 +301,8 @@ class Textures:
                 continue  # on the screen
             picture = self._shown.pop(key)
             self._used.pop(key, None)
+            self._read.pop(key, None)
+            self._stale.discard(key)
             self._pixels -= picture.width * picture.height
             dpg.delete_item(picture.texture)
             self.revision += 1
@@ -231,8 +310,17 @@ class Textures:
     def close(self) -> None:
         """Let go of all. Nothing may show them any more."""
         dpg.delete_item(self.registry)
-        for kept in (self._shown, self._ready, self._wanted, self._live, self._trims, self._old):
+        for kept in (self._read, self._shown, self._ready, self._wanted, self._live, self._trims, self._old):
             kept.clear()
+
+
+def stamp_of(path: Path) -> Stamp:
+    """What changes when the file at ``path`` is written."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def decode_file(path: Path, width: int, height: int, radius: int, cut: bool) -> Decoded:

@@ -236,6 +236,12 @@ class ThumbGrid(_Tiles):
                 drawn.hide()
 
     @property
+    def rows(self) -> int:
+        """That are to be seen whole, at least one."""
+        height = dpg.get_item_height(self._area) or 0
+        return max(1, height // max(self._side + self.ui.px(self.GAP), 1))
+
+    @property
     def at_top(self) -> bool:
         """Whether the first row is to be seen."""
         return bool(dpg.get_y_scroll(self._area) < self.ui.px(40))

@@ -9,6 +9,7 @@ import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.textures import Textures
 from stablenew_plugins.desktop.models.core.background import Background
+from stablenew_plugins.desktop.models.core.letters import Faces
 from stablenew_plugins.desktop.theme.fonts import fonts_at
 from stablenew_plugins.desktop.theme.look import Themes
 from stablenew_plugins.desktop.theme.tokens import PALETTES, Palette
@@ -25,19 +26,23 @@ def number_of(item: Item) -> int:
 class Ui:
     """One theme at one scale. A new one is made, and everything drawn anew, when either changes."""
 
-    def __init__(self, theme: str, scale: float, background: Background) -> None:
-        """Make fonts and the base theme. There must be a Dear PyGui context."""
+    def __init__(self, theme: str, scale: float, background: Background, faces: Faces | None = None) -> None:
+        """Make fonts and the base theme. There must be a Dear PyGui context. ``faces``: fonts in the place of
+        ours."""
         self.scale = scale
         self.colours: Palette = PALETTES[theme]
-        self.fonts = fonts_at(scale)
+        self.fonts = fonts_at(scale, faces)
         self.themes = Themes(self.colours, self.px)
         self.textures = Textures(background)
         self._next: list[Callable[[], None]] = []
         self._clicks: dict[int, Callable[[], None]] = {}
+        self._leaves: dict[int, Callable[[], None]] = {}
         self.paddings: dict[int, float] = {}
         """Of buttons: what is above and below their texts, before scaling."""
         with dpg.item_handler_registry() as self._handlers:
             dpg.add_item_clicked_handler(dpg.mvMouseButton_Left, callback=self._clicked)
+        with dpg.item_handler_registry() as self._leaving:
+            dpg.add_item_deactivated_after_edit_handler(callback=self._left)
         dpg.bind_theme(self.themes.base())
         dpg.bind_font(self.fonts["body"])
 
@@ -53,14 +58,24 @@ class Ui:
 
     def on_click(self, item: Item, call: Callable[[], None]) -> None:
         """Do ``call`` when ``item``, one that has no callback of its own (a drawing, a text), is clicked."""
-        if len(self._clicks) > 2_000:  # those of items that are long gone
-            self._clicks = {key: value for key, value in self._clicks.items() if dpg.does_item_exist(key)}
+        self._clicks = _of_this_world(self._clicks)
         self._clicks[number_of(item)] = call
         dpg.bind_item_handler_registry(item, self._handlers)
 
     def _clicked(self, _sender: Any, data: Any, _user: Any) -> None:
         # An item with a tag is told by its tag.
         if (call := self._clicks.get(number_of(data[1]))) is not None:
+            call()
+
+    def on_leave(self, item: Item, call: Callable[[], None]) -> None:
+        """Do ``call`` when a person leaves ``item``, a field in which something was typed: by Enter, by Tab or
+        by a click elsewhere."""
+        self._leaves = _of_this_world(self._leaves)
+        self._leaves[number_of(item)] = call
+        dpg.bind_item_handler_registry(item, self._leaving)
+
+    def _left(self, _sender: Any, data: Any, _user: Any) -> None:
+        if (call := self._leaves.get(number_of(data))) is not None:
             call()
 
     def later(self, call: Callable[[], None]) -> None:
@@ -79,6 +94,14 @@ class Ui:
         self.textures.close()
         self.themes.close()
         dpg.delete_item(self._handlers)
+        dpg.delete_item(self._leaving)
+
+
+def _of_this_world(calls: dict[int, Callable[[], None]]) -> dict[int, Callable[[], None]]:
+    """``calls`` by item; without those of items that have gone, where there are many."""
+    if len(calls) <= 2_000:
+        return calls
+    return {item: call for item, call in calls.items() if dpg.does_item_exist(item)}
 
 
 def on(call: Callable[[], None]) -> Callable[[Any, Any, Any], None]:

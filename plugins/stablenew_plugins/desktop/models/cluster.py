@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -21,8 +22,13 @@ SILENT = 6.0
 """Seconds without a word that are worth one. A report is due every 2 s."""
 LISTED = 200
 """Names of a kind that are listed at a time; the search finds the others."""
+LONG_AGO = 1e8
+"""Seconds of silence from which nobody knows when it was seen last."""
 HOT = 85.0
 """Degrees from which a GPU is shown as hot."""
+
+# Forge's is f2.0.1v1.10.1-previous-636-gb835f24a, SD.Next's begins with a date.
+_VERSION = re.compile(r"[fv]?(\d{4}-\d\d-\d\d|\d+(?:\.\d+)*)")
 
 Kind = Literal[
     "models",
@@ -75,8 +81,11 @@ class GpuLine:
     """``6.1 / 24.0 GB``; empty: not known."""
     fraction: float = 0.0
     """Of its VRAM that is used."""
-    load: str = ""
-    """``85 %  ·  67 °C  ·  210 W``: what the driver tells of it."""
+    busy: str = ""
+    """``85 %``: how much of its time it computes; empty: not known."""
+    busy_fraction: float = 0.0
+    heat: str = ""
+    """``67 °C  ·  210 W``."""
     hot: bool = False
 
 
@@ -88,7 +97,7 @@ class Work:
     title: str
     """Name of its run."""
     note: str
-    """``txt2img 12/30 · 0:14``."""
+    """``Text to image 12/30 · 0:14``."""
     fraction: float
     preview: bytes = b""
     """A JPEG of what is there so far; empty: none yet."""
@@ -110,7 +119,7 @@ class NodeCard:
     """``studio  ·  Linux 6.1  ·  2 slots``."""
     backend: str = ""
     note: str = ""
-    """What people should know of the backend: that it is a stand-in."""
+    """What people should know of the backend first: that it is a stand-in."""
     gpus: Sequence[GpuLine] = ()
     cpu: str = ""
     cpu_fraction: float = 0.0
@@ -203,7 +212,7 @@ class ClusterModel(Model):
             problem=problem,
             hint=hint,
             machine=_machine(info),
-            backend=f"{info.backend.name} {info.backend.version}".strip(),
+            backend=_backend(info.backend),
             note=_note(info.backend),
             gpus=() if offline else _gpus(node),
             cpu="" if offline else _("{n} %").format(n=round(report.cpu_load * 100)),
@@ -212,7 +221,7 @@ class ClusterModel(Model):
             model="" if offline else report.loaded_model,
             works=works,
             refusal=node.last_refusal,
-            silent=_("silent for {time}").format(time=_ago(silent)) if silent >= SILENT else "",
+            silent=_silent(silent, offline=offline),
             counts=_counts(info),
             draining=node.state == "draining",
             offline=offline,
@@ -229,7 +238,15 @@ class ClusterModel(Model):
             run = state.runs.get(job.run_id)
             progress = job.progress
             title = run.name if run is not None else job.run_id[:8]
-            found.append(Work(job_id, title, progress_text(job), progress.fraction, progress.preview_jpeg))
+            found.append(
+                Work(
+                    job_id,
+                    title,
+                    progress_text(job, state.stage_title),
+                    progress.fraction,
+                    progress.preview_jpeg,
+                )
+            )
         return found
 
     # --- lists ----------------------------------------------------------------------------------------------
@@ -272,7 +289,9 @@ class ClusterModel(Model):
         if node is None:
             return []
         if kind == "stages":
-            return sorted(f"{stage.name} {stage.version}" for stage in node.info.stages)
+            return sorted(
+                f"{self._desk.state.stage_title(stage.name)} {stage.version}" for stage in node.info.stages
+            )
         names: Sequence[str] = getattr(node.info.backend, kind)
         return sorted(names, key=str.lower)
 
@@ -324,6 +343,11 @@ class ClusterModel(Model):
         )
 
 
+def node_state(node: pb.Node) -> str:
+    """How a node is, in a word."""
+    return _state(node)[0]
+
+
 def _state(node: pb.Node) -> tuple[str, Mood]:
     if node.state == "offline":
         return _("Offline"), "off"
@@ -354,10 +378,36 @@ def _problem(node: pb.Node) -> tuple[str, str]:
     return "", ""
 
 
+def _silent(seconds: float, *, offline: bool) -> str:
+    """For how long nothing was heard of a node, where that is worth a word."""
+    if offline and seconds >= LONG_AGO:
+        return _("not seen yet since the kernel started")
+    if offline:
+        return _("last seen {time} ago").format(time=_ago(seconds))
+    return _("silent for {time}").format(time=_ago(seconds)) if seconds >= SILENT else ""
+
+
+def _backend(backend: link.BackendInfo) -> str:
+    """``Forge WebUI 2.0.1  ·  at http://127.0.0.1:7860``."""
+    known = {
+        "a1111": "AUTOMATIC1111 WebUI",
+        "forge": "Forge WebUI",
+        "reforge": "reForge WebUI",
+        "webui": _("Stable Diffusion WebUI"),
+        "comfyui": "ComfyUI",
+        "diffusers": _("Diffusers, in its own process"),
+        "embedded": _("Embedded engine"),
+    }
+    found = _VERSION.match(backend.version)
+    version = found[1] if found else "" if backend.version == "unknown" else backend.version
+    name = " ".join(part for part in (known.get(backend.name.lower(), backend.name), version) if part)
+    return "  ·  ".join(part for part in (name, "" if backend.stand_in else backend.note) if part)
+
+
 def _note(backend: link.BackendInfo) -> str:
     if backend.stand_in:
         return _("Stand-in: draws from numbers, no AI model. For real images connect a backend in Settings.")
-    return _capital(backend.note)
+    return ""
 
 
 def _machine(info: link.NodeInfo) -> str:
@@ -377,7 +427,6 @@ def _gpus(node: pb.Node) -> Sequence[GpuLine]:
             found.append(GpuLine(gpu.name))
             continue
         told = [
-            _("{n} %").format(n=round(load.utilization * 100)) if load.HasField("utilization") else "",
             _("{n} °C").format(n=round(load.temperature_c)) if load.HasField("temperature_c") else "",
             _("{n} W").format(n=round(load.power_w)) if load.HasField("power_w") else "",
         ]
@@ -387,7 +436,9 @@ def _gpus(node: pb.Node) -> Sequence[GpuLine]:
                 name=gpu.name,
                 vram=f"{size_of(load.vram_used_bytes)} / {size_of(total)}" if total else "",
                 fraction=load.vram_used_bytes / total if total else 0.0,
-                load="  ·  ".join(part for part in told if part),
+                busy=_("{n} %").format(n=round(load.utilization * 100)) if load.HasField("utilization") else "",
+                busy_fraction=load.utilization,
+                heat="  ·  ".join(part for part in told if part),
                 hot=load.HasField("temperature_c") and load.temperature_c >= HOT,
             )
         )
@@ -405,7 +456,7 @@ def _room(report: link.NodeReport) -> str:
 
 def _counts(info: link.NodeInfo) -> str:
     backend = info.backend
-    parts = [many("{n} model", "{n} models", len(backend.models))]
+    parts = [many("{n} model", "{n} models", len(backend.models))] if backend.models else []
     if backend.loras:
         parts.append(many("{n} LoRA", "{n} LoRAs", len(backend.loras)))
     if backend.samplers:
@@ -418,9 +469,11 @@ def _counts(info: link.NodeInfo) -> str:
 def _ago(seconds: float) -> str:
     if seconds < 90:
         return _("{n} s").format(n=round(seconds))
-    if seconds < 1e8:
-        return duration(seconds) if seconds >= 3600 else _("{n} min").format(n=round(seconds / 60))
-    return _("a long time")
+    if seconds < 3600:
+        return _("{n} min").format(n=round(seconds / 60))
+    if seconds < 2 * 86400:
+        return duration(seconds)
+    return many("{n} day", "{n} days", round(seconds / 86400))
 
 
 def _capital(text: str) -> str:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Literal
 from stablenew_api.errors import NotConfirmed, StableNewError
 from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.core.model import Model
+from stablenew_plugins.desktop.models.core.toasts import Level
 from stablenew_plugins.desktop.models.packs.packs import PacksModel
+from stablenew_plugins.desktop.models.pipeline.brought import brought_by
 from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
 from stablenew_plugins.desktop.models.prompt.randomizer import RandomizerModel
 from stablenew_plugins.desktop.models.prompt.sources import Source
@@ -24,6 +26,7 @@ from stablenew_plugins.desktop.text import _, many
 if TYPE_CHECKING:
     from stablenew_client import KernelClient
     from stablenew_proto.v1 import kernel_pb2 as pb
+    from stablenew_proto.v1 import library_pb2
 
 QUIET = 0.25
 """Seconds without a change before the plan is asked for."""
@@ -47,6 +50,8 @@ class PackPlan:
     summary: pb.PlanSummary | None = None
     jobs: Sequence[pb.PlannedJob] = ()
     """The first of them."""
+    settings: Sequence[library_pb2.Setting] = ()
+    """Those of its run, with where each comes from; none where the pack has no file of settings."""
     problem: str = ""
     """Why it can't be run; empty: it can."""
 
@@ -103,6 +108,8 @@ class Question:
     text: str
     requests: Sequence[pb.RunRequest]
     first: bool
+    waits: bool = False
+    """Whether the queue is to stand still before they are queued."""
 
     @property
     def words(self) -> str:
@@ -191,16 +198,20 @@ class RunModel(Model):
         try:
             jobs: list[pb.PlannedJob] = []
             summary = None
-            for message in kernel.preview(self._randomizer.request(source), show):
+            request = self._randomizer.request(source)
+            for message in kernel.preview(request, show):
                 jobs += message.jobs
                 if message.HasField("summary"):
                     summary = message.summary
-            return PackPlan(source, summary, jobs)
+            settings = kernel.library.explain(request).settings if request.sidecar else ()
+            return PackPlan(source, summary, jobs, settings)
         except StableNewError as error:
             return PackPlan(source, problem=str(error))
 
     def _planned(self, plan: Plan) -> None:
         self.plan, self.is_planning = plan, False
+        if not plan.problems:  # else nobody can tell, and what was known stays
+            self._pipeline.show_brought(brought_by(plan, seeded=self._randomizer.seeds_runs))
         self.touch()
 
     def _unplanned(self, error: Exception) -> None:
@@ -246,21 +257,23 @@ class RunModel(Model):
         self._submit(first=False)
 
     def add_to_queue(self) -> None:
-        """Queue it behind all others."""
-        self._submit(first=False)
+        """Queue it behind all others. A queue that has nothing to do does not begin with it:
+        :meth:`toggle_pause` lets it."""
+        queue = self._desk.state.queue
+        self._submit(first=False, waits=queue is None or not (queue.active or queue.queued))
 
     def run_next(self) -> None:
         """Queue it before all others."""
         self._submit(first=True)
 
-    def _submit(self, *, first: bool) -> None:
+    def _submit(self, *, first: bool, waits: bool = False) -> None:
         if self.submitting:
             return
         if reason := self.why_not:
             self._desk.toasts.say(reason, "warning")
             return
         sources = list(self.sources)
-        collects = self.queue_mode == "collect" and not self.is_paused
+        waits = (waits or self.queue_mode == "collect") and not self.is_paused
         self.submitting = True
         self.touch()
 
@@ -269,16 +282,17 @@ class RunModel(Model):
             # asked about, queues nothing.
             requests = [self._randomizer.request(source) for source in sources]
             if len(requests) > 1 and (asked := questions(kernel, requests)):
-                return Question("\n".join(asked), requests, first)
+                return Question("\n".join(asked), requests, first, waits)
             try:
-                return queue(kernel, requests, first=first, paused=collects)
+                return queue(kernel, requests, first=first, paused=waits)
             except NotConfirmed as error:
-                return Question(str(error), requests, first)
+                return Question(str(error), requests, first, waits)
 
-        if not self._desk.ask(work, self._submitted, self._refused):
+        stands = waits or self.is_paused
+        if not self._desk.ask(work, lambda answer: self._submitted(answer, stands), self._refused):
             self.submitting = False
 
-    def _submitted(self, answer: Sequence[pb.SubmitRunResponse] | Question) -> None:
+    def _submitted(self, answer: Sequence[pb.SubmitRunResponse] | Question, stands: bool) -> None:
         self.submitting = False
         self.touch()
         if isinstance(answer, Question):
@@ -289,7 +303,13 @@ class RunModel(Model):
         images = sum(response.summary.jobs for response in answer)
         text = many("{n} image queued.", "{n} images queued.", images)
         warnings = [warning for response in answer for warning in response.summary.warnings]
-        self._desk.toasts.say(text, "warning" if warnings else "good", hint="\n".join(warnings[:3]))
+        level: Level = "warning" if warnings else "good"
+        hint = "\n".join(warnings[:3])
+        if stands:  # else somebody waits for images that do not come
+            hint = hint or _("The queue is paused: nothing begins before you start it.")
+            self._desk.toasts.say(text, level, hint=hint, action=_("Start the queue"), act=self.start_queue)
+        else:
+            self._desk.toasts.say(text, level, hint=hint)
 
     def _refused(self, error: Exception) -> None:
         self.submitting = False
@@ -307,10 +327,11 @@ class RunModel(Model):
             if some:
                 request.sample = min(SOME, request.sample or SOME)
         self.submitting = True
-        collects = self.queue_mode == "collect" and not self.is_paused
+        waits = question.waits and not self.is_paused
+        stands = waits or self.is_paused
         asked = self._desk.ask(
-            lambda kernel: queue(kernel, question.requests, first=question.first, paused=collects),
-            self._submitted,
+            lambda kernel: queue(kernel, question.requests, first=question.first, paused=waits),
+            lambda answer: self._submitted(answer, stands),
             self._refused,
         )
         if not asked:
@@ -325,6 +346,11 @@ class RunModel(Model):
         return state.is_connected and any(
             run.state == "running" and run.run_id not in self.stopping for run in state.runs.values()
         )
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether all that is being made has been asked to stop, and has not ended."""
+        return bool(self.stopping) and not self.can_stop
 
     def stop(self) -> None:
         """Stop the run that is being made; those behind it stay, and the message offers to stop them, too."""
@@ -374,6 +400,14 @@ class RunModel(Model):
         paused = not self.is_paused
         self._desk.order(lambda kernel: kernel.set_paused(paused, "paused in the desktop" if paused else ""))
 
+    def start_queue(self) -> None:
+        """Let a paused queue go on."""
+        self._desk.order(lambda kernel: kernel.set_paused(False, ""))
+
+    def switch_mode(self) -> None:
+        """The other one of both; see :meth:`choose_mode`."""
+        self.choose_mode("run" if self.queue_mode == "collect" else "collect")
+
     def choose_mode(self, mode: QueueMode) -> None:
         """``run``: what is added runs at once; ``collect``: it waits until :meth:`toggle_pause` starts it."""
         self.queue_mode = mode
@@ -394,7 +428,13 @@ def queue(
     Raises as ``KernelClient.submit``."""
     if paused:  # before anything of it could begin
         kernel.set_paused(True, _("collecting runs"))
-    answers = [kernel.submit(request) for request in requests]
+    answers: list[pb.SubmitRunResponse] = []
+    try:
+        answers += (kernel.submit(request) for request in requests)
+    except StableNewError:
+        if paused and not answers:  # a queue that nothing was put into is left as it was
+            kernel.set_paused(False, "")
+        raise
     if first:
         for answer in reversed(answers):
             kernel.change_jobs("move_top", run_id=answer.run_id)

@@ -24,6 +24,11 @@ EMBEDDED = "embedded"
 ENGINE_KEYS = frozenset({"local_backend", "local_backend_options"})
 """Settings that are chosen as an engine, not typed."""
 FOLDER_KEYS = ("pack_folders", "output_folder")
+RUN_KEYS = ("confirm_above", "file_name", "learning_mode", "keep_copies_days")
+MACHINE_KEYS = ("local_agent", "local_slots", "run_timeout")
+
+BACKENDS = {"webui": "WebUI", "comfyui": "ComfyUI", "diffusers": "Diffusers", "embedded": "Embedded engine"}
+"""Names of backends for people. Those of other plugins are shown as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +47,23 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """Its name for people."""
-        return self.name.replace("_", " ").capitalize()
+        """Its name for people: that of the schema, or what can be made of the key."""
+        given = str(self.schema.get("title", ""))
+        by_itself = self.name.replace("_", " ")
+        return given if given and given != by_itself.title() else by_itself.capitalize()
 
     @property
     def waits(self) -> bool:
         """Whether the file says something else than what is in effect."""
         return bool(self.value != self.active)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the kernel would not write."""
+
+    value: Any
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +95,10 @@ class SettingsModel(Model):
         self.path = ""
         self.problem = ""
         """Why the file can't be read."""
-        self.refused: Mapping[str, str] = {}
-        """Why the last change of a setting was refused, by its name."""
+        self.refused: Mapping[str, Refusal] = {}
+        """The last change of a setting, where it was refused, by its name."""
         self.servers: Sequence[Server] = ()
-        """Found on this machine."""
+        """Found on this machine, and those that were used."""
         self.checked: Server | None = None
         """The one whose address was typed."""
         self.is_looking = False
@@ -100,6 +115,20 @@ class SettingsModel(Model):
     def value(self, name: str, default: Any = None) -> Any:
         """What the file has for ``name``."""
         return next((setting.value for setting in self.settings if setting.name == name), default)
+
+    def shown(self, setting: Setting) -> Any:
+        """What its field says: what is in the file, or what was typed and refused."""
+        refusal = self.refused.get(setting.name)
+        return refusal.value if refusal is not None else setting.value
+
+    @property
+    def groups(self) -> Sequence[tuple[str, Sequence[Setting]]]:
+        """What is neither a folder nor chosen as an engine, by what it is about: title, settings. What the
+        desktop has never heard of is in the last group."""
+        known = {setting.name: setting for setting in self.settings}
+        rest = [name for name in known if name not in {*ENGINE_KEYS, *FOLDER_KEYS, *RUN_KEYS, *MACHINE_KEYS}]
+        groups = ((_("Runs"), RUN_KEYS), (_("This machine"), MACHINE_KEYS), (_("Kernel"), rest))
+        return [(title, [known[name] for name in names if name in known]) for title, names in groups]
 
     # --- the file -------------------------------------------------------------------------------------------
 
@@ -134,13 +163,14 @@ class SettingsModel(Model):
         """Write several at once, all or none."""
 
         def done(answer: pb.ChangeSettingsResponse) -> None:
-            self.refused = {key: text for key, text in self.refused.items() if key not in values}
+            self.refused = {key: kept for key, kept in self.refused.items() if key not in values}
             self._take(answer.settings)
             if answer.notes:
                 self._desk.toasts.say(answer.notes[0], "good", hint="\n".join(answer.notes[1:]))
 
         def failed(error: Exception) -> None:
-            self.refused = {**self.refused, **dict.fromkeys(values, str(error))}
+            refused = {name: Refusal(value, str(error)) for name, value in values.items()}
+            self.refused = {**self.refused, **refused}
             self.touch()
             if len(values) > 1:
                 self._desk.complain(error)
@@ -160,6 +190,12 @@ class SettingsModel(Model):
         options = self.value("local_backend_options", ()) or ()
         return next((text.partition("=")[2] for text in options if text.startswith("url=")), "")
 
+    @property
+    def engine_title(self) -> str:
+        """The engine for people: the server's own name where it has said it, else the backend's."""
+        mine = (server for server in self.servers if server.url == self.engine_url)
+        return next((server.name for server in mine), BACKENDS.get(self.engine, self.engine))
+
     def look(self) -> None:
         """Look for servers on this machine. Asks the usual ports of loopback, nothing else."""
         from stablenew_plugins.backends.check.doctor import servers_here
@@ -169,7 +205,9 @@ class SettingsModel(Model):
 
         def done(found: Sequence[tuple[str, Check]]) -> None:
             self.is_looking = False
-            self.servers = [_server(url, check) for url, check in found]
+            here = [_server(url, check) for url, check in found]
+            others = [kept for kept in self.servers if kept.url not in {server.url for server in here}]
+            self.servers = [*here, *(kept for kept in others if kept.url == self.engine_url)]
             self.touch()
 
         def failed(error: Exception) -> None:
@@ -205,6 +243,8 @@ class SettingsModel(Model):
         """Let this machine's images be made by ``server``."""
         from stablenew_plugins.backends.check.settings import options_for
 
+        if self.checked == server:
+            self.checked, self.servers = None, [*self.servers, server]
         options, advice = options_for(server.kind, server.url, server.user)
         self.change_all({"local_backend": server.kind, "local_backend_options": options})
         if advice:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from stablenew_plugins.desktop.models.cluster import node_state
 from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.text import _, duration, many, size_of
@@ -38,12 +39,19 @@ class Status:
     eta: str = ""
     speed: str = ""
     vram: str = ""
+    """"38.0 / 60.0 GB": of all GPUs of all nodes that are in touch."""
     vram_fraction: float = 0.0
+    vram_by_node: Sequence[str] = ()
+    """"gpu-box: 20.0 / 24.0 GB", a line a node."""
     queued: str = ""
     nodes: str = ""
     nodes_good: bool = False
+    node_states: Sequence[str] = ()
+    """"gpu-box: ready", a line a node."""
     can_start: bool = False
     """Whether no kernel answers, and a person may have one started."""
+    can_resume: bool = False
+    """Whether jobs wait because the queue is paused, and a person may let it go on."""
 
 
 class StatusModel(Model):
@@ -60,6 +68,8 @@ class StatusModel(Model):
         """Whether somebody asked a run to stop that still runs; set by whoever knows."""
         self.start_kernel: Callable[[], None] = lambda: None
         """Starts a kernel now; set by whoever can. By itself none is started where somebody stopped it."""
+        self.start_queue: Callable[[], None] = lambda: None
+        """Lets the queue go on; set by whoever can."""
         self.now = Status("starting", _("Starting"))
         desk.state.on_image.append(lambda _image: self._saved.append(desk.clock()))
 
@@ -82,7 +92,8 @@ class StatusModel(Model):
             return Status("starting", _("Starting"), _("the kernel comes up"))
         kind, title = self._state()
         run = state.current
-        used, total = self._vram()
+        vram = self._vram()
+        used, total = sum(one for one, _all in vram.values()), sum(one for _used, one in vram.values())
         queue = state.queue
         online = state.online
         sick = [node for node in online if node.report.state == "unhealthy"]
@@ -93,11 +104,14 @@ class StatusModel(Model):
             fraction=self._fraction(run),
             eta=self._eta(run) if kind == "running" else "",
             speed=self._speed(now) if kind == "running" else "",
-            vram=f"{size_of(used)} / {size_of(total)}" if total else "",
+            vram=_of(used, total) if total else "",
             vram_fraction=used / total if total else 0.0,
-            queued=many("{n} queued", "{n} queued", queue.queued) if queue is not None else "",
+            vram_by_node=[f"{node}: {_of(*sizes)}" for node, sizes in vram.items()],
+            queued=many("{n} queued", "{n} queued", queue.queued) if queue is not None and queue.queued else "",
             nodes=many("{n} node", "{n} nodes", len(online)),
             nodes_good=bool(online) and not sick,
+            node_states=[f"{node.info.name}: {node_state(node).lower()}" for node in state.by_name],
+            can_resume=kind == "paused" and queue is not None and queue.queued > 0,
         )
 
     def _state(self) -> tuple[State, str]:
@@ -124,7 +138,8 @@ class StatusModel(Model):
         if run is None:
             return _("ready") if kind == "idle" else ""
         ended = run.done + run.failed + run.cancelled
-        stage = next((job.progress.stage for job in state.running.values() if job.run_id == run.run_id), "")
+        stages = (job.progress.stage for job in state.running.values() if job.run_id == run.run_id)
+        stage = state.stage_title(next(filter(None, stages), ""))
         place = _("image {n} of {total}").format(n=min(ended + 1, run.total), total=f"{run.total:,}")
         failed = many("{n} failed", "{n} failed", run.failed) if run.failed else ""
         return "  ·  ".join(part for part in (run.name, stage, place, failed) if part)
@@ -148,15 +163,24 @@ class StatusModel(Model):
         per_minute = (len(self._saved) - 1) / max(now - self._saved[0], 0.1) * 60
         return _("{n} images/min").format(n=f"{per_minute:.0f}" if per_minute >= 10 else f"{per_minute:.1f}")
 
-    def _vram(self) -> tuple[int, int]:
-        used = total = 0
+    def _vram(self) -> Mapping[str, tuple[int, int]]:
+        """Used and all bytes of each node whose GPUs tell."""
+        found: dict[str, tuple[int, int]] = {}
         for node in self._desk.state.online:
-            loads = {load.uuid: load for load in node.report.gpus}
-            for gpu in node.info.gpus:
-                if gpu.vram_total_bytes and gpu.uuid in loads:
-                    used += loads[gpu.uuid].vram_used_bytes
-                    total += gpu.vram_total_bytes
-        return used, total
+            loads = {load.uuid: load.vram_used_bytes for load in node.report.gpus}
+            told = [gpu for gpu in node.info.gpus if gpu.vram_total_bytes and gpu.uuid in loads]
+            if told:
+                used, total = sum(loads[gpu.uuid] for gpu in told), sum(gpu.vram_total_bytes for gpu in told)
+                before = found.get(node.info.name, (0, 0))  # names need not differ
+                found[node.info.name] = (before[0] + used, before[1] + total)
+        return found
+
+
+def _of(used: int, total: int) -> str:
+    """ "38.0 / 60.0 GB"."""
+    part, whole = size_of(used), size_of(total)
+    number, _space, unit = part.rpartition(" ")
+    return f"{number} / {whole}" if whole.endswith(f" {unit}") else f"{part} / {whole}"
 
 
 def _sentence(text: str) -> str:

@@ -9,6 +9,7 @@ from stablenew_plugins.desktop.models.core.shortcuts import shortcuts
 from stablenew_plugins.desktop.models.core.view import ViewModel
 from stablenew_plugins.desktop.models.images.compare import CompareModel
 from stablenew_plugins.desktop.models.images.learning import LearningModel
+from stablenew_plugins.desktop.models.images.liked import LikedModel
 from stablenew_plugins.desktop.models.images.preview import PreviewModel
 from stablenew_plugins.desktop.models.images.promote import PromoteModel
 from stablenew_plugins.desktop.models.images.ratings import Ratings
@@ -21,6 +22,7 @@ from stablenew_plugins.desktop.models.pipeline.presets import PresetsModel
 from stablenew_plugins.desktop.models.prompt.randomizer import RandomizerModel
 from stablenew_plugins.desktop.models.prompt.variants import VariantsModel
 from stablenew_plugins.desktop.models.queue.queue import QueueModel
+from stablenew_plugins.desktop.models.queue.upnext import UpNextModel
 from stablenew_plugins.desktop.models.run import RunModel
 from stablenew_plugins.desktop.models.settings import SettingsModel
 from stablenew_plugins.desktop.models.start import StartModel
@@ -44,17 +46,19 @@ class Workbench:
         self.editor = EditorModel(desk, self.packs, self.pipeline, self.randomizer)
         self.variants = VariantsModel(desk, self.run, self.randomizer)
         self.queue = QueueModel(desk)
+        self.upnext = UpNextModel(desk)
         self.failures = FailureNews(desk, self._show_failed)
         self.cluster = ClusterModel(desk)
         self.ratings = Ratings(desk)
         self.promotion = PromoteModel(desk, self.view, self.pipeline)
         self.preview = PreviewModel(desk, self.view, self.pipeline, self.ratings, self.promotion)
         self.viewer = ViewerModel(self.view, self.ratings, self.preview)
-        self.compare = CompareModel(desk, self.view, self.ratings, self.promotion)
+        self.compare = CompareModel(desk, self.view, self.ratings)
         self.review = ReviewModel(
             desk, self.view, self.preview, self.ratings, self.promotion, self.viewer, self.compare
         )
-        self.learning = LearningModel(desk, self.view, self.ratings)
+        self.learning = LearningModel(desk)
+        self.liked = LikedModel(desk, self.view, self.ratings, self.review)
         self.status = StatusModel(desk)
         self.settings = SettingsModel(desk)
         self.start = StartModel(desk, self.view, self.packs, self.pipeline, self.run, self.settings)
@@ -63,6 +67,7 @@ class Workbench:
         self.editor.is_open = lambda: self.view.overlay == "editor"
         self.view.may_close["editor"] = self.editor.may_close
         self.status.is_stopping = lambda: bool(self.run.stopping)
+        self.status.start_queue = self.run.start_queue
         self.shortcuts = shortcuts(self)
 
     def _show_failed(self, run_id: str) -> None:
@@ -81,6 +86,7 @@ class Workbench:
             self.variants,
             self.editor,
             self.queue,
+            self.upnext,
             self.cluster,
             self.ratings,
             self.promotion,
@@ -88,7 +94,7 @@ class Workbench:
             self.viewer,
             self.compare,
             self.review,
-            self.learning,
+            self.liked,
             self.status,
             self.settings,
             self.start,

@@ -10,6 +10,7 @@ from stablenew_plugins.desktop.components.basic import (
     area,
     card,
     column,
+    empty_state,
     icon_button,
     row,
     set_text,
@@ -23,11 +24,11 @@ from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.panels.nodecard import NodeCardView
 from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
-from stablenew_plugins.desktop.theme.tokens import NONE
+from stablenew_plugins.desktop.theme.tokens import NONE, RADIUS
 
 PAD = 20
-TOP = 78
-LEAST_CARD = 380
+TOP = 64
+LEAST_CARD = 326
 """Width of a card, at least; there are as many beside each other as fit."""
 GAP_CARDS = 14
 SCROLL_BAR = 14
@@ -58,7 +59,10 @@ class ClusterPanel(Panel):
         set_text(
             self._summary, cluster.summary if self._bench.state.is_connected else _("No kernel answers yet.")
         )
-        shapes = tuple((card.node_id, len(card.gpus), cluster.open.get(card.node_id)) for card in cluster.cards)
+        shapes = tuple(
+            (card.node_id, len(card.gpus), card.offline, cluster.open.get(card.node_id))
+            for card in cluster.cards
+        )
         arranged = (
             self._columns(),
             self._card_width(),
@@ -114,6 +118,8 @@ class ClusterPanel(Panel):
         self._views = {}
         columns, width = self._columns(), self._card_width()
         cards = self._cluster.cards
+        # Where the columns are as long as each other, below the last one: who is away has a small card.
+        place = len(cards) % columns or (columns - 1 if cards else 0)
         dpg.push_container_stack(self._area)
         try:
             if not cards:
@@ -124,7 +130,7 @@ class ClusterPanel(Panel):
                         dpg.add_spacer(width=width, height=0)
                         for shown in cards[number::columns]:
                             self._add_card(shown, width)
-                        if number == len(cards) % columns:
+                        if number == place:
                             self._how_to_add(width)
             space(ui, 8)
         finally:
@@ -141,15 +147,17 @@ class ClusterPanel(Panel):
     def _nobody(self) -> None:
         ui = self.ui
         connected = self._bench.state.is_connected
-        with column(ui, 8):
-            text(ui, _("No node is there") if connected else _("No kernel answers yet"), "h2")
-            words = (
-                _("The kernel starts one on its own machine unless local_agent is off in the settings.")
-                if connected
-                else _("The nodes are shown as soon as one does.")
+        if connected:
+            words = _(
+                "Nothing can be made before one is. The kernel starts one on its own machine, unless that is "
+                "switched off in the settings (local_agent)."
             )
-            text(ui, words, "small", ui.colours.muted)
-            space(ui, 4)
+            settings = partial(self._bench.view.open, "settings")
+            empty_state(ui, icons.SERVER, _("No node is there"), words, _("Settings"), settings)
+        else:
+            words = _("The nodes are shown as soon as one does.")
+            empty_state(ui, icons.PLUG, _("No kernel answers yet"), words)
+        space(ui, 10)
 
     def _how_to_add(self, width: int) -> None:
         ui, c, cluster = self.ui, self.ui.colours, self._cluster
@@ -175,10 +183,11 @@ class ClusterPanel(Panel):
                 self._command(line, width, f"cluster.tunnel.{number}")
 
     def _command(self, line: str, width: int, tag: str) -> Item:
-        """A command to copy."""
+        """A command to copy: all of it is to be seen."""
         ui = self.ui
+        room = width - ui.px(36 + 38)
         with row(ui, 6):
-            item = dpg.add_input_text(default_value=line, readonly=True, width=width - ui.px(36 + 42), tag=tag)
-            dpg.bind_item_font(item, ui.fonts["mono"])
+            with card(ui, (12, 9), ui.colours.inset, radius=RADIUS, width=room):
+                item = text(ui, line, "mono", wrap=room - ui.px(24), tag=tag)
             icon_button(ui, icons.COPY, partial(dpg.set_clipboard_text, line), _("Copy"), size=32)
         return item

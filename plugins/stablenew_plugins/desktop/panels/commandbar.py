@@ -12,11 +12,11 @@ from stablenew_plugins.desktop.components.basic import (
     icon_button,
     row,
     style_button,
-    style_card,
     text,
     tooltip,
 )
 from stablenew_plugins.desktop.components.flow import text_width
+from stablenew_plugins.desktop.components.menu import Entry, open_menu
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.core.view import TABS, tab_titles
 from stablenew_plugins.desktop.models.workbench import Workbench
@@ -33,13 +33,16 @@ TAB_ICONS = {
     "cluster": icons.SERVER,
     "learning": icons.GRADUATION_CAP,
 }
-TIGHTEST = 4
-"""How little room there can be. 0: all is said; 1: tabs are icons; 2: so are commands, but Run; 3: the logo
-goes; 4: Run is an icon too, and the queue's mode goes."""
-GROUP_HEIGHT, GROUP_PAD, GROUP_GAP = 44, 4, 4
-TAB_GAP = 4
-RUN_WIDTH = 170
-"""Before scaling, at least: so that the bar stands still while the number of images changes."""
+TIGHTEST = 5
+"""How little room there can be. 0: all is said; 1: the tabs stand right behind the name; 2: they are icons; 3:
+so is Stop; 4: the logo goes; 5: Run is an icon too, and the pause is in the menu alone."""
+TAB_GAP, BUTTON_GAP = 4, 8
+SPLIT = 2
+"""Between Run and the button beside it, which belongs to it."""
+MORE_WIDTH = 34
+RUN_WIDTH, STOP_WIDTH = 164, 104
+"""Before scaling, at least: so that the bar stands still while what they say changes."""
+MENU_WIDTH, MENU_KEYS = 330, 130
 
 
 class CommandBar(Panel):
@@ -87,55 +90,34 @@ class CommandBar(Panel):
             pos=(0, top),
             tag="bar.settings",
         )
-        with dpg.child_window(
-            auto_resize_x=True,
-            height=ui.px(GROUP_HEIGHT),
-            pos=(0, ui.px((BAR_HEIGHT - GROUP_HEIGHT) / 2)),
-            no_scrollbar=True,
-            no_scroll_with_mouse=True,
-            always_use_window_padding=True,
-            tag="bar.commands",
-        ) as self._actions:
-            style_card(ui, self._actions, ui.colours.inset, ui.colours.line_soft, 11, (GROUP_PAD, GROUP_PAD))
-            with row(ui, GROUP_GAP):
-                self._build_commands()
+        with row(ui, BUTTON_GAP, pos=(0, top), tag="bar.commands") as self._actions:
+            self._build_commands()
         tooltip(ui, self._name, _("StableNew"))
 
     def _build_commands(self) -> None:
         ui, run = self.ui, self._bench.run
-        self._mode = button(
-            ui,
-            "",
-            self._switch_mode,
-            "ghost",
-            height=CONTROL_HEIGHT,
-            tag="bar.mode",
-            tip=_(
-                "What Run does. At once: the queue starts on it right away. Collect: runs wait in the queue "
-                "until you start it."
-            ),
+        self._pause = icon_button(
+            ui, icons.PAUSE, run.toggle_pause, "", "ghost", CONTROL_HEIGHT, tag="bar.pause"
         )
-        self._pause = icon_button(ui, icons.PAUSE, run.toggle_pause, "", "ghost", tag="bar.pause")
         self._pause_tip = tooltip(ui, self._pause, "")
-        self._stop = button(
-            ui,
-            _("Stop"),
-            run.stop,
-            "danger",
-            height=CONTROL_HEIGHT,
-            tag="bar.stop",
-            tip=_("Stop the run that is being made (Ctrl+.)"),
-        )
-        self._add = icon_button(
-            ui,
-            icons.CHEVRONS_UP,
-            run.run_next,
-            _("First in line: run it before all that waits"),
-            "ghost",
-            tag="bar.next",
-        )
-        self._run = button(ui, "", run.run, "primary", height=CONTROL_HEIGHT, tag="bar.run")
-        self._run_tip = tooltip(ui, self._run, "")
+        with dpg.group() as around:  # an item that is disabled shows no tooltip
+            self._stop = button(ui, "", run.stop, "danger", height=CONTROL_HEIGHT, tag="bar.stop")
+        self._stop_tip = tooltip(ui, around, "")
+        with row(ui, SPLIT):
+            with dpg.group() as around:
+                self._run = button(ui, "", run.run, "primary", height=CONTROL_HEIGHT, tag="bar.run")
+            self._run_tip = tooltip(ui, around, "")
+            self._more = button(
+                ui,
+                icons.CHEVRON_DOWN,
+                self._open_menu,
+                "primary",
+                font="icon",
+                width=MORE_WIDTH,
+                height=CONTROL_HEIGHT,
+                tip=_("Run next, add to the queue, and whether runs start at once"),
+                tag="bar.more",
+            )
 
     def apply(self) -> None:
         """Bring them up to date."""
@@ -149,18 +131,63 @@ class CommandBar(Panel):
             self._pause_tip, _("Start the queue (Ctrl+P)") if paused else _("Pause the queue (Ctrl+P)")
         )
         style_button(ui, self._pause, "lit" if paused else "ghost")
+        enable_button(self._pause, bench.state.is_connected)
         enable_button(self._stop, run.can_stop)
-        enable_button(self._add, run.can_run)
-        enable_button(self._run, run.can_run)
         dpg.set_value(
-            self._run_tip,
-            run.why_not or _("Everything that is switched on, for all selected packs (Ctrl+Enter)"),
+            self._stop_tip,
+            _("Stop the run that is being made (Ctrl+.). What is finished stays.")
+            if run.can_stop
+            else _("It stops as soon as the image that is being made allows it.")
+            if run.is_stopping
+            else _("Nothing runs."),
         )
+        enable_button(self._run, run.can_run)
+        style_button(ui, self._more, "primary" if run.can_run else "soft")
+        dpg.set_value(self._run_tip, run.why_not or self._what_run_does())
         if self._width:
             self._fit()
 
-    def _switch_mode(self) -> None:
-        self._bench.run.choose_mode("run" if self._bench.run.queue_mode == "collect" else "collect")
+    def _what_run_does(self) -> str:
+        if self._bench.run.queue_mode == "collect":
+            return _("The next run waits in the queue until you start it (Ctrl+Enter)")
+        return _("Everything that is switched on, for all selected packs (Ctrl+Enter)")
+
+    def _open_menu(self) -> None:
+        run = self._bench.run
+        collects = run.queue_mode == "collect"
+        on, off = icons.CIRCLE_DOT, icons.CIRCLE
+        entries = [
+            Entry(_("Run next"), run.run_next, icons.CHEVRONS_UP, "Ctrl+Shift+Enter", run.can_run, name="next"),
+            Entry(_("Add to queue"), run.add_to_queue, icons.PLUS, "Ctrl+Alt+Enter", run.can_run, name="add"),
+            Entry(),
+            Entry(_("QUEUE MODE"), heading=True),
+            Entry(
+                _("Runs start at once"),
+                partial(run.choose_mode, "run"),
+                off if collects else on,
+                "Ctrl+Shift+P" if collects else "",
+                name="mode.run",
+            ),
+            Entry(
+                _("Runs wait until I start them"),
+                partial(run.choose_mode, "collect"),
+                on if collects else off,
+                "" if collects else "Ctrl+Shift+P",
+                name="mode.collect",
+            ),
+            Entry(),
+            Entry(
+                _("Start the queue") if run.is_paused else _("Pause the queue"),
+                run.toggle_pause,
+                icons.PLAY if run.is_paused else icons.PAUSE,
+                "Ctrl+P",
+                name="pause",
+            ),
+            Entry(_("Stop every run"), run.stop_all, icons.SQUARE, enabled=run.can_stop, name="stop_all"),
+        ]
+        ui = self.ui
+        left = self._width - ui.px(MENU_WIDTH + 16 + 2 * 8)
+        open_menu(ui, entries, MENU_WIDTH, MENU_KEYS, (max(0, left), ui.px(BAR_HEIGHT - 4)))
 
     # --- what there is room for -----------------------------------------------------------------------------
 
@@ -170,67 +197,65 @@ class CommandBar(Panel):
         waiting = queue.queued + queue.active if queue is not None else 0
         words = {}
         for tab, item in self._tabs.items():
-            title = "" if tight >= 1 else f"  {tab_titles()[tab]}"
-            count = f"  {waiting:,}" if tab == "queue" and waiting and tight < 3 else ""
+            title = "" if tight >= 2 else f"  {tab_titles()[tab]}"
+            count = f"  {waiting:,}" if tab == "queue" and waiting and tight < 4 else ""
             words[item] = f"{TAB_ICONS[tab]}{title}{count}"
         run = self._bench.run
-        collects = run.queue_mode == "collect"
-        icon, mode = (icons.LAYERS, _("Queue: collect")) if collects else (icons.ZAP, _("Queue: at once"))
-        words[self._mode] = icon if tight >= 2 else f"{icon}  {mode}"
-        words[self._stop] = icons.SQUARE if tight >= 2 else f"{icons.SQUARE}  {_('Stop')}"
-        icon = icons.LIST_ORDERED if collects else icons.PLAY
+        stop = _("Stopping") if run.is_stopping else _("Stop")
+        words[self._stop] = icons.SQUARE if tight >= 3 else f"{icons.SQUARE}  {stop}"
+        icon = icons.PLUS if run.queue_mode == "collect" else icons.PLAY
         words[self._run] = icon if tight >= TIGHTEST else f"{icon}  {run.label}"
         return words
 
-    def _widths(self, words: dict[Item, str], tight: int) -> tuple[int, int]:
-        """Pixels that the tabs take, and those that the commands take."""
+    def _widths(self, words: dict[Item, str], tight: int) -> tuple[int, dict[Item, int]]:
+        """Pixels that all tabs take, and those of each command."""
         ui = self.ui
-        pad = 2 * ui.px(10)
-        icon = ui.px(CONTROL_HEIGHT)
+        pad, icon = 2 * ui.px(10), ui.px(CONTROL_HEIGHT)
         each = {item: max(icon, text_width(ui, shown, "medium") + pad) for item, shown in words.items()}
         tabs = sum(each[item] for item in self._tabs.values()) + ui.px(TAB_GAP) * (len(self._tabs) - 1)
-        if tight < 2:
-            each[self._run] = max(each[self._run], ui.px(RUN_WIDTH))
-        shown = [each[self._stop], each[self._run], icon]
+        run, stop = each[self._run], each[self._stop]
+        commands = {
+            self._stop: icon if tight >= 3 else max(stop, ui.px(STOP_WIDTH)) if tight < 2 else stop,
+            self._run: icon if tight >= TIGHTEST else max(run, ui.px(RUN_WIDTH)) if tight < 3 else run,
+        }
         if tight < TIGHTEST:
-            shown += [each[self._mode], icon]
-        return tabs, sum(shown) + ui.px(GROUP_GAP) * (len(shown) - 1) + 2 * ui.px(GROUP_PAD)
+            commands[self._pause] = icon
+        return tabs, commands
 
     def _fit(self) -> None:
         """Say as much as there is room for, and put all in its place."""
         ui, width = self.ui, self._width
-        gap, end = ui.px(12), ui.px(14)
-        for tight in range(TIGHTEST + 1):
+        gap, end, icon = ui.px(12), ui.px(16), ui.px(CONTROL_HEIGHT)
+        behind_name = ui.px(20 + 34 + 12 + 12) + text_width(ui, _("StableNew"), "logo")
+        starts = (max(self._tabs_at, behind_name), behind_name, ui.px(74), ui.px(74), ui.px(10), ui.px(10))
+        for tight, start in enumerate(starts):
             words = self._words(tight)
             tabs, commands = self._widths(words, tight)
-            start = self._tabs_at if tight < 1 else ui.px(74) if tight < 3 else ui.px(10)
-            settings = width - end - commands - ui.px(8) - ui.px(CONTROL_HEIGHT)
+            room = sum(commands.values()) + ui.px(BUTTON_GAP) * (len(commands) - 1)
+            at = width - end - room - ui.px(SPLIT) - ui.px(MORE_WIDTH)
+            settings = at - ui.px(BUTTON_GAP) - icon
             if start + tabs + gap <= settings:
                 break
-        placed = (tight, tuple(words.values()), start, settings)
+        placed = (tight, tuple(words.values()), tuple(commands.values()), start, settings)
         if placed == self._placed:
             return
         self._placed = placed
         for item, shown in words.items():
             dpg.configure_item(item, label=shown)
-        dpg.configure_item(self._name, show=tight < 1)
-        dpg.configure_item(self._logo, show=tight < 3)
-        for item in (self._mode, self._add):
-            dpg.configure_item(item, show=tight < TIGHTEST)
-        icon = ui.px(CONTROL_HEIGHT)
-        for item in (self._mode, self._stop):
-            dpg.configure_item(item, width=icon if tight >= 2 else 0)
-        run = max(ui.px(RUN_WIDTH), text_width(ui, words[self._run], "medium") + 2 * ui.px(10))
-        dpg.configure_item(self._run, width=run if tight < 2 else icon if tight >= TIGHTEST else 0)
+        for item, wide in commands.items():
+            dpg.configure_item(item, width=wide)
+        dpg.configure_item(self._name, show=tight < 2)
+        dpg.configure_item(self._logo, show=tight < 4)
+        dpg.configure_item(self._pause, show=tight < TIGHTEST)
         for item in self._tabs.values():
-            dpg.configure_item(item, width=icon if tight >= 3 else 0)
+            dpg.configure_item(item, width=icon if tight >= 4 else 0)
         top = ui.px((BAR_HEIGHT - CONTROL_HEIGHT) / 2)
         dpg.set_item_pos(self._tab_row, [start, top])
         dpg.set_item_pos(self._settings, [settings, top])
-        dpg.set_item_pos(self._actions, [width - end - commands, ui.px((BAR_HEIGHT - GROUP_HEIGHT) / 2)])
+        dpg.set_item_pos(self._actions, [at, top])
 
     def lay_out(self, width: int, tabs_at: int) -> None:
         """Put the parts where they belong in a bar of ``width`` pixels; the tabs begin at ``tabs_at``, or
         further left where there is little room."""
-        self._width, self._tabs_at = width, max(tabs_at, self.ui.px(200))
+        self._width, self._tabs_at = width, tabs_at
         self._fit()

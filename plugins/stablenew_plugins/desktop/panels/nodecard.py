@@ -15,7 +15,6 @@ from stablenew_plugins.desktop.components.basic import (
     button,
     card,
     column,
-    enable_button,
     label,
     row,
     set_text,
@@ -25,23 +24,31 @@ from stablenew_plugins.desktop.components.basic import (
     tooltip,
 )
 from stablenew_plugins.desktop.components.fields import is_in_use, text_field
-from stablenew_plugins.desktop.components.table import shortened
+from stablenew_plugins.desktop.components.fit import fit, width_of
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.cluster import ClusterModel, GpuLine, NodeCard, Work, kind_titles
 from stablenew_plugins.desktop.panels.queue.queuelines import mood_colour
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
+from stablenew_plugins.desktop.theme.tokens import Colour
 
-PREVIEW = 84
+PREVIEW = 60
 """Side of a live preview, before scaling."""
 LIST_HEIGHT = 190
+NAMES, NUMBERS = 42, 112
+"""Width of what stands before and behind a bar, before scaling."""
 
 
 @dataclass(slots=True)
 class _Gpu:
+    name: Item
+    gap: Item
+    heat: Item
     vram: Item
-    bar: Bar
-    load: Item
+    vram_bar: Bar
+    busy_row: Item
+    busy: Item
+    busy_bar: Bar
 
 
 @dataclass(slots=True)
@@ -83,11 +90,9 @@ class NodeCardView:
                 self._hint = text(ui, "", "small", c.muted, wrap=self._inner)
             for line in self._first.gpus:
                 self._build_gpu(line)
-            with row(ui, 10) as self._cpu_row:
-                label(ui, _("CPU"))
-                self._cpu_bar = Bar(ui, 70, c.cyan, 5)
-                self._cpu = text(ui, "", "small")
-                self._room = text(ui, "", "small", c.muted)
+            with column(ui, 3) as self._cpu_box:
+                self._cpu_bar, self._cpu, _row = self._bar_row(_("CPU"), c.green)
+                self._room = text(ui, "", "small", c.faint)
             with row(ui, 8) as self._model_row:
                 text(ui, icons.BOX, "small", c.faint)
                 self._model = text(ui, "", "small")
@@ -103,14 +108,17 @@ class NodeCardView:
     def _build_head(self) -> None:
         ui, c = self._ui, self._ui.colours
         with row(ui, 12):
-            badge(ui, icons.CPU if not self._first.gpus else icons.SERVER, c.accent, 38)
+            away = self._first.offline
+            badge(
+                ui, icons.SERVER if away or self._first.gpus else icons.CPU, c.faint if away else c.accent, 38
+            )
             with column(ui, 4):
                 with row(ui, 8):
                     self._name = text(ui, "", "h2")
                     self._dot = Dot(ui, c.faint)
                     self._state = text(ui, "", "small_medium")
-                    self._silent = text(ui, "", "small", c.faint)
                 self._machine = text(ui, "", "small", c.muted)
+                self._silent = text(ui, "", "small", c.muted, show=False)
         with row(ui, 8) as self._backend_row:
             text(ui, icons.PLUG, "small", c.faint)
             self._backend = text(ui, "", "small")
@@ -118,24 +126,34 @@ class NodeCardView:
 
     def _build_gpu(self, line: GpuLine) -> None:
         ui, c = self._ui, self._ui.colours
-        with column(ui, 5):
+        with column(ui, 4):
             dpg.add_spacer(height=0)
-            with row(ui, 8):
-                name = text(ui, self._fit(line.name, self._inner * 0.55), "small_medium")
+            with dpg.group(horizontal=True, horizontal_spacing=0):
+                name = text(ui, "", "small_medium")
                 tooltip(ui, name, line.name)
-                load = text(ui, "", "small", c.muted)
-            with row(ui, 10):
-                label(ui, _("VRAM"))
-                bar = Bar(ui, max(60, self._inner / ui.scale - 190), c.cyan)
-                vram = text(ui, "", "small")
-        self._gpus.append(_Gpu(vram, bar, load))
+                gap = dpg.add_spacer(width=1)
+                heat = text(ui, "", "small", c.muted)
+            vram_bar, vram, _row = self._bar_row(_("VRAM"), c.cyan)
+            busy_bar, busy, busy_row = self._bar_row(_("Load"), c.accent)
+        self._gpus.append(_Gpu(name, gap, heat, vram, vram_bar, busy_row, busy, busy_bar))
+
+    def _bar_row(self, name: str, colour: Colour) -> tuple[Bar, Item, Item]:
+        """A name, a bar and a number, below those of the other rows."""
+        ui = self._ui
+        with dpg.group(horizontal=True, horizontal_spacing=0) as around:
+            label(ui, name)
+            dpg.add_spacer(width=max(1, ui.px(NAMES) - round(width_of(ui, name, "small"))))
+            bar = Bar(ui, max(40, self._inner / ui.scale - NAMES - NUMBERS), colour, 5)
+            dpg.add_spacer(width=ui.px(10))
+            number = text(ui, "", "small")
+        return bar, number, around
 
     def _build_job(self) -> _Job:
         ui, c = self._ui, self._ui.colours
         side = ui.px(PREVIEW)
         with row(ui, 12, parent=self._work_box) as group:
             image = dpg.add_image(ui.textures.empty, width=side, height=side)
-            with column(ui, 6):
+            with column(ui, 4):
                 title = text(ui, "", "small_medium")
                 bar = Bar(ui, max(60, self._inner / ui.scale - PREVIEW - 14), c.accent)
                 note = text(ui, "", "small", c.muted)
@@ -155,7 +173,7 @@ class NodeCardView:
                 tip=_("Draining: it finishes what it has and takes nothing new."),
             )
             is_open = self._id in self._cluster.open
-            button(
+            self._details = button(
                 ui,
                 _("Hide details") if is_open else _("Details"),
                 partial(self._cluster.toggle, self._id),
@@ -210,37 +228,56 @@ class NodeCardView:
         before, self._shown = self._shown, shown
         ui, c = self._ui, self._ui.colours
         colour = mood_colour(c, shown.mood)
-        set_text(self._name, self._fit(shown.name, self._inner - ui.px(230), "h2"))
+        beside = width_of(ui, shown.state, "small_medium") + ui.px(50 + 26)
+        set_text(
+            self._name,
+            self._fit(shown.name, self._inner - beside, "h2"),
+            c.muted if shown.offline else c.text,
+        )
         set_text(self._state, shown.state, colour)
         self._dot.show(colour)
-        set_text(self._silent, shown.silent)
+        self._put(self._silent, shown.silent)
         set_text(self._machine, self._fit(shown.machine, self._inner - ui.px(52)))
         dpg.configure_item(self._backend_row, show=bool(shown.backend))
-        set_text(self._backend, shown.backend)
+        set_text(self._backend, self._fit(shown.backend, self._inner - ui.px(24)))
         self._put(self._note, shown.note)
         dpg.configure_item(self._trouble, show=bool(shown.problem or shown.hint))
-        self._put(self._problem, shown.problem)
+        set_text(self._problem, shown.problem, c.muted if shown.offline else c.red)
+        dpg.configure_item(self._problem, show=bool(shown.problem))
         self._put(self._hint, shown.hint)
         for items, line in zip(self._gpus, shown.gpus, strict=False):
-            set_text(items.vram, line.vram or _("not known"))
-            items.bar.show(line.fraction, c.red if line.fraction > 0.95 else c.cyan)
-            set_text(items.load, line.load, c.red if line.hot else c.muted)
-        dpg.configure_item(self._cpu_row, show=bool(shown.cpu))
+            self._apply_gpu(items, line)
+        show_column(self._cpu_box, bool(shown.cpu))
         set_text(self._cpu, shown.cpu)
         self._cpu_bar.show(shown.cpu_fraction)
-        set_text(self._room, self._fit(shown.room, self._inner - ui.px(160)))
+        self._put(self._room, self._fit(shown.room, self._inner))
         dpg.configure_item(self._model_row, show=bool(shown.model))
         set_text(self._model, self._fit(shown.model, self._inner - ui.px(30)))
         self._apply_works(shown)
         dpg.configure_item(self._refusal_row, show=bool(shown.refusal))
-        set_text(self._refusal, _("It last refused: {reason}").format(reason=shown.refusal))
-        set_text(self._counts, shown.counts)
+        set_text(self._refusal, _("Last refused: {reason}").format(reason=shown.refusal))
+        self._put(self._counts, self._fit(shown.counts, self._inner))
         words = _("Take work again") if shown.draining else _("Drain")
         icon = icons.PLAY if shown.draining else icons.PAUSE
         dpg.configure_item(self._drain, label=f"{icon}  {words}")
-        enable_button(self._drain, not shown.offline)
+        dpg.configure_item(self._drain, show=not shown.offline)
+        dpg.configure_item(self._details, show=bool(shown.counts) or not shown.offline)
         if before is None or before.mood != shown.mood:
             style_card(ui, self._card, border=c.red if shown.mood == "bad" else None)
+
+    def _apply_gpu(self, items: _Gpu, line: GpuLine) -> None:
+        ui, c = self._ui, self._ui.colours
+        heat = width_of(ui, line.heat, "small")
+        name = self._fit(line.name, self._inner - heat - ui.px(12), "small_medium")
+        set_text(items.name, name)
+        set_text(items.heat, line.heat, c.red if line.hot else c.muted)
+        room = self._inner - heat - width_of(ui, name, "small_medium")
+        dpg.configure_item(items.gap, width=max(1, int(room)))
+        set_text(items.vram, line.vram or _("not known"))
+        items.vram_bar.show(line.fraction, c.red if line.fraction > 0.95 else c.cyan)
+        dpg.configure_item(items.busy_row, show=bool(line.busy))
+        set_text(items.busy, line.busy)
+        items.busy_bar.show(line.busy_fraction)
 
     def _apply_works(self, shown: NodeCard) -> None:
         show_column(self._work_box, bool(shown.works))
@@ -331,8 +368,4 @@ class NodeCardView:
         dpg.configure_item(item, show=bool(words))
 
     def _fit(self, words: str, width: float, font: str = "small") -> str:
-        def measure(part: str) -> float | None:
-            size = dpg.get_text_size(part, font=self._ui.fonts[font])
-            return None if size is None else float(size[0])
-
-        return shortened(words, max(width, self._ui.px(60)), measure)
+        return fit(self._ui, words, font, max(width, self._ui.px(60)))

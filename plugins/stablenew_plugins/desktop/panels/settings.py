@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from stablenew_plugins.desktop.components.basic import (
 from stablenew_plugins.desktop.components.fields import combo, text_field
 from stablenew_plugins.desktop.components.overlay import Overlay
 from stablenew_plugins.desktop.components.ui import Item, Ui
-from stablenew_plugins.desktop.models.settings import EMBEDDED, ENGINE_KEYS, FOLDER_KEYS, Server, Setting
+from stablenew_plugins.desktop.models.settings import EMBEDDED, FOLDER_KEYS, Server, Setting
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.text import _
@@ -38,6 +38,8 @@ FIELD = 300
 """Width of what is at the right of a setting."""
 LEAST_WORDS = 220
 """Width that its description keeps beside that."""
+USUAL = {"url": "http://127.0.0.1:7860", "user": "", "password": ""}
+"""What stands in the fields of an address at first."""
 MARKS = {"ok": icons.CIRCLE_CHECK, "note": icons.INFO, "fix": icons.CIRCLE_ALERT}
 
 
@@ -54,9 +56,11 @@ class SettingsPanel(Panel):
     def __init__(self, ui: Ui, bench: Workbench) -> None:
         super().__init__(ui, bench.settings, bench.state)
         self._bench, self._model = bench, bench.settings
-        self._typed = {"url": "http://127.0.0.1:7860", "user": "", "password": ""}
+        self._typed = dict(USUAL)
         self._drawn: object = None
         self._buttons: dict[str, Item] = {}
+        self._lines: dict[str, tuple[Item, tuple[Any, ...]]] = {}
+        """Of settings of the kernel: the line of each, and what it shows."""
 
     def build(self) -> None:
         """Make the overlay."""
@@ -93,18 +97,21 @@ class SettingsPanel(Panel):
         model = self._model
         shown = (
             model.section,
-            tuple((setting.name, str(setting.value), setting.waits) for setting in model.settings),
+            tuple(setting.name for setting in model.settings),
+            model.engine,
+            model.engine_url,
             tuple(model.servers),
             model.checked,
             model.is_checking,
             model.is_looking,
             model.check_problem,
-            tuple(model.refused.items()),
             self._bench.state.is_connected,
         )
         if shown == self._drawn:
+            self._draw_changed_settings()
             return
         self._drawn = shown
+        self._lines.clear()
         for name, item in self._buttons.items():
             self._style_section(item, name == model.section)
         dpg.delete_item(self._page, children_only=True)
@@ -212,7 +219,7 @@ class SettingsPanel(Panel):
         if model.engine != EMBEDDED:
             self._choice(
                 icons.SERVER,
-                model.engine,
+                model.engine_title,
                 model.engine_url or _("its usual address"),
                 True,
                 lambda: None,
@@ -245,6 +252,10 @@ class SettingsPanel(Panel):
         if model.checked is not None:
             self._server(model.checked, "settings.use.checked")
 
+    def _use(self, server: Server) -> None:
+        self._typed = dict(USUAL)
+        self._model.use(server)
+
     def _type(self, name: str, value: str) -> None:
         self._typed[name] = value
 
@@ -253,7 +264,7 @@ class SettingsPanel(Panel):
 
     def _server(self, server: Server, tag: str) -> None:
         icon = icons.WORKFLOW if server.kind == "comfyui" else icons.SERVER
-        use = partial(self._model.use, server)
+        use = partial(self._use, server)
         self._choice(icon, server.name, server.url, False, use if server.usable else None, tag)
         for finding in server.findings:
             if finding.level != "ok" or server is self._model.checked:
@@ -315,68 +326,82 @@ class SettingsPanel(Panel):
             self._finding("fix", model.problem, _("Correct the file; nothing is written over it."))
         if not self._bench.state.is_connected:
             self._finding("note", _("No kernel answers, so its settings can't be shown."), "")
-        for setting in model.settings:
-            if setting.name not in ENGINE_KEYS and setting.name not in FOLDER_KEYS:
+        for title, settings in model.groups:
+            if settings:
+                space(self.ui, 2)
+                text(self.ui, title.upper(), "micro", self.ui.colours.faint)
+            for setting in settings:
                 self._setting(setting)
 
+    # --- settings of the kernel -----------------------------------------------------------------------------
+
     def _setting(self, setting: Setting) -> None:
+        """A line of its own, which alone is drawn anew when the setting changes."""
+        with column(self.ui, 12) as line:
+            self._draw_setting(setting)
+        self._lines[setting.name] = (line, self._shown_of(setting))
+
+    def _shown_of(self, setting: Setting) -> tuple[Any, ...]:
+        return setting, self._model.refused.get(setting.name)
+
+    def _draw_changed_settings(self) -> None:
+        """Someone may be typing in another line."""
+        for setting in self._model.settings:
+            if setting.name not in self._lines:
+                continue
+            line, drawn = self._lines[setting.name]
+            shown = self._shown_of(setting)
+            if shown == drawn:
+                continue
+            dpg.delete_item(line, children_only=True)
+            dpg.push_container_stack(line)
+            try:
+                self._draw_setting(setting)
+            finally:
+                dpg.pop_container_stack()
+            self._lines[setting.name] = (line, shown)
+
+    def _draw_setting(self, setting: Setting) -> None:
         model = self._model
         note = _("at the next start of the kernel") if setting.waits else ""
         wide = setting.name in FOLDER_KEYS or setting.schema.get("type") == "array"
-        problem = model.refused.get(setting.name, "")
+        refusal = model.refused.get(setting.name)
+        problem = refusal.reason if refusal is not None else ""
         with self._line(setting.title, setting.description, note=note, problem=problem, wide=wide):
             self._field(setting)
 
     def _field(self, setting: Setting) -> None:
         ui, model = self.ui, self._model
-        kind, tag = setting.schema.get("type"), f"settings.{setting.name}"
+        kind, tag, value = setting.schema.get("type"), f"settings.{setting.name}", model.shown(setting)
         change: Callable[[Any], None] = partial(model.change, setting.name)
         if kind == "boolean":
             with row(ui, 0):
                 space(ui, 0, FIELD - Toggle.WIDTH)
-                Toggle(ui, bool(setting.value), change, tag=tag)
+                Toggle(ui, bool(value), change, tag=tag)
         elif "enum" in setting.schema:
-            combo(
-                ui,
-                [str(one) for one in setting.schema["enum"]],
-                str(setting.value),
-                change,
-                width=FIELD,
-                tag=tag,
-            )
-        elif kind == "integer":
-            dpg.add_input_int(
-                default_value=int(setting.value),
-                callback=lambda _s, value, _u: change(value),
-                on_enter=True,
-                step=0,
-                width=ui.px(FIELD),
-                tag=tag,
-            )
-        elif kind == "number":
-            dpg.add_input_float(
-                default_value=float(setting.value),
-                callback=lambda _s, value, _u: change(round(value, 6)),
-                on_enter=True,
-                step=0,
-                format="%.6g",
-                width=ui.px(FIELD),
-                tag=tag,
-            )
+            choices = [str(one) for one in setting.schema["enum"]]
+            combo(ui, choices, str(value), change, width=FIELD, tag=tag)
+        elif kind in ("integer", "number"):
+            words = value if isinstance(value, str) else f"{value:.10g}"
+            self._typed_into(text_field(ui, words, _not_yet, width=FIELD, tag=tag), setting, _number)
         elif kind == "array":
-            text_field(
-                ui,
-                "\n".join(str(line) for line in setting.value or ()),
-                lambda typed: change([line.strip() for line in typed.splitlines() if line.strip()]),
-                lines=3,
-                on_enter=True,
-                hint=_("one a line; Ctrl+Enter saves"),
-                tag=tag,
-            )
+            words = "\n".join(str(line) for line in value or ())
+            field = text_field(ui, words, _not_yet, lines=3, hint=_("one a line"), tag=tag)
+            self._typed_into(field, setting, _lines)
         else:
             width = -1 if setting.name in FOLDER_KEYS else FIELD
-            words = str(setting.value or "")
-            text_field(ui, words, change, on_enter=True, hint=_("Enter saves"), width=width, tag=tag)
+            field = text_field(ui, str(value or ""), _not_yet, width=width, tag=tag)
+            self._typed_into(field, setting, str)
+
+    def _typed_into(self, field: Item, setting: Setting, read: Callable[[str], Any]) -> None:
+        """What is typed there is written when the person leaves the field."""
+
+        def leave() -> None:
+            value = read(dpg.get_value(field))
+            if value != self._model.shown(setting):
+                self._model.change(setting.name, value)
+
+        self.ui.on_leave(field, leave)
 
     def _about(self) -> None:
         ui, state = self.ui, self._bench.state
@@ -403,3 +428,20 @@ class SettingsPanel(Panel):
             text(self.ui, title, "h2")
             if sub:
                 text(self.ui, sub, "small", self.ui.colours.muted, wrap=self.ui.px(640))
+
+
+def _not_yet(_typed: str) -> None:
+    """A setting is written when its field is left, not with each key."""
+
+
+def _number(typed: str) -> int | float | str:
+    """A number as it was typed; what is none is left to the kernel to refuse."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(typed)
+    return typed
+
+
+def _lines(typed: str) -> list[str]:
+    """The lines that are not empty."""
+    return [line.strip() for line in typed.splitlines() if line.strip()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import dearpygui.dearpygui as dpg
 
@@ -32,7 +33,7 @@ class StatusBar(Panel):
 
     def __init__(self, ui: Ui, bench: Workbench) -> None:
         super().__init__(ui, bench.status)
-        self._status = bench.status
+        self._status, self._view = bench.status, bench.view
         self._width = 0
 
     def build(self) -> None:
@@ -43,30 +44,35 @@ class StatusBar(Panel):
             self._title = text(ui, "", "small_medium", tag="status.title")
             self._text = text(ui, "", "small", ui.colours.muted, tag="status.text")
             self._whole_text = tooltip(ui, self._text, "", width=520)
-            words = f"{icons.PLAY}  {_('Start it')}"
-            self._start = text(
-                ui, words, "small_medium", ui.colours.accent_high, show=False, tag="status.start"
-            )
-            ui.on_click(self._start, lambda: self._status.start_kernel())
-            tooltip(ui, self._start, _("Start the kernel, which makes the images. What is queued goes on."))
+            self._start = text(ui, "", "small_medium", ui.colours.accent_high, show=False, tag="status.start")
+            ui.on_click(self._start, self._start_it)
+            self._start_tip = tooltip(ui, self._start, "")
             self._bar = Bar(ui, BAR)
             self._percent = text(ui, "", "small_medium", tag="status.percent")
             self._eta = text(ui, "", "small_medium", ui.colours.accent_high, tag="status.eta")
+            tooltip(ui, self._eta, _("About the time until this run is made"))
             self._speed = text(ui, "", "small", ui.colours.muted, tag="status.speed")
         with row(ui, GAP, pos=(0, ui.px(14))) as self._right:
-            self._vram_label = text(ui, _("VRAM"), "small", ui.colours.muted)
-            self._vram_bar = Bar(ui, VRAM_BAR, ui.colours.cyan)
-            self._vram = text(ui, "", "small", ui.colours.muted, tag="status.vram")
+            with row(ui, GAP) as self._vram_part:
+                text(ui, _("VRAM"), "small", ui.colours.muted)
+                self._vram_bar = Bar(ui, VRAM_BAR, ui.colours.cyan)
+                self._vram = text(ui, "", "small", ui.colours.muted, tag="status.vram")
+            self._vram_tip = tooltip(ui, self._vram_part, "")
             self._queued = text(ui, "", "small", ui.colours.muted, tag="status.queued")
-            self._node_dot = Dot(ui, ui.colours.faint)
-            self._nodes = text(ui, "", "small", ui.colours.muted, tag="status.nodes")
+            tooltip(ui, self._queued, _("Images that wait for their turn. A click shows them."))
+            with row(ui, GAP) as self._nodes_part:
+                self._node_dot = Dot(ui, ui.colours.faint)
+                self._nodes = text(ui, "", "small", ui.colours.muted, tag="status.nodes")
+            self._nodes_tip = tooltip(ui, self._nodes_part, "")
+        for item, tab in ((self._vram, "cluster"), (self._queued, "queue"), (self._nodes, "cluster")):
+            ui.on_click(item, partial(self._view.show_tab, tab))
         self._all: dict[str, Sequence[Item]] = {
             "bar": (self._bar.item, self._percent),
             "eta": (self._eta,),
             "speed": (self._speed,),
-            "vram": (self._vram_label, self._vram_bar.item, self._vram),
+            "vram": (self._vram_part,),
             "queued": (self._queued,),
-            "nodes": (self._node_dot.item, self._nodes),
+            "nodes": (self._nodes_part,),
         }
 
     def apply(self) -> None:
@@ -82,17 +88,38 @@ class StatusBar(Panel):
         self._dot.show(colours.get(now.state, c.faint))
         set_text(self._title, now.title)
         set_text(self._whole_text, now.text)
-        self._show(now.can_start, self._start)
+        start = _("Start it") if now.can_start else _("Start the queue") if now.can_resume else ""
+        set_text(self._start, f"{icons.PLAY}  {start}" if start else "")
+        dpg.set_value(
+            self._start_tip,
+            _("Start the kernel, which makes the images. What is queued goes on.")
+            if now.can_start
+            else _("What waits is made (Ctrl+P)"),
+        )
+        self._show(bool(start), self._start)
         self._bar.show(now.fraction)
         set_text(self._percent, f"{now.fraction * 100:.0f} %")
         set_text(self._eta, f"{icons.TIMER}  {now.eta}")
         set_text(self._speed, now.speed)
         self._vram_bar.show(now.vram_fraction, c.red if now.vram_fraction > 0.92 else c.cyan)
         set_text(self._vram, now.vram)
+        dpg.set_value(
+            self._vram_tip,
+            "\n".join((_("Memory of the GPUs that is in use, of all nodes together"), *now.vram_by_node)),
+        )
         set_text(self._queued, f"{icons.LIST_ORDERED}  {now.queued}")
         self._node_dot.show(c.green if now.nodes_good else c.amber)
         set_text(self._nodes, now.nodes)
+        dpg.set_value(
+            self._nodes_tip, "\n".join(now.node_states) or _("No node is in touch: nothing can be made.")
+        )
         self._fit()
+
+    def _start_it(self) -> None:
+        if self._status.now.can_start:
+            self._status.start_kernel()
+        else:
+            self._status.start_queue()
 
     def _show(self, shown: bool, *items: Item) -> None:
         for item in items:
@@ -119,7 +146,7 @@ class StatusBar(Panel):
         if now.speed:
             parts["speed"] = wide(self._speed)
         if now.vram:
-            parts["vram"] = wide(self._vram_label) + ui.px(VRAM_BAR) + gap + wide(self._vram)
+            parts["vram"] = text_width(ui, _("VRAM"), "small") + gap + ui.px(VRAM_BAR) + gap + wide(self._vram)
         if now.queued:
             parts["queued"] = wide(self._queued)
         if now.nodes:
@@ -134,7 +161,7 @@ class StatusBar(Panel):
         parts = self._parts()
         gap = ui.px(GAP)
         title = ui.px(DOT) + 2 * gap + text_width(ui, now.title, "small_medium")
-        if now.can_start:
+        if dpg.is_item_shown(self._start):
             title += text_width(ui, dpg.get_value(self._start), "small_medium") + gap
         room = self._width - 2 * ui.px(MARGIN) - title - gap
         words = text_width(ui, now.text, "small") + gap if now.text else 0

@@ -158,7 +158,7 @@ class Themes:
             measures = {"FramePadding": (3, padding)}
         off = {"Button": c.inset, "ButtonHovered": c.inset, "ButtonActive": c.inset}
         disabled = {**off, "Text": c.faint, "Border": c.line_soft}
-        if kind in ("ghost", "quiet"):
+        if kind in ("ghost", "quiet", "star", "star_off"):
             disabled = {**dict.fromkeys((*off, "Border"), NONE), "Text": tint(c.faint, 140)}
         return self.theme(_button_colours(c, kind), measures, dpg.mvButton, disabled)
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+LARGER = 1.1
+"""Square characters of other fonts, beside our letters of the same size: many strokes need the room."""
 
 
 class Metrics:
@@ -20,12 +24,18 @@ class Metrics:
         ascent, descent = self._read(">hh", self._tables["hhea"] + 4)
         self.height: int = ascent - descent
         """From the highest to the lowest, in units of the font: what its size in pixels is about."""
+        self.em: int = self._read(">H", self._tables["head"] + 18)[0]
         self._advances: int = self._read(">H", self._tables["hhea"] + 34)[0]
         self._glyphs = self._characters()
 
     def width(self, words: str) -> int:
         """How wide ``words`` are, in units of the font. What the font does not have is as wide as its box."""
         return sum(self._advance(self._glyphs.get(ord(letter), 0)) for letter in words)
+
+    @property
+    def characters(self) -> Iterable[str]:
+        """What it has, of the first 65,536."""
+        return map(chr, self._glyphs)
 
     def _advance(self, glyph: int) -> int:
         number = min(glyph, self._advances - 1)  # all behind the last one are as wide as it

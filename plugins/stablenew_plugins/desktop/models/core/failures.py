@@ -47,7 +47,7 @@ class FailureNews:
     def _tell(self, job: pb.Job, spec_json: bytes) -> None:
         state = self._desk.state
         spec = json.loads(spec_json) if spec_json else None
-        told = explain_failure(job.failure, job, list(state.nodes.values()), spec)
+        told = explain_failure(job.failure, job, list(state.nodes.values()), spec, title_of=state.stage_title)
         run = state.runs.get(job.run_id)
         name = job.run_name or (run.name if run is not None else "")
         self._desk.toasts.say(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from stablenew_api.backend import Capabilities
 from stablenew_plugins.desktop.models.core.state import KernelState
-from stablenew_plugins.desktop.models.pipeline import cards as card_rules
 from stablenew_plugins.desktop.models.pipeline.cards import Field
+from stablenew_plugins.desktop.models.pipeline.names import is_missing, names_at
 
 if TYPE_CHECKING:
     from stablenew_proto.v1 import kernel_pb2 as pb
@@ -37,7 +37,7 @@ class Inventory:
         self._nodes = nodes
         backends = [node.info.backend for node in nodes]
         kinds = [kind for kind in Capabilities.lists() if kind not in _NOT_CHOSEN]
-        found = {kind: card_rules.names_at(backends, kind) for kind in kinds}
+        found = {kind: names_at(backends, kind) for kind in kinds}
         changed = found != self._lists
         self._lists = found
         return changed
@@ -52,4 +52,4 @@ class Inventory:
             return False
         parts = value if isinstance(value, list) else [value]
         names = self.names(one.choices)
-        return any(card_rules.is_missing(one.choices, str(part or ""), names) for part in parts)
+        return any(is_missing(one.choices, str(part or ""), names) for part in parts)

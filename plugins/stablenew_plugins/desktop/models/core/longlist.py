@@ -177,6 +177,11 @@ class RowsModel(Model, Generic[T]):
         return sorted(self._selection.keys, key=lambda key: places.get(key, len(places)))
 
     @property
+    def chosen(self) -> int:
+        """How many rows are selected."""
+        return len(self._selection.keys)
+
+    @property
     def selected_rows(self) -> Sequence[T]:
         """Those of them that are here, in the order of the list."""
         return [row for row in self.rows if self._key(row) in self._selection.keys]

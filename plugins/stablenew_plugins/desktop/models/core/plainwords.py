@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import re
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stablenew_api.errors import KernelUnavailable, StableNewError, UserError
-from stablenew_plugins.desktop.text import _, duration
+from stablenew_plugins.desktop.text import _, duration, many
 
 if TYPE_CHECKING:
     from stablenew_proto.v1 import common_pb2 as common
@@ -77,11 +77,12 @@ def explain_failure(
     job: pb.Job,
     nodes: Sequence[pb.Node],
     spec: Mapping[str, Any] | None = None,
+    title_of: Callable[[str], str] = str,
 ) -> Told:
     """Why ``job`` failed, and what to try. ``nodes``: all that are known; ``spec``: the job's settings, as
-    ``GetJob`` tells them."""
+    ``GetJob`` tells them; ``title_of``: what people call a stage."""
     teller = _TELLERS.get(failure.kind, _tell_other)
-    text, hint = teller(_Case(failure, job, nodes, spec or {}))
+    text, hint = teller(_Case(failure, job, nodes, spec or {}, title_of))
     detail = "\n".join(part for part in (failure.message, failure.detail) if part)
     return Told(text, hint, detail)
 
@@ -92,6 +93,7 @@ class _Case:
     job: pb.Job
     nodes: Sequence[pb.Node]
     spec: Mapping[str, Any]
+    title_of: Callable[[str], str]
 
     @property
     def message(self) -> str:
@@ -253,7 +255,7 @@ def _tell_timeout(case: _Case) -> tuple[str, str]:
 def _tell_plugin(case: _Case) -> tuple[str, str]:
     stage = next((name for name in case.job.stages if name in case.failure.message), "")
     text = (
-        _("The stage {stage} has a fault.").format(stage=stage)
+        _("The stage {stage} has a fault.").format(stage=case.title_of(stage))
         if stage
         else _("A stage of the pipeline has a fault.")
     )
@@ -293,14 +295,17 @@ _FAR = re.compile(r"waits its turn, not among the next: (.*)", re.S)
 _NEXT = re.compile(r"next in the queue: (.*)", re.S)
 
 
-def explain_waiting(reason: str) -> Told:
-    """Why a job waits, short enough for a row (``text``), and what to do about it (``hint``)."""
+def explain_waiting(reason: str, place: int = 0) -> Told:
+    """Why a job waits, short enough for a row (``text``), and what to do about it or what else there is to know
+    (``hint``). ``place``: its place in the queue, from 1; 0: not known."""
     if found := _TURN.fullmatch(reason):
-        return Told(_("Behind {n} more; {why}").format(n=found[1], why=found[2]), detail=reason)
+        return Told(_after(place - 1 if place else int(found[1])), _now(found[2]), reason)
     if found := _FAR.fullmatch(reason):
-        return Told(_("Further back in the queue"), detail=reason)
+        return Told(_after(place - 1) if place else _("Further back in the queue"), _now(found[1]), reason)
     if found := _NEXT.fullmatch(reason):
         return Told(_("Next; {why}").format(why=found[1]), detail=reason)
+    if not reason and place:
+        return Told(_after(place - 1))
     if "queue is paused" in reason:
         return Told(_("The queue is paused"), _("Press Resume to let it go on."), reason)
     if reason.startswith("no node is connected"):
@@ -315,6 +320,16 @@ def explain_waiting(reason: str) -> Told:
         hint = _("Choose one that a node has and run again, or install it there: then it starts by itself.")
         return Told(_sentence(reason), hint, reason)
     return Told(_sentence(reason), "", reason)
+
+
+def _after(count: int) -> str:
+    """Where a job stands that waits for others."""
+    return many("After {n} other", "After {n} others", count) if count > 0 else _("Next")
+
+
+def _now(why: str) -> str:
+    """What holds up those before it."""
+    return _("It is their turn first. Just now {why}.").format(why=why)
 
 
 def _sentence(text: str) -> str:

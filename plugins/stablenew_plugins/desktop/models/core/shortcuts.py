@@ -40,9 +40,33 @@ def shortcuts(bench: Workbench) -> Sequence[Shortcut]:
     everywhere, tabs = _("Everywhere"), _("Tabs")
     made = [
         Shortcut("Ctrl+Enter", _("Run, or add to the queue"), run.run, while_typing=True, group=everywhere),
+        Shortcut(
+            "Ctrl+Shift+Enter",
+            _("Run next: before all that waits"),
+            run.run_next,
+            while_typing=True,
+            group=everywhere,
+            repeats=False,
+        ),
+        Shortcut(
+            "Ctrl+Alt+Enter",
+            _("Add to the queue, behind all that waits"),
+            run.add_to_queue,
+            while_typing=True,
+            group=everywhere,
+            repeats=False,
+        ),
         Shortcut("Ctrl+.", _("Stop the run"), run.stop, while_typing=True, group=everywhere),
         Shortcut(
             "Ctrl+P", _("Pause the queue, or go on"), run.toggle_pause, while_typing=True, group=everywhere
+        ),
+        Shortcut(
+            "Ctrl+Shift+P",
+            _("Runs start at once, or are collected first"),
+            run.switch_mode,
+            while_typing=True,
+            group=everywhere,
+            repeats=False,
         ),
         Shortcut(
             "Ctrl+B", _("Show or hide the packs"), view.toggle_sidebar, while_typing=True, group=everywhere

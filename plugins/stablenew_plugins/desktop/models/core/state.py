@@ -31,6 +31,8 @@ class KernelState(Model):
         self.running: dict[str, pb.RunningJob] = {}
         self.nodes: dict[str, pb.Node] = {}
         self.queue: pb.QueueSummary | None = None
+        self.stages: Sequence[pb.Stage] = ()
+        """Those that the kernel has, plugins' included, in the order of the pipeline; none: not told yet."""
         self.images: list[pb.SavedImage] = []
         self.jobs_revision = 0
         """Grows with every change of a job: lists of jobs are asked for again."""
@@ -63,6 +65,17 @@ class KernelState(Model):
         """The run that images are made of now; while none are, the newest that is not over."""
         open_runs = [run for run in reversed(self.runs.values()) if run.state == "running"]
         return next((run for run in open_runs if run.active), open_runs[0] if open_runs else None)
+
+    def stage_title(self, stage: str) -> str:
+        """What people call the stage with the id ``stage``: "Text to image". The id itself where nobody knows,
+        as of a plugin that was removed."""
+        return next((one.title for one in self.stages if one.name == stage and one.title), stage)
+
+    def know_stages(self, stages: Sequence[pb.Stage]) -> None:
+        """The kernel told which stages it has."""
+        if list(stages) != list(self.stages):
+            self.stages = list(stages)
+            self.touch()
 
     def connected(self, kernel: KernelClient, status: pb.GetStatusResponse) -> None:
         """See :class:`~.link.Listener`."""

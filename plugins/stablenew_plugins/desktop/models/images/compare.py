@@ -15,7 +15,6 @@ from stablenew_plugins.desktop.text import _, many
 if TYPE_CHECKING:
     from stablenew_client import KernelClient
     from stablenew_plugins.desktop.models.core.view import ViewModel
-    from stablenew_plugins.desktop.models.images.promote import PromoteModel
     from stablenew_plugins.desktop.models.images.ratings import Ratings
     from stablenew_proto.v1 import gallery_pb2
 
@@ -27,9 +26,9 @@ OVERLAY = "compare"
 class CompareModel(Model):
     """See above."""
 
-    def __init__(self, desk: Desk, view: ViewModel, ratings: Ratings, promote: PromoteModel) -> None:
+    def __init__(self, desk: Desk, view: ViewModel, ratings: Ratings) -> None:
         super().__init__()
-        self._desk, self._view, self.ratings, self._promote = desk, view, ratings, promote
+        self._desk, self._view, self.ratings = desk, view, ratings
         self.images: Sequence[gallery_pb2.Image] = []
         self.rows: Sequence[Difference] | None = None
         """What differs; None: not known yet."""
@@ -56,7 +55,7 @@ class CompareModel(Model):
             return [kernel.gallery.image(one) for one in hashes]
 
         def done(details: Sequence[gallery_pb2.GetImageResponse]) -> None:
-            self.rows = differences(details, self._promote.title_of)
+            self.rows = differences(details, self._desk.state.stage_title)
             self.touch()
 
         def failed(error: Exception) -> None:

@@ -27,6 +27,8 @@ class Fact:
     """Whether people want to copy it."""
     mono: bool = False
     """Whether digits should stand below each other."""
+    more: bool = False
+    """Whether it is one of those that few people ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,9 @@ def facts_of(
     detail: gallery_pb2.GetImageResponse | None,
     title_of: Callable[[str], str],
 ) -> Sequence[Fact]:
-    """The lines of the card below an image. ``detail``: None while it is not told."""
+    """The lines of the card below an image, those that few people ask for last. ``detail``: None while it is
+    not told."""
     found = [Fact(_("Prompt"), image.prompt, copies=True)]
-    if image.negative_prompt:
-        found.append(Fact(_("Negative"), image.negative_prompt, copies=True))
     found.append(Fact(_("Seed"), str(image.seed), copies=True, mono=True))
     if image.model:
         found.append(Fact(_("Model"), image.model, copies=True))
@@ -61,15 +62,6 @@ def facts_of(
         found.append(Fact(_("Sampler"), " · ".join(parts)))
     if image.width:
         found.append(Fact(_("Size"), f"{image.width} × {image.height}"))
-    if image.choices:
-        found.append(Fact(_("Chosen"), " · ".join(f"{one.slot}: {one.value}" for one in image.choices)))
-    if image.stages:
-        times = {time.stage: time.seconds for time in detail.times} if detail is not None else {}
-        told = [
-            f"{title_of(name)} {_seconds(times[name])}" if name in times else title_of(name)
-            for name in image.stages
-        ]
-        found.append(Fact(_("Stages"), " → ".join(told)))
     run = [_seconds(image.run_time)] if image.run_time else []
     if image.node:
         run.append(_("on {node}").format(node=image.node))
@@ -77,9 +69,21 @@ def facts_of(
         run.append(_("{size} VRAM").format(size=size_of(detail.peak_vram_bytes)))
     if run:
         found.append(Fact(_("Made in"), " · ".join(run)))
+    if image.negative_prompt:
+        found.append(Fact(_("Negative"), image.negative_prompt, copies=True, more=True))
+    if image.choices:
+        chosen = " · ".join(f"{one.slot}: {one.value}" for one in image.choices)
+        found.append(Fact(_("Chosen"), chosen, more=True))
+    if image.stages:
+        times = {time.stage: time.seconds for time in detail.times} if detail is not None else {}
+        told = [
+            f"{title_of(name)} {_seconds(times[name])}" if name in times else title_of(name)
+            for name in image.stages
+        ]
+        found.append(Fact(_("Stages"), " → ".join(told), more=True))
     if image.preset:
-        found.append(Fact(_("Preset"), image.preset.removesuffix(".json")))
-    found.append(Fact(_("File"), image.path, copies=True))
+        found.append(Fact(_("Preset"), image.preset.removesuffix(".json"), more=True))
+    found.append(Fact(_("File"), image.path, copies=True, more=True))
     return found
 
 

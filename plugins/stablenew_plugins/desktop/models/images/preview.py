@@ -71,6 +71,8 @@ class PreviewModel(Model):
         self._pipeline, self.ratings, self._promote = pipeline, ratings, promote
         self._rng = rng or Random()  # noqa: S311
         self.follow: bool = desk.remembered.get("follow", True)
+        self.all_facts: bool = desk.remembered.get("all_facts", False)
+        """Whether also those that few people ask for are shown."""
         self.image: gallery_pb2.Image | None = None
         """That is shown."""
         self.detail: gallery_pb2.GetImageResponse | None = None
@@ -91,6 +93,7 @@ class PreviewModel(Model):
         self._is_asking = False
         """Whether the run's list is on its way."""
         self._ratings_seen = ratings.revision
+        self._stages_seen: Sequence[kernel_pb2.Stage] = ()
         desk.state.on_image.append(self._saved)
         desk.state.on_connected.append(self._connected)
 
@@ -122,7 +125,13 @@ class PreviewModel(Model):
     @property
     def facts(self) -> Sequence[Fact]:
         """What is to be known of the image, by line."""
-        return [] if self.image is None else facts_of(self.image, self.detail, self._promote.title_of)
+        return [] if self.image is None else facts_of(self.image, self.detail, self._desk.state.stage_title)
+
+    def show_all_facts(self, shown: bool) -> None:
+        """See :attr:`all_facts`."""
+        self.all_facts = shown
+        self._desk.remembered.set("all_facts", shown)
+        self.touch()
 
     @property
     def is_live(self) -> bool:
@@ -191,8 +200,8 @@ class PreviewModel(Model):
         if self._due and now >= self._due and not self._is_asking:
             self._due = 0.0
             self._take_arrived()
-        if self.ratings.revision != self._ratings_seen:
-            self._ratings_seen = self.ratings.revision
+        if self.ratings.revision != self._ratings_seen or state.stages is not self._stages_seen:
+            self._ratings_seen, self._stages_seen = self.ratings.revision, state.stages
             self.touch()
         if self._view.preview_shown and self.image is not None and now - self._asked_at >= REFRESH_EVERY:
             self._ask_strip(self.image.run_id)
@@ -231,7 +240,7 @@ class PreviewModel(Model):
         if jpeg and (before is None or jpeg != before.jpeg):
             self._numbers += 1
             number = self._numbers
-        title = self._promote.title_of(progress.stage) if progress.stage else _("Starting")
+        title = self._desk.state.stage_title(progress.stage) if progress.stage else _("Starting")
         text = (
             _("{stage}, step {step} of {steps}").format(stage=title, step=progress.step, steps=progress.steps)
             if progress.steps
@@ -308,22 +317,27 @@ class PreviewModel(Model):
 
     def rate(self, stars: int) -> None:
         """Give it 1 to 5 stars; 0 takes them back."""
+        if (image := self._judged()) is not None:
+            self.ratings.rate([image], stars)
+
+    def toggle_tag(self, tag: str) -> None:
+        """Give it ``tag``, or take it away."""
+        if (image := self._judged()) is not None:
+            self.ratings.toggle_tag([image], tag)
+
+    def add_tag(self, name: str) -> None:
+        """Give it a tag of one's own."""
+        if (image := self._judged()) is not None:
+            self.ratings.add_tag([image], name)
+
+    def _judged(self) -> gallery_pb2.Image | None:
+        """What stars and tags are for: the image that is to be seen, not one that is hidden by a live one."""
         if self.is_live:
             self._desk.toasts.say(
                 _("This image is still being made."), hint=_("Choose one below to rate it now.")
             )
-        elif self.image is not None:
-            self.ratings.rate([self.image], stars)
-
-    def toggle_tag(self, tag: str) -> None:
-        """Give it ``tag``, or take it away."""
-        if self.image is not None:
-            self.ratings.toggle_tag([self.image], tag)
-
-    def add_tag(self, name: str) -> None:
-        """Give it a tag of one's own."""
-        if self.image is not None:
-            self.ratings.add_tag([self.image], name)
+            return None
+        return self.image
 
     def use_settings(self) -> None:
         """Put the settings that it was made with into the pipeline."""

@@ -42,7 +42,6 @@ class PromoteModel(Model):
         super().__init__()
         self._desk, self._view, self._pipeline = desk, view, pipeline
         self._stages: Sequence[pb.Stage] = []
-        self._titles: dict[str, str] = {}
         self._images: Sequence[str] = ()
         self._min_stars = 0
         self._tags: Sequence[str] = ()
@@ -69,18 +68,14 @@ class PromoteModel(Model):
 
     def _told(self, stages: Sequence[pb.Stage]) -> None:
         self._stages = stages
-        self._titles = {stage.name: stage.title for stage in stages if stage.title}
+        self._desk.state.know_stages(stages)
         self.touch()
-
-    def title_of(self, stage: str) -> str:
-        """What people call ``stage``."""
-        return self._titles.get(stage) or stage
 
     @property
     def stages(self) -> Sequence[LaterStage]:
         """Those that an image can go through, in the order of the pipeline."""
         return [
-            LaterStage(stage.name, self.title_of(stage.name), stage.description, stage.name in self._chosen)
+            LaterStage(stage.name, stage.title or stage.name, stage.description, stage.name in self._chosen)
             for stage in self._stages
             if stage.phase != GENERATE
         ]
@@ -129,7 +124,7 @@ class PromoteModel(Model):
         self._changed()
 
     def _changed(self) -> None:
-        names = [self.title_of(name) for name in self.chosen]
+        names = [self._desk.state.stage_title(name) for name in self.chosen]
         what = " + ".join(names) if names else _("Promote")
         if self._images:
             self.title = many("{what}: {n} image", "{what}: {n} images", len(self._images)).replace(

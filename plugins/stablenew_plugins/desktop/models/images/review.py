@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
+from stablenew_plugins.desktop.models.images.filters import Loosening, Wanted
+from stablenew_plugins.desktop.models.images.imagelist import ImageList
+from stablenew_plugins.desktop.models.images.reviewkeys import review_keys
+from stablenew_plugins.desktop.models.images.tagkeys import letters_of
 from stablenew_plugins.desktop.text import _, many
 
 if TYPE_CHECKING:
@@ -21,11 +24,11 @@ if TYPE_CHECKING:
     from stablenew_plugins.desktop.models.images.viewer import ViewerModel
     from stablenew_proto.v1 import gallery_pb2 as pb
 
+    _Counts = tuple[pb.ListFacetsResponse, pb.ListFacetsResponse, Sequence[Loosening]]
+
 TAB = "learning"
-PAGE = 120
-"""Images asked for at a time."""
-PAGES_KEPT = 16
-"""Nearly 2,000 records, the ones looked at last."""
+FILTER = "learning_filter"
+"""The name under which the filter is remembered."""
 QUIET = 0.3
 """Seconds without a change of the filter before it is asked."""
 REFRESH_EVERY = 10.0
@@ -35,32 +38,12 @@ SETTLE = 0.5
 COMPARED = (2, 4)
 """Least and most images side by side."""
 KEEPER_STARS = 4
-
-Order = Literal["newest", "best"]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which images are to be seen. Empty: all."""
-
-    pack: str = ""
-    model: str = ""
-    preset: str = ""
-    tag: str = ""
-    min_stars: int = 0
-    unrated: bool = False
-    words: str = ""
-    order: Order = "newest"
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it lets all images through."""
-        return replace(self, order="newest") == Wanted()
+TRAIL = 200
+"""Images that were left behind by a rating, to come back to when it is taken back."""
 
 
 class ReviewModel(Model):
-    """See above. Records come by pages, as they are looked at. Images that are made while somebody looks
-    further down wait until they are wanted, so that nothing moves under the hand."""
+    """See above. The images are those of an :class:`~.imagelist.ImageList`."""
 
     def __init__(
         self,
@@ -76,38 +59,31 @@ class ReviewModel(Model):
         self._desk, self._view = desk, view
         self._preview, self.ratings, self._promote = preview, ratings, promote
         self._viewer, self._compare = viewer, compare
-        self.wanted = Wanted()
-        self.total = 0
-        """Images that the filter lets through, but for :attr:`new`."""
-        self.new = 0
-        """Images that came while somebody looked further down."""
-        self.problem = ""
-        """What is wrong with the filter."""
-        self.is_loading = True
+        self.wanted = Wanted.of(desk.remembered.get(FILTER, {}))
+        self.list = ImageList(desk, ratings, self._is_at_work, self._came, self._list_changed)
         self.facets: pb.ListFacetsResponse | None = None
         """What there is to filter by, of all images."""
         self.counts: pb.ListFacetsResponse | None = None
         """How many stars the images have that the filter lets through."""
+        self.loosenings: Sequence[Loosening] = ()
+        """Where the filter lets nothing through: conditions to do without."""
         self.cursor = 0
         """Place of the image that keys work on."""
         self.cursor_revision = 0
         """Grows when the cursor was moved by a key: it is to be brought into sight."""
         self.columns = 1
         """Of the grid; the panel says so."""
+        self.rows = 1
+        """Of the grid that are to be seen whole; the panel says so."""
         self.at_top = True
         """Whether the first row is to be seen; the panel says so."""
         self.moves_on: bool = desk.remembered.get("learning_moves_on", True)
         """Whether a rating moves to the next image."""
         self._selected: dict[str, pb.Image] = {}
         self._anchor = 0
-        self._pages: dict[int, Sequence[pb.Image]] = {}
-        self._asked: set[int] = set()
-        self._stale: set[int] = set()
-        self._generation = 0
-        self._listed = Wanted()
-        """What the pages were asked for with."""
-        self._known = 0
-        """All images that the filter let through when it was asked last; 0: not known."""
+        self._trail: list[tuple[int, pb.Image]] = []
+        self._shows_late = False
+        """Whether the image of the cursor is not known yet, and is to be shown when it is."""
         self._due = 0.0
         self._counts_due = 0.0
         self._looked_at = 0.0
@@ -121,22 +97,34 @@ class ReviewModel(Model):
         """Whether the tab is in front."""
         return self._view.tab == TAB
 
+    @property
+    def total(self) -> int:
+        """Images that the filter lets through, but for :attr:`new`."""
+        return self.list.total
+
+    @property
+    def new(self) -> int:
+        """Images that came while somebody looked further down."""
+        return self.list.new
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the filter."""
+        return self.list.problem
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether images are asked for and none are there yet."""
+        return self.list.is_loading
+
     def at(self, index: int) -> pb.Image | None:
         """The image of that place; None: not known yet, it comes."""
-        page = index // PAGE
-        if page not in self._pages or page in self._stale:
-            self._ask_page(page)
-        return self._known_at(index)
-
-    def _known_at(self, index: int) -> pb.Image | None:
-        page, place = divmod(index, PAGE)
-        images = self._pages.get(page, ())
-        return images[place] if place < len(images) else None
+        return self.list.at(index)
 
     @property
     def shown(self) -> pb.Image | None:
         """The image that keys work on; None: there is none, or it is not known yet."""
-        return self._known_at(self.cursor) if 0 <= self.cursor < self.total else None
+        return self.list.known_at(self.cursor) if 0 <= self.cursor < self.total else None
 
     @property
     def place(self) -> str:
@@ -173,6 +161,11 @@ class ReviewModel(Model):
         """Stars of the rated ones on average; 0: none is rated."""
         return average(self.counts)[0]
 
+    @property
+    def everything(self) -> int:
+        """How many images there are without a filter."""
+        return 0 if self.facets is None else sum(facet.images for facet in self.facets.stars)
+
     # --- finding --------------------------------------------------------------------------------------------
 
     def want(self, wanted: Wanted) -> None:
@@ -181,6 +174,7 @@ class ReviewModel(Model):
             return
         quiet = QUIET if wanted.words != self.wanted.words else 0.0
         self.wanted = wanted
+        self._desk.remembered.set(FILTER, wanted.kept())
         self._due = self._desk.clock() + quiet
         self.touch()
 
@@ -190,116 +184,37 @@ class ReviewModel(Model):
 
     def show_new(self) -> None:
         """Show the images that came meanwhile."""
-        self.new = 0
         self._begin_anew(keep_place=False)
 
-    def _filter(self) -> pb.ImageFilter:
-        from stablenew_proto.v1 import gallery_pb2 as pb
-
-        wanted = self.wanted
-        return pb.ImageFilter(
-            packs=[wanted.pack] if wanted.pack else [],
-            models=[wanted.model] if wanted.model else [],
-            presets=[wanted.preset] if wanted.preset else [],
-            tags=[wanted.tag] if wanted.tag else [],
-            min_stars=0 if wanted.unrated else wanted.min_stars,
-            unrated=wanted.unrated,
-            words=wanted.words.strip(),
-        )
-
     def _begin_anew(self, *, keep_place: bool) -> None:
-        """Another list: forget the pages. Their images stay on the screen until the new ones are there."""
-        self._generation += 1
-        self._asked.clear()
-        self._stale = set(self._pages)
         if not keep_place:
             self.cursor = self._anchor = 0
             self.cursor_revision += 1
             self._selected.clear()
-            self._pages.clear()
-            self._stale.clear()
-            self.new = self._known = 0
-        self.is_loading = True
+            self._trail.clear()
         self._counts_due = self._desk.clock()
-        self._ask_page(self.cursor // PAGE)
+        self.loosenings = ()
+        self.list.begin(self.wanted, self.cursor, keep=keep_place)
         self.touch()
 
-    def _ask_page(self, page: int) -> None:
-        if page in self._asked:
-            return
-        generation, mark, hidden = self._generation, self.ratings.mark(), self.new
-        order = self.wanted.order
-        where = self._filter()
-
-        def done(answer: pb.ListImagesResponse) -> None:
-            if generation != self._generation:
-                return
-            self._asked.discard(page)
-            self.is_loading, self.problem = False, ""
-            if self._holds_back(answer.total):
-                return
-            images = list(answer.images)
-            self.ratings.arrived(images, mark)
-            held = self.shown if self._is_at_work else None
-            self._pages.pop(page, None)
-            self._pages[page] = images
-            self._stale.discard(page)
-            self._known, self.total = answer.total, max(0, answer.total - self.new)
-            while len(self._pages) > PAGES_KEPT:
-                self._pages.pop(next(iter(self._pages)))
-            for place, image in enumerate(images):
-                if image.image_sha256 in self._selected:
-                    self._selected[image.image_sha256] = image
-                if held is not None and _is_one_file(image, held):  # others went, and it moved
-                    self.cursor = page * PAGE + place
-            self.cursor = max(0, min(self.cursor, self.total - 1))
-            self.touch()
-
-        def failed(error: Exception) -> None:
-            if generation != self._generation:
-                return
-            self._asked.discard(page)
-            self.is_loading = False
-            if not self._desk.state.is_connected:  # asked again when one answers
-                self._stale.discard(page)
-            elif self.problem != str(error):
-                # The page stays asked for, so that a wrong filter is not asked in each frame.
-                self.problem = str(error)
-                self._asked.add(page)
-                self.total = self.new = self._known = 0
-                self._pages.clear()
-            self.touch()
-
-        self._asked.add(page)
-        asked = self._desk.ask(
-            lambda kernel: kernel.gallery.images(where, order=order, limit=PAGE, offset=page * PAGE + hidden),
-            done,
-            failed,
-        )
-        if not asked:
-            self._asked.discard(page)
-            self.is_loading = False
-
-    @property
     def _is_at_work(self) -> bool:
         """Whether somebody is busy with images further down, which are not to move."""
         return bool(not self.at_top or self.cursor or self._selected)
 
-    def _holds_back(self, total: int) -> bool:
-        """Whether new images are in front, and are to wait. Then the pages are asked for again, behind them."""
-        came = total - self._known
-        if not self._known or came <= 0 or self.wanted.order != "newest":
-            return False
-        self._stale = set(self._pages)
-        if not self._is_at_work:
-            return False
-        self.new += came
-        self._known = total
-        self._generation += 1
-        self._asked.clear()
-        self._ask_page(self.cursor // PAGE)
+    def _came(self, first: int, images: Sequence[pb.Image]) -> None:
+        held = self.shown if self._is_at_work() else None
+        for place, image in enumerate(images, first):
+            if image.image_sha256 in self._selected:
+                self._selected[image.image_sha256] = image
+            if held is not None and _is_one_file(image, held):  # others went, and it moved
+                self.cursor = place
+
+    def _list_changed(self) -> None:
+        self.cursor = max(0, min(self.cursor, self.total - 1))
+        if self._shows_late and (image := self.shown) is not None:
+            self._shows_late = False
+            self._preview.show(image)
         self.touch()
-        return True
 
     # --- keeping up -----------------------------------------------------------------------------------------
 
@@ -314,9 +229,7 @@ class ReviewModel(Model):
         if self._due and now >= self._due:
             self._due = 0.0
             self._looked_at = now
-            self.problem = ""
-            self._begin_anew(keep_place=bool(self._pages) and self.wanted == self._listed)
-            self._listed = self.wanted
+            self._begin_anew(keep_place=not self.list.is_empty and self.wanted == self.list.wanted)
         state = self._desk.state
         seen = (state.images_revision, self.ratings.sent, self.ratings.revision)
         if seen != self._seen:
@@ -332,27 +245,32 @@ class ReviewModel(Model):
             self._ask_counts()
 
     def _refresh(self) -> None:
-        """Ask for what is to be seen again. Nothing moves."""
-        if self.problem:
-            return
-        self._stale = set(self._pages)
-        self._counts_due = self._desk.clock()
-        self._ask_page(self.cursor // PAGE)
+        if not self.problem:
+            self._counts_due = self._desk.clock()
+            self.list.refresh(self.cursor)
 
     def _ask_counts(self) -> None:
-        where = self._filter()
+        wanted = self.wanted
 
-        def work(kernel: KernelClient) -> tuple[pb.ListFacetsResponse, pb.ListFacetsResponse]:
-            return kernel.gallery.facets(), kernel.gallery.facets(where)
+        def work(kernel: KernelClient) -> _Counts:
+            everything, counts = kernel.gallery.facets(), kernel.gallery.facets(wanted.message())
+            found = []
+            if not any(facet.images for facet in counts.stars):
+                for condition in wanted.conditions():
+                    images = kernel.gallery.images(condition.without.message(), limit=1).total
+                    if images:
+                        found.append(Loosening(condition.told, condition.without, images))
+            return everything, counts, sorted(found, key=lambda one: -one.images)
 
-        def done(answers: tuple[pb.ListFacetsResponse, pb.ListFacetsResponse]) -> None:
-            self.facets, self.counts = answers
-            self.touch()
+        def done(answers: _Counts) -> None:
+            if wanted == self.wanted:
+                self.facets, self.counts, self.loosenings = answers
+                self.touch()
 
         def failed(error: Exception) -> None:
             # A filter that can't be understood is told where the images would be.
             if self._desk.state.is_connected and not self.problem:
-                self.problem = str(error)
+                self.list.problem = str(error)
                 self.touch()
 
         self._desk.ask(work, done, failed, key="facets")
@@ -376,6 +294,7 @@ class ReviewModel(Model):
             self._selected.clear()
             self._anchor = index
         self.cursor = index
+        self._shows_late = False
         self._preview.show(image)
         self.touch()
 
@@ -384,28 +303,52 @@ class ReviewModel(Model):
             self._selected[image.image_sha256] = image
 
     def _extend(self, index: int) -> None:
-        first, last = min(self._anchor, index), max(self._anchor, index)
-        found = [image for place in range(first, last + 1) if (image := self.at(place)) is not None]
-        self._selected = {image.image_sha256: image for image in found}
-        if len(found) <= last - first:
-            self._desk.toasts.say(
-                _("Not all of them are known yet."), hint=_("Scroll past them once, then choose again.")
-            )
+        """Choose all from the last one that was chosen to this one."""
+        self._choose_all(min(self._anchor, index), max(self._anchor, index))
+
+    def _choose_all(self, first: int, last: int) -> None:
+        """Choose the images of these places. Those that are not known yet are asked for: that may take a
+        moment."""
+
+        def choose(images: Sequence[pb.Image]) -> None:
+            self._selected = {image.image_sha256: image for image in images}
+            self.touch()
+
+        known = [self.list.known_at(place) for place in range(first, last + 1)]
+        found = [image for image in known if image is not None]
+        if len(found) == len(known):
+            choose(found)
+        else:
+            self.list.fetch(first, last, choose)
+
+    def choose_all(self) -> None:
+        """Choose all that the filter lets through."""
+        if self.total:
+            self._choose_all(0, self.total - 1)
 
     def open(self, index: int) -> None:
         """Look at the image of that place, as large as the window."""
         self.click(index)
-        self._viewer.open(self)
+        self._viewer.open(self, self.undo)
 
     def open_cursor(self) -> None:
         """Look at the image of the cursor, as large as the window."""
-        self._viewer.open(self)
+        self._viewer.open(self, self.undo)
 
     def step(self, by: int) -> None:
         """Move the cursor."""
-        self._move(self.cursor + by)
+        self.move(self.cursor + by)
 
-    def _move(self, index: int, *, extend: bool = False) -> None:
+    def step_row(self, by: int, *, extend: bool = False) -> None:
+        """Move the cursor by so many rows, as far as there are some; it stays in its column."""
+        if not self.total:
+            return
+        last = (self.total - 1) // self.columns
+        row, column = divmod(self.cursor, self.columns)
+        self.move(min(max(row + by, 0), last) * self.columns + column, extend=extend)
+
+    def move(self, index: int, *, extend: bool = False) -> None:
+        """Move the cursor to that place, or the nearest that there is. ``extend``: choose all up to it."""
         if not self.total:
             return
         self.cursor = min(max(index, 0), self.total - 1)
@@ -414,7 +357,9 @@ class ReviewModel(Model):
             self._extend(self.cursor)
         else:
             self._anchor = self.cursor
-        if (image := self.at(self.cursor)) is not None:
+        image = self.at(self.cursor)
+        self._shows_late = image is None
+        if image is not None:
             self._preview.show(image)
         self.touch()
 
@@ -438,7 +383,20 @@ class ReviewModel(Model):
             return
         self.ratings.rate(targets, stars)
         if self.moves_on and not self._selected and stars:
+            self._trail = [*self._trail[1 - TRAIL :], (self.cursor, targets[0])]
             self.step(1)
+        self.touch()
+
+    def undo(self) -> None:
+        """Take the last rating back, and look at its image again where the rating had moved on from it."""
+        place, image = self._trail[-1] if self._trail else (0, None)
+        before = None if image is None else self.ratings.of(image)
+        self.ratings.undo()
+        if image is not None and self.ratings.of(image) != before:
+            self._trail.pop()
+            known = self.list.known_at(place)
+            if not self._selected and (known is None or _is_one_file(known, image)):
+                self.move(place)
         self.touch()
 
     def toggle_tag(self, tag: str) -> None:
@@ -510,75 +468,14 @@ class ReviewModel(Model):
         """Ask which stages all images with four stars or more are to go through."""
         self._promote.begin_keepers(KEEPER_STARS)
 
-    # --- keys -----------------------------------------------------------------------------------------------
-
     def shortcuts(self) -> Sequence[Shortcut]:
         """Keys of the tab."""
-        group = _("Learning")
-        keys = [
-            ("Left", _("Image before"), lambda: self.step(-1)),
-            ("Right", _("Next image"), lambda: self.step(1)),
-            ("Up", _("Row above"), lambda: self.step(-self.columns)),
-            ("Down", _("Row below"), lambda: self.step(self.columns)),
-            ("Home", _("First image"), lambda: self._move(0)),
-            ("End", _("Last image"), lambda: self._move(self.total - 1)),
-            ("Shift+Left", _("Choose the image before, too"), lambda: self._move(self.cursor - 1, extend=True)),
-            ("Shift+Right", _("Choose the next image, too"), lambda: self._move(self.cursor + 1, extend=True)),
-            ("Enter", _("Choose this image, too"), self.toggle_cursor),
-            ("Escape", _("Choose nothing"), self.clear_selection),
-            ("Space", _("As large as the window"), self.open_cursor),
-            ("C", _("Compare what is chosen"), self.compare),
-            ("P", _("Promote what is chosen"), self.promote),
-            ("Ctrl+Z", _("Take the last rating back"), self.ratings.undo),
-            ("0", _("Take the stars back"), lambda: self.rate(0)),
-        ]
-        made = [
-            Shortcut(key, what, act, tab=TAB, group=group, repeats=key.endswith(MOVING))
-            for key, what, act in keys
-        ]
-        for stars in range(1, 6):
-            act = lambda stars=stars: self.rate(stars)  # noqa: E731
-            made.append(
-                Shortcut(
-                    str(stars),
-                    many("Give {n} star", "Give {n} stars", stars),
-                    act,
-                    tab=TAB,
-                    group=group,
-                    repeats=False,
-                )
-            )
-        for letter in LETTERS:
-            press = lambda letter=letter: self.press(letter)  # noqa: E731
-            made.append(Shortcut(letter, "", press, tab=TAB, group=group, repeats=False))
-        return made
-
-
-MOVING = ("Left", "Right", "Up", "Down")
-"""Keys that go on while they are held; all others would do and undo."""
-LETTERS = "ABDEFGHIJKLMNOQRSTUVWXYZ"
-"""Keys for tags: all but those that do something else in the tab."""
+        return review_keys(self)
 
 
 def _is_one_file(one: pb.Image, other: pb.Image) -> bool:
     """Two files may have the same content: of an image that was made again."""
     return (one.image_sha256, one.path) == (other.image_sha256, other.path)
-
-
-def letters_of(tags: Sequence[str]) -> dict[str, str]:
-    """A key for each of ``tags``: the first of its letters that is free, else any; none where all are taken."""
-    free = list(LETTERS)
-    found = {}
-    for tag in tags:
-        key = next((letter for letter in tag.upper() if letter in free), None)
-        if key is None:
-            continue
-        free.remove(key)
-        found[tag] = key
-    for tag in tags:
-        if tag not in found and free:
-            found[tag] = free.pop(0)
-    return found
 
 
 def average(counts: pb.ListFacetsResponse | None) -> tuple[float, int]:

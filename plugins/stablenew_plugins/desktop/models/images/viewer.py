@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from stablenew_plugins.desktop.models.core.model import Model
@@ -48,16 +48,18 @@ class ViewerModel(Model):
         super().__init__()
         self._view, self.ratings, self._preview = view, ratings, preview
         self.album: Album | None = None
+        self._undo: Callable[[], None] = ratings.undo
         self.point = Viewpoint()
         self.room = (1.0, 1.0)
         """Pixels that the panel has for the image."""
         self._seen = (-1, -1)
 
-    def open(self, album: Album) -> None:
-        """Look at the images of ``album``, beginning with the one that it shows."""
+    def open(self, album: Album, undo: Callable[[], None] | None = None) -> None:
+        """Look at the images of ``album``, beginning with the one that it shows. ``undo``: how it takes the
+        last rating back."""
         if album.shown is None:
             return
-        self.album = album
+        self.album, self._undo = album, undo or self.ratings.undo
         self.point.fit()
         self._view.open(OVERLAY)
         self.touch()
@@ -103,6 +105,11 @@ class ViewerModel(Model):
             self.album.rate(stars)
             self.touch()
 
+    def undo(self) -> None:
+        """Take the last rating back."""
+        self._undo()
+        self.touch()
+
     def zoom_by(self, factor: float, at: tuple[float, float] | None = None) -> None:
         """Come closer, or go away; at the middle unless told."""
         where = at or (self.room[0] / 2, self.room[1] / 2)
@@ -130,7 +137,8 @@ class ViewerModel(Model):
             ("F", _("All of it"), self.fit),
             ("Z", _("Pixel by pixel, or all of it"), self.toggle_pixels),
             ("Space", _("Close"), self._view.close),
-            ("Ctrl+Z", _("Take the last rating back"), self.ratings.undo),
+            ("Enter", _("Close"), self._view.close),
+            ("Ctrl+Z", _("Take the last rating back"), self.undo),
             ("0", _("Take the stars back"), lambda: self.rate(0)),
         ]
         made = [

@@ -30,6 +30,8 @@ class Completion:
     """Names, as people know them."""
     texts: Sequence[str] = field(default=())
     """What each would be written as."""
+    kind: str = ""
+    """Which of :class:`Names`."""
 
 
 _OPENINGS: Sequence[tuple[str, re.Pattern[str], str, str]] = (
@@ -66,7 +68,7 @@ def complete(text: str, caret: int, names: Names) -> Completion | None:
         texts = [form.format(option) for option in options]
         if not options or texts == [text[start:end]]:
             return None
-        return Completion(start, end, options, texts)
+        return Completion(start, end, options, texts, kind)
     return None
 
 

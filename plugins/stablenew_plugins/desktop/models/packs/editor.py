@@ -4,46 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from stablenew_api.errors import KernelUnavailable, StableNewError
 from stablenew_client.packfiles import PackFiles, read_pack, replace_file, request_of
 from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
-from stablenew_plugins.desktop.models.packs.completion import Completion, Names, complete
+from stablenew_plugins.desktop.models.packs.attention import weigh
+from stablenew_plugins.desktop.models.packs.completion import Completion
+from stablenew_plugins.desktop.models.packs.offers import Offers
 from stablenew_plugins.desktop.models.packs.packs import PacksModel, in_words
 from stablenew_plugins.desktop.models.packs.packtexts import (
-    Expanded,
+    KINDS,
+    Kind,
     Loaded,
-    Reading,
     edited,
     read_rows,
     settled,
 )
+from stablenew_plugins.desktop.models.packs.readings import Readings
 from stablenew_plugins.desktop.models.packs.rowedits import EditRow, Texts, merge
+from stablenew_plugins.desktop.models.packs.samples import QUIET as SAMPLE_QUIET
+from stablenew_plugins.desktop.models.packs.samples import Asked, Expanded, Samples
 from stablenew_plugins.desktop.models.packs.textedit import TextEdit
 from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
 from stablenew_plugins.desktop.models.prompt.randomizer import RandomizerModel
-from stablenew_plugins.desktop.text import _, many
+from stablenew_plugins.desktop.text import _
 
 if TYPE_CHECKING:
     from stablenew_client import KernelClient
     from stablenew_proto.v1 import kernel_pb2
-    from stablenew_proto.v1 import packs_pb2 as pb
-
-Kind = Literal["positive", "negative"]
-KINDS: Sequence[Kind] = ("positive", "negative")
-
-QUIET = 0.2
-"""Seconds without a key before the kernel is asked what a prompt is made of."""
-PREVIEW_QUIET = 0.6
-"""Seconds before it is asked what a run would make of the row."""
-SHOWN = 6
-"""Images of the row whose prompts are shown."""
-CHUNK = 75
-"""Tokens that a model reads at once."""
 
 
 class EditorModel(Model):
@@ -62,13 +55,13 @@ class EditorModel(Model):
         self.at = 0
         """The row that is edited, from 0."""
         self.texts: Mapping[Kind, TextEdit] = {kind: TextEdit() for kind in KINDS}
-        self.readings: dict[Kind, Reading] = {kind: Reading() for kind in KINDS}
-        self.expanded = Expanded()
-        self.completion: Completion | None = None
-        self.completing: Kind = "positive"
-        """Which text the completion belongs to."""
-        self.choice = 0
-        """Of its options the one that Enter takes."""
+        self.active: Kind = "positive"
+        """The text that is typed into."""
+        self.offers = Offers(desk, self.touch)
+        self.readings = Readings(
+            desk, self.texts, self._request, self._is_offered, self._complain_gently, self.touch
+        )
+        self.samples = Samples(desk, self._request, self._complain_gently, self.touch)
         self.problem = ""
         """Why nothing can be edited; empty: it can."""
         self.is_loading = False
@@ -83,15 +76,8 @@ class EditorModel(Model):
         """Whether the editor is to be seen; set by whoever knows."""
         self._files: PackFiles | None = None
         self._base: Sequence[Texts] = ()
-        self._names = Names()
-        self._names_seen: tuple[int, int] = (-1, -1)
-        self._wildcards: Sequence[str] = ()
-        self._beside: Sequence[str] = ()
-        self._slots: Sequence[str] = ()
         self._past: list[tuple[Sequence[EditRow], int]] = []
         self._keys = 0
-        self._read_due: dict[Kind, float] = {}
-        self._expand_due = 0.0
         self._stamp: tuple[int, ...] = ()
         self._close_then = False
         self._begin_at: tuple[Path, int] | None = None
@@ -121,7 +107,7 @@ class EditorModel(Model):
             path = self.path
         if path is None or (path == self.path and self._files is not None):
             self._begin()
-            self._ask_wildcards()
+            self.offers.ask()
             self._read_soon(0.0)
             return
         self.path, self.rows, self._base, self._files = path, (), (), None
@@ -129,7 +115,7 @@ class EditorModel(Model):
         self._past.clear()
         self._load_texts()
         self._load()
-        self._ask_wildcards()
+        self.offers.ask()
 
     def _load(self) -> None:
         path = self.path
@@ -147,7 +133,7 @@ class EditorModel(Model):
     def _connected(self) -> None:
         if self.path is not None and self._files is None:
             self._load()
-        self._ask_wildcards()
+        self.offers.ask()
 
     def _loaded(self, loaded: Loaded) -> None:
         if loaded.files.path != self.path:
@@ -167,9 +153,7 @@ class EditorModel(Model):
         self._files, self._base = loaded.files, loaded.rows
         entry = self._packs.entries.get(loaded.files.path)
         self._stamp = entry.stamp if entry is not None else ()
-        self._beside = loaded.wildcards
-        self._slots = [slot.name for slot in loaded.answer.slots if slot.kind == "slot"]
-        self._names_seen = (-1, -1)
+        self.offers.of_pack(loaded.wildcards, loaded.answer.slots)
         if not loaded.rows and loaded.answer.problems:
             self.problem = in_words(loaded.answer.problems[0])
         self.touch()
@@ -216,8 +200,9 @@ class EditorModel(Model):
         row = self.row
         for kind in KINDS:
             self.texts[kind].load(getattr(row, kind) if row is not None else "")
-            self.readings[kind] = Reading()
-        self.completion, self.expanded = None, Expanded()
+        self.offers.completion = None
+        self.readings.forget()
+        self.samples.forget()
         self._read_soon(0.0)
         self.touch()
 
@@ -230,15 +215,25 @@ class EditorModel(Model):
         if changed:
             made = replace(row, positive=text) if kind == "positive" else replace(row, negative=text)
             self.rows = [*self.rows[: self.at], made, *self.rows[self.at + 1 :]]
-            self._read_due[kind] = self._desk.clock() + QUIET
-            self._expand_due = self._desk.clock() + PREVIEW_QUIET
-        self._offer(kind, offer=changed)
+            self.readings.typed(kind)
+            self.samples.soon(SAMPLE_QUIET)
+        self.active = kind
+        self.offers.look(kind, self.texts[kind], typed=changed)
         self.touch()
 
     def edit(self, kind: Kind, text: str) -> None:
         """Write all of a text anew."""
         self.texts[kind].replace(0, len(self.texts[kind].text), text)
         self.typed(kind)
+
+    def weigh(self, steps: int) -> None:
+        """Change the weight of what is selected, or of what is at the caret, by so many tenths."""
+        edit = self.texts[self.active]
+        made = weigh(edit.text, *edit.selection, steps)
+        if made is not None and self.row is not None:
+            edit.rewrite(made.text, made.start, made.end)
+            self.typed(self.active)
+            self.offers.completion = None
 
     # --- rows -----------------------------------------------------------------------------------------------
 
@@ -296,23 +291,17 @@ class EditorModel(Model):
         """Ask about texts after a moment of quiet; see whether somebody else wrote the file."""
         if self._files is None or not self.is_open():
             return
-        now = self._desk.clock()
-        for kind, due in list(self._read_due.items()):
-            if now >= due:
-                del self._read_due[kind]
-                self._read_text(kind)
-        if self._expand_due and now >= self._expand_due:
-            self._expand_due = 0.0
-            self._expand()
+        self.readings.tick(self._files)
+        if self.samples.is_due():
+            self.samples.ask(self._asked())
         entry = self._packs.entries.get(self._files.path)
         if entry is not None and entry.stamp != self._stamp and not self.is_saving:
             self._stamp = entry.stamp
             self._look_again()
 
     def _read_soon(self, after: float) -> None:
-        now = self._desk.clock()
-        self._read_due = dict.fromkeys(KINDS, now + after)
-        self._expand_due = now + after
+        self.readings.soon(after)
+        self.samples.soon(after)
 
     def _request(self, files: PackFiles) -> kernel_pb2.RunRequest:
         """What a run of the pack asks for now. Reads wildcards."""
@@ -322,156 +311,53 @@ class EditorModel(Model):
         self._randomizer.apply(request)
         return request
 
-    def _read_text(self, kind: Kind) -> None:
-        files, text = self._files, self.texts[kind].text
-        if files is None:
-            return
-        if not text.strip():
-            self._was_read(kind, Reading(text))
-            return
-
-        def work(kernel: KernelClient) -> Reading:
-            answer = kernel.packs.prompt(text, self._request(files))
-            return Reading(text, answer.spans, answer.problems, answer.tokens, answer.models)
-
-        self._desk.ask(
-            work, lambda found: self._was_read(kind, found), self._complain_gently, key=f"editor.{kind}"
-        )
-
-    def _was_read(self, kind: Kind, found: Reading) -> None:
-        if found.text == self.texts[kind].text:
-            self.readings[kind] = found
-            self.touch()
-
     def _complain_gently(self, error: Exception) -> None:
-        """A kernel that went away is told of elsewhere; colours and previews come back with it."""
+        """A kernel that went away is told of elsewhere; colours and samples come back with it."""
         if isinstance(error, KernelUnavailable):
             self._read_soon(2.0)
             return
         self._desk.complain(error)
 
-    def _expand(self) -> None:
+    def _asked(self) -> Asked | None:
+        """The row, for its samples."""
         files, row = self._files, self.row
         if files is None or row is None or not row.positive.strip():
-            self.expanded = Expanded()
-            self.touch()
-            return
-        # An empty row is no row yet: the file has none.
+            return None
         rows = [one for one in self.rows if one.positive.strip()]
-        number, base = rows.index(row) + 1, self._base
+        return Asked(files, self._base, rows, rows.index(row) + 1)
 
-        def work(kernel: KernelClient) -> Expanded:
-            content = edited(kernel, files, base, rows)
-            request = self._request(files)
-            request.pack = content
-            if files.path == files.sidecar_path:
-                request.sidecar = content
-            request.rows = str(number)
-            prompts, line = [], ""
-            try:
-                for message in kernel.preview(request, SHOWN):
-                    prompts += [job.prompt for job in message.jobs]
-                    line = message.summary.line if message.HasField("summary") else line
-            except KernelUnavailable:
-                raise
-            except StableNewError as error:
-                return Expanded(problem=str(error))
-            return Expanded(list(dict.fromkeys(prompts)), line)
+    @property
+    def expanded(self) -> Expanded:
+        """What a run makes of the row. While something in it has no end yet, what it made of it before."""
+        found = self.samples.found
+        return self.samples.good if found.problem and self.readings.is_patient("positive") else found
 
-        def done(found: Expanded) -> None:
-            self.expanded = found
-            self.touch()
-
-        def failed(error: Exception) -> None:
-            if isinstance(error, KernelUnavailable) or not isinstance(error, StableNewError):
-                self._complain_gently(error)
-            else:
-                done(Expanded(problem=str(error)))
-
-        self._desk.ask(work, done, failed, key="editor.expand")
-
-    def tokens_line(self, kind: Kind) -> str:
-        """ "about 82 tokens · 2 chunks of 75"."""
-        tokens = self.readings[kind].tokens
-        if not tokens:
-            return ""
-        chunks = -(-tokens // CHUNK)
-        line = many("about {n} token", "about {n} tokens", tokens)
-        if chunks < 2:
-            return f"{line}  /  {CHUNK}"
-        return f"{line}  ·  {_('{n} chunks of {size}').format(n=chunks, size=CHUNK)}"
-
-    def problem_lines(self, kind: Kind) -> Sequence[tuple[str, str]]:
-        """Severity and text of what is wrong with a text."""
-        reading = self.readings[kind]
-        found = []
-        for problem in reading.problems:
-            if problem.file:
-                place = f"{problem.file}: "
-            else:
-                place = _("at character {n}: ").format(n=problem.column) if problem.column else ""
-            fix = f"; {problem.fix}" if problem.fix else ""
-            found.append((problem.severity, f"{place}{problem.reason}{fix}"))
-        said = " ".join(text for _severity, text in found)
-        missing = [name for name in reading.models if name not in said]
-        found += [("warning", _("no node has {name}").format(name=name)) for name in missing]
-        return found
+    def draw_others(self) -> None:
+        """Show what else the row could become."""
+        if not self.samples.is_asking:
+            self.samples.draws += 1
+            self.samples.ask(self._asked())
 
     # --- completion -----------------------------------------------------------------------------------------
 
     @property
-    def names(self) -> Names:
-        """What can be completed."""
-        state = self._desk.state
-        seen = (state.revision, len(self._wildcards))
-        if seen != self._names_seen:
-            self._names_seen = seen
-            backends = [node.info.backend for node in state.nodes.values()]
-            self._names = Names(
-                loras=sorted({name for backend in backends for name in backend.loras}),
-                embeddings=sorted({name for backend in backends for name in backend.embeddings}),
-                wildcards=sorted({*self._wildcards, *self._beside}),
-                slots=self._slots,
-            )
-        return self._names
+    def completion(self) -> Completion | None:
+        """What is offered."""
+        return self.offers.completion
 
-    def _ask_wildcards(self) -> None:
-        def done(found: Sequence[pb.WildcardInfo]) -> None:
-            self._wildcards = [one.name for one in found]
-            self._names_seen = (-1, -1)
-
-        self._desk.ask(lambda kernel: kernel.packs.wildcards(), done, key="editor.wildcards")
-
-    def _offer(self, kind: Kind, *, offer: bool) -> None:
-        edit = self.texts[kind]
-        nothing = edit.caret != edit.anchor or not (offer or self.completion is not None)
-        self.completion = None if nothing else complete(edit.text, edit.caret, self.names)
-        self.completing, self.choice = kind, 0
-
-    def choose_option(self, steps: int) -> None:
-        """Go down so many options."""
-        if self.completion is not None:
-            self.choice = (self.choice + steps) % len(self.completion.options)
-            self.touch()
+    def _is_offered(self, kind: Kind) -> bool:
+        return self.offers.completion is not None and self.offers.completing == kind
 
     def accept(self, index: int | None = None) -> bool:
         """Write the chosen option, or that of ``index``. False: nothing is offered."""
-        found, kind = self.completion, self.completing
+        offers = self.offers
+        found, kind = offers.completion, offers.completing
         if found is None:
             return False
-        chosen = found.texts[self.choice if index is None else index]
-        self.completion = None
+        chosen = found.texts[offers.choice if index is None else index]
         self.texts[kind].replace(found.start, found.end, chosen)
         self.typed(kind)
-        self.completion = None
-        return True
-
-    def dismiss(self) -> bool:
-        """Offer nothing. False: nothing was offered."""
-        if self.completion is None:
-            return False
-        self.completion = None
-        self.touch()
+        offers.completion = None
         return True
 
     # --- saving ---------------------------------------------------------------------------------------------
@@ -570,7 +456,7 @@ class EditorModel(Model):
 
     def may_close(self) -> bool:
         """Whether the overlay may go; else it is asked what to do with what is not saved."""
-        if self.dismiss():
+        if self.offers.dismiss():
             return False
         if not self.is_dirty:
             self.asks_to_close = False
@@ -628,5 +514,7 @@ class EditorModel(Model):
             shortcut("Ctrl+Shift+N", _("New row"), self.add_row),
             shortcut("Ctrl+D", _("Duplicate the row"), self.duplicate_row),
             shortcut("Ctrl+Shift+D", _("Remove the row"), self.remove_row),
+            shortcut("Ctrl+Up", _("More weight for the selection or the word"), partial(self.weigh, 1)),
+            shortcut("Ctrl+Down", _("Less weight"), partial(self.weigh, -1)),
             shortcut("Ctrl+Shift+Z", _("Undo the last change of rows"), self.undo_rows),
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from stablenew_client.packfiles import PackFiles, read_pack, request_of
 from stablenew_plugins.desktop.models.packs.rowedits import EditRow, Texts, edits
@@ -13,6 +13,9 @@ from stablenew_plugins.desktop.models.packs.rowedits import EditRow, Texts, edit
 if TYPE_CHECKING:
     from stablenew_client import KernelClient
     from stablenew_proto.v1 import packs_pb2 as pb
+
+Kind = Literal["positive", "negative"]
+KINDS: Sequence[Kind] = ("positive", "negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +27,6 @@ class Reading:
     problems: Sequence[pb.PackProblem] = ()
     tokens: int = 0
     models: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Expanded:
-    """What a run would make of the row."""
-
-    prompts: Sequence[str] = ()
-    line: str = ""
-    """How many, in plain words."""
-    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

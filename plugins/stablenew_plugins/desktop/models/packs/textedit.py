@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from stablenew_plugins.desktop.models.core.scripts import columns, columns_of
+
 Where = Literal["left", "right", "word_left", "word_right", "home", "end", "up", "down", "start", "finish"]
 
 _WORDS = re.compile(r"\w+|[^\w\s]")
@@ -26,23 +28,36 @@ class Line:
 
 
 def wrap(text: str, columns: int) -> list[Line]:
-    """``text`` in lines of at most ``columns`` characters (at least 1), broken behind blanks if there are any.
+    """``text`` in lines of at most ``columns`` columns (at least 1), broken behind blanks if there are any.
 
-    The lines are the whole text, one behind the other: nothing is added, nothing left out. Blanks at the end of
-    a line may stand out of it.
+    A letter takes as many columns as :func:`columns_of` says. The lines are the whole text, one behind the
+    other: nothing is added, nothing left out. Blanks at the end of a line may stand out of it.
     """
     lines: list[Line] = []
     start, size = 0, len(text)
-    while size - start > columns:
+    while (reach := _reach(text, start, columns)) < size:
         # The last blank within reach; those behind it hang over the edge.
-        cut = text.rfind(" ", start, start + columns + 1)
-        end = cut + 1 if cut >= start else start + columns
+        cut = text.rfind(" ", start, reach + 1)
+        end = cut + 1 if cut >= start else reach
         while cut >= start and end < size and text[end] == " ":
             end += 1
         lines.append(Line(start, end))
         start = end
     lines.append(Line(start, size))
     return lines
+
+
+def _reach(text: str, start: int, columns: int) -> int:
+    """Where a line that begins at ``start`` has to end: at least one letter behind it."""
+    if text[start : start + columns + 1].isascii():
+        return min(start + columns, len(text))
+    used, at = 0, start
+    while at < len(text):
+        used += columns_of(text[at])
+        if used > columns and at > start:
+            break
+        at += 1
+    return at
 
 
 class TextEdit:
@@ -84,6 +99,23 @@ class TextEdit:
         last = one.end if number == len(self.lines) - 1 else one.end - 1
         return min(max(one.start + column, one.start), max(last, one.start))
 
+    def column_at(self, line: int, columns: float) -> int:
+        """How many letters of a line stand before a place that is so many columns from its left; the nearer
+        side of the one that is there. Behind the end of the line it goes on with letters of one column."""
+        one = self.lines[min(max(line, 0), len(self.lines) - 1)]
+        passed = 0.0
+        for number, letter in enumerate(self.text[one.start : one.end]):
+            width = columns_of(letter)
+            if columns < passed + width / 2:
+                return number
+            passed += width
+        return one.end - one.start + max(0, round(columns - passed))
+
+    def columns_before(self, line: int, column: int) -> int:
+        """How many columns the first ``column`` letters of a line take."""
+        start = self.lines[line].start
+        return columns(self.text[start : start + column])
+
     @property
     def selection(self) -> tuple[int, int]:
         """Its beginning and end."""
@@ -106,10 +138,10 @@ class TextEdit:
             to = start if where == "left" else end
         elif where in ("up", "down"):
             line, column = self.place(self.caret)
-            goal = column if self._goal is None else self._goal
+            goal = self.columns_before(line, column) if self._goal is None else self._goal
             line += -1 if where == "up" else 1
             outside = 0 if line < 0 else len(self.text)
-            to = self.at(line, goal) if 0 <= line < len(self.lines) else outside
+            to = self.at(line, self.column_at(line, goal)) if 0 <= line < len(self.lines) else outside
         else:
             to = self._target(where)
         self.caret = to
@@ -175,6 +207,12 @@ class TextEdit:
     def replace(self, start: int, end: int, words: str) -> None:
         """Put ``words`` in the place of ``text[start:end]``, with the caret behind them."""
         self._replace(start, end, words, together=False)
+
+    def rewrite(self, text: str, anchor: int, caret: int) -> None:
+        """Let ``text`` be all of it, with this selection. One step back."""
+        if text != self.text:
+            self._replace(0, len(self.text), text, together=False)
+        self.anchor, self.caret = anchor, caret
 
     def _replace(self, start: int, end: int, words: str, *, together: bool) -> None:
         if start == end and not words:

@@ -1,19 +1,16 @@
-"""Stage cards: what a stage's schema says of its settings, and what a value of one may be. Pure."""
+"""Stage cards: what a stage's schema says of its settings. Pure."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from stablenew_api.jobs import JsonValue
-from stablenew_api.models import model_name
-from stablenew_plugins.desktop.text import _, many
+from stablenew_plugins.desktop.text import _
 
 if TYPE_CHECKING:
-    from stablenew_proto.v1 import agent_link_pb2 as link
     from stablenew_proto.v1 import kernel_pb2 as pb
 
 Kind = Literal[
@@ -35,11 +32,6 @@ and ``list`` several texts, ``lines`` a long text, ``json`` all that has no fiel
 
 _LARGEST_SLIDER = 2**31 - 1
 """What Dear PyGui's sliders hold; beyond it a whole number is typed."""
-
-_FILES = frozenset(
-    {"models", "vaes", "upscalers", "hires_upscalers", "loras", "embeddings", "hypernetworks", "detectors"}
-)
-"""Lists whose names are files: compared without folder, ending and hash, as the kernel does."""
 
 _NONE: tuple[JsonValue, ...] = (None, False, 0, -1, "", "None", [], {})
 """Values that ask for nothing."""
@@ -133,12 +125,23 @@ class Group:
         """Whether the master is on or off; else it is a name, or none."""
         return self.master.kind == "switch"
 
+    @property
+    def is_advanced(self) -> bool:
+        """Whether it stands among the settings that most people leave alone."""
+        return self.master.advanced and self.master.name not in PROMOTED
+
+
+def is_given(value: JsonValue) -> bool:
+    """Whether a value of a :attr:`Group.master` turns its settings on."""
+    return value is True or (isinstance(value, str) and value not in ("", "None"))
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A stage as it is shown."""
+    """A stage as it is shown, or a part of one that has a card of its own: the hires pass, the refiner."""
 
     name: str
+    """Of the stage; of a part that of its switch, ``txt2img.enable_hr``."""
     title: str
     phase: str
     plugin: str = ""
@@ -146,17 +149,48 @@ class Card:
     fields: tuple[Field, ...] = ()
     groups: tuple[Group, ...] = field(default=())
     """Settings that are turned on together; theirs are not among :attr:`plain`."""
+    master: Field | None = None
+    """Of a part: the setting that turns it on."""
+
+    @property
+    def stage(self) -> str:
+        """The stage that it is, or is a part of."""
+        return self.name.partition(".")[0]
 
     @property
     def is_post(self) -> bool:
         """Whether its place in the pipeline is the person's choice."""
-        return self.phase == "post"
+        return self.phase == "post" and self.master is None
+
+    @property
+    def switch(self) -> str:
+        """Name of the setting that turns it on."""
+        return self.master.name if self.master is not None else f"{RUN_SECTION}.{self.name}_enabled"
 
     @property
     def plain(self) -> Sequence[Field]:
         """Settings that are in no group."""
         grouped = {one.key for group in self.groups for one in (group.master, *group.fields)}
         return [one for one in self.fields if one.key not in grouped]
+
+    @property
+    def parts(self) -> Sequence[Card]:
+        """What has a card of its own below this one. A post-processor, which can be moved, keeps all on its
+        card."""
+        if self.is_post:
+            return ()
+        return [_part(self, group) for group in self.groups if not group.is_advanced]
+
+    @property
+    def inner(self) -> Sequence[Group]:
+        """The groups that stand on the card itself."""
+        return [group for group in self.groups if self.is_post or group.is_advanced]
+
+    @property
+    def own(self) -> Sequence[Field]:
+        """The settings that stand on the card itself."""
+        elsewhere = {one.key for part in self.parts for one in (part.master, *part.fields) if one is not None}
+        return [one for one in self.fields if one.key not in elsewhere]
 
     def by_key(self, key: str) -> Field | None:
         """The setting called ``key``."""
@@ -165,8 +199,18 @@ class Card:
 
 # --- from the schema -----------------------------------------------------------------------------------------
 
+RUN_SECTION = "pipeline"
 PROMOTED = frozenset({"txt2img.refiner_checkpoint"})
 """Groups that are shown although their master is marked as advanced."""
+
+
+def _part(card: Card, group: Group) -> Card:
+    """The card of a group. Of one that is promoted nothing is hidden."""
+    master = group.master
+    fields = group.fields if group.is_switch else (master, *group.fields)
+    if master.advanced:
+        fields = tuple(replace(one, advanced=False) for one in fields)
+    return Card(master.name, master.title, card.phase, card.plugin, master.help, fields, master=master)
 
 
 def card_of(stage: pb.Stage) -> Card:
@@ -250,8 +294,15 @@ def _groups(fields: Sequence[Field]) -> tuple[Group, ...]:
         members = tuple(one for one in fields if one.master == master.key and not one.wanted)
         is_name = master.kind == "choice" and not master.shortest
         if members and (master.kind == "switch" or is_name) and not _sits_alone(master, members):
-            made.append(Group(master, members))
+            made.append(Group(master, tuple(replace(one, title=_below(master, one)) for one in members)))
     return tuple(made)
+
+
+def _below(master: Field, one: Field) -> str:
+    """What a setting is called where the title of its group stands above: of "Hires fix" the hires scale is the
+    scale."""
+    rest = one.title.removeprefix(f"{master.title.partition(' ')[0]} ")
+    return rest[:1].upper() + rest[1:]
 
 
 def _sits_alone(master: Field, members: Sequence[Field]) -> bool:
@@ -268,9 +319,6 @@ def in_order(fields: Sequence[Field]) -> list[Field]:
     if not fields or fields[0].key not in FIRST:
         return list(fields)
     return sorted(fields, key=lambda one: FIRST.index(one.key) if one.key in FIRST else len(FIRST))
-
-
-RUN_SECTION = "pipeline"
 
 
 def run_schema() -> Mapping[str, Any]:
@@ -321,261 +369,3 @@ def run_schema() -> Mapping[str, Any]:
             },
         }
     }
-
-
-# --- values --------------------------------------------------------------------------------------------------
-
-
-def problem_of(one: Field, value: JsonValue) -> str:
-    """Why ``value`` is none for this setting, in plain words; empty: it is one."""
-    if one.kind in ("whole", "number", "seed"):
-        return _number_problem(one, value)
-    if one.kind in ("text", "lines", "colour", "choice", "option"):
-        return _text_problem(one, value)
-    if one.kind == "switch":
-        return "" if isinstance(value, bool) else _("This is on or off.")
-    if one.kind in ("choices", "list"):
-        is_list = isinstance(value, list) and all(isinstance(part, str) and part.strip() for part in value)
-        return "" if is_list else _("Texts, one a line.")
-    return ""
-
-
-def _number_problem(one: Field, value: JsonValue) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        return _("A number, please.")
-    if one.kind != "number" and value != int(value):
-        return _("A whole number, please.")
-    low = one.least is not None and (value <= one.least if one.is_above else value < one.least)
-    if low or (one.most is not None and value > one.most):
-        return range_of(one)
-    if one.step and value % one.step:
-        return _("A multiple of {step}, please.").replace("{step}", f"{one.step:g}")
-    return ""
-
-
-def _text_problem(one: Field, value: JsonValue) -> str:
-    if not isinstance(value, str):
-        return _("A text, please.")
-    if one.options and value not in one.options:
-        return _("One of: {names}.").replace("{names}", ", ".join(one.options))
-    if len(value) < one.shortest:
-        return _("This must not be empty.")
-    if one.longest and len(value) > one.longest:
-        return many("At most {n} character.", "At most {n} characters.", one.longest)
-    if one.pattern and not re.search(one.pattern, value):
-        return _("A colour as #rrggbb.") if one.kind == "colour" else _("This has another form than it should.")
-    return ""
-
-
-def range_of(one: Field) -> str:
-    """``1 to 150``, for people."""
-    if one.least is not None and one.most is not None:
-        words = _("Above {least}, up to {most}.") if one.is_above else _("From {least} to {most}.")
-        return words.replace("{least}", short(one.least)).replace("{most}", short(one.most))
-    if one.least is not None:
-        words = _("Above {least}.") if one.is_above else _("{least} or more.")
-        return words.replace("{least}", short(one.least))
-    return _("{most} or less.").replace("{most}", short(one.most)) if one.most is not None else ""
-
-
-def short(value: JsonValue) -> str:
-    """A value as people write it: ``0.5``, ``20``, ``a, b``."""
-    if isinstance(value, bool):
-        return _("on") if value else _("off")
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return ", ".join(str(part) for part in value)
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False)
-
-
-def cleaned(one: Field, value: JsonValue) -> JsonValue:
-    """``value`` as a run can carry it: texts without blanks around them, which no run keeps."""
-    if isinstance(value, str) and one.kind != "json":
-        return value.strip()
-    if isinstance(value, list) and one.kind in ("choices", "list"):
-        return [part.strip() if isinstance(part, str) else part for part in value]
-    if one.kind == "number" and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    return value
-
-
-def as_set(name: str, value: JsonValue) -> str:
-    """``value`` of the setting ``name`` as a run is asked for it: ``txt2img.steps=30``."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"{name}={text}"
-
-
-def read(one: Field, text: str) -> JsonValue:
-    """What a person typed, as a value. Raises ValueError for what is none."""
-    text = text.strip()
-    if one.kind in ("whole", "seed"):
-        return int(text.replace(" ", "").replace("_", ""))
-    if one.kind == "number":
-        return float(text.replace(",", "."))
-    if one.kind in ("choices", "list"):
-        return [line.strip() for line in text.splitlines() if line.strip()]
-    if one.kind == "json":
-        return _read_json(one, text)
-    return text
-
-
-def _read_json(one: Field, text: str) -> JsonValue:
-    try:
-        value: JsonValue = json.loads(text or json.dumps(one.default))
-    except RecursionError as error:
-        raise ValueError(_("This JSON is nested too deeply.")) from error
-    except ValueError as error:
-        raise ValueError(_("This is no JSON: {why}").replace("{why}", str(error))) from error
-    wanted = type(one.default)
-    if wanted in (dict, list) and not isinstance(value, wanted):
-        raise ValueError(_("JSON in {braces}, please.").replace("{braces}", "{ }" if wanted is dict else "[ ]"))
-    return value
-
-
-def written(one: Field, value: JsonValue) -> str:
-    """A value as a person types it; :func:`read` gives it back."""
-    if one.kind in ("choices", "list") and isinstance(value, list):
-        return "\n".join(str(part) for part in value)
-    if one.kind == "json":
-        return "" if value in ({}, []) else json.dumps(value, ensure_ascii=False, indent=1)
-    return value if isinstance(value, str) else short(value)
-
-
-# --- what nodes have -----------------------------------------------------------------------------------------
-
-
-def names_at(nodes: Iterable[link.BackendInfo], choices: str) -> list[str]:
-    """All that the nodes list under ``choices``, each once, in their order."""
-    found: dict[str, None] = {}
-    for backend in nodes:
-        found.update(dict.fromkeys(getattr(backend, choices, ())))
-    return list(found)
-
-
-def is_missing(choices: str, value: str, names: Sequence[str]) -> bool:
-    """Whether nodes tell names of this kind, and ``value`` is none of them. No name is never missing."""
-    if not names or value in ("", "None", "Automatic"):
-        return False
-    return _compared(choices, value) not in {_compared(choices, name) for name in names}
-
-
-def _compared(choices: str, name: str) -> str:
-    return (model_name(name) if choices in _FILES else name.strip()).casefold()
-
-
-def filtered(names: Sequence[str], words: str) -> list[str]:
-    """The names in which all ``words`` occur, those that begin with them first."""
-    wanted = words.casefold().split()
-    found = [name for name in names if all(word in name.casefold() for word in wanted)]
-    first = " ".join(wanted)
-    return sorted(found, key=lambda name: not name.casefold().startswith(first)) if first else found
-
-
-# --- in one line ---------------------------------------------------------------------------------------------
-
-SIZE = "width × height"
-"""Stands for both; no setting can be called so."""
-TELLING: Mapping[str, tuple[str, ...]] = {
-    "txt2img": ("model", "sampler_name", "steps", "cfg_scale", SIZE, "enable_hr", "refiner_checkpoint"),
-    "img2img": ("model", "denoising_strength", "sampler_name", "steps"),
-    "adetailer": ("adetailer_model", "adetailer_denoise", "adetailer_steps"),
-    "upscale": ("upscaler", "upscaling_resize", "upscale_mode", "denoising_strength", "tile_size"),
-    "pipeline": ("images_per_prompt", "seed_mode", "image_format"),
-}
-"""What matters most of a stage; of others it is what stands first."""
-
-SUMMED_UP = 5
-"""Values in one line, at most."""
-
-
-def summary(card: Card, values: Mapping[str, JsonValue]) -> str:
-    """The most telling values of a stage, in a line: ``DPM++ 2M · 30 steps · CFG 7 · 768 × 512``. ``values`` by
-    key."""
-    keys = TELLING.get(card.name) or tuple(
-        SIZE if one.key == "width" and card.by_key("height") else one.key
-        for one in card.fields
-        if not one.advanced
-        and one.kind not in ("seed", "json")
-        and not (one.key == "height" and card.by_key("width"))
-    )
-    parts = [_told(card, key, values) for key in keys]
-    return "  ·  ".join([part for part in parts if part][:SUMMED_UP])
-
-
-def _told(card: Card, key: str, values: Mapping[str, JsonValue]) -> str:
-    if key == SIZE:
-        return f"{short(values.get('width'))} × {short(values.get('height'))}"
-    one = card.by_key(key)
-    if one is None or not one.is_active(values):
-        return ""
-    value = values.get(key, one.default)
-    if value in ("", None, [], {}) or (value is False) or (value == "None"):
-        return ""
-    return _in_words(one, value, values)
-
-
-def _in_words(one: Field, value: JsonValue, values: Mapping[str, JsonValue]) -> str:
-    key, text = one.key, short(value)
-    if key == "enable_hr":
-        return _("hires {factor}×").replace("{factor}", short(values.get("hr_scale", "")))
-    if key == "refiner_checkpoint":
-        return _("refiner {name}").replace("{name}", model_name(text))
-    if key == "images_per_prompt" and isinstance(value, int):
-        return many("{n} image a row", "{n} images a row", value)
-    if key == "seed_mode":
-        return {"per_image": "", "per_variant": _("a seed a variant"), "fixed": _("one seed")}.get(text, text)
-    if one.kind == "switch":
-        return one.title.lower()
-    if one.choices in _FILES and one.kind == "choice":
-        return model_name(text)
-    if one.kind in ("whole", "number"):
-        if value == 0 and one.default == 0:
-            return ""
-        if one.title.lower() == "steps" and isinstance(value, int):
-            return many("{n} step", "{n} steps", value)
-        if key == "cfg_scale" or key.endswith("_cfg"):
-            return f"CFG {text}"
-        if "denois" in key:
-            return _("denoise {value}").replace("{value}", text)
-        if one.unit == "×":
-            return f"{text}×"
-        return f"{one.title.lower()} {text}{f' {one.unit}' if one.unit else ''}"
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-
-
-_LONGEST = 28
-"""Characters of a text in a summary."""
-
-
-# --- sizes ---------------------------------------------------------------------------------------------------
-
-SHAPES = ((1, 1), (5, 4), (4, 3), (3, 2), (16, 9), (21, 9))
-
-
-def shape_of(width: int, height: int) -> str:
-    """``3:2`` for 768 × 512; empty if it is none that has a name. Sides may be off by a multiple of 8."""
-    long, small = max(width, height), min(width, height)
-    for a, b in SHAPES:
-        if small > 0 and abs(long / small - a / b) < 0.02 * a / b:
-            return f"{a}:{b}" if width >= height else f"{b}:{a}"
-    return ""
-
-
-def sizes_like(width: int, height: int, step: int = 8) -> list[tuple[str, int, int]]:
-    """Sizes of about as many pixels as this one, in all shapes: ``(shape, width, height)``; wide ones first."""
-    step = max(1, step)
-    pixels = max(width * height, step * step)
-    made = []
-    for a, b in SHAPES:
-        wide = max(step, round((pixels * a / b) ** 0.5 / step) * step)
-        high = max(step, round((pixels * b / a) ** 0.5 / step) * step)
-        made.append((f"{a}:{b}", wide, high))
-    made += [
-        (f"{b}:{a}", high, wide) for (a, b), (_shape, wide, high) in zip(SHAPES, made, strict=True) if a != b
-    ]
-    return made

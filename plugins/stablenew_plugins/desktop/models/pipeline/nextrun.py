@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stablenew_plugins.desktop.models.pipeline.cards import RUN_SECTION
-from stablenew_plugins.desktop.models.pipeline.pipeline import Brought, PipelineModel
+from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
 from stablenew_plugins.desktop.models.run import Plan, RunModel
-from stablenew_plugins.desktop.text import _, duration, many
+from stablenew_plugins.desktop.text import _, many
 
 SHOWN = 4
 """Remarks that are shown at once."""
@@ -27,7 +25,7 @@ class Remark:
     """What to do."""
     is_error: bool
     is_about_packs: bool = False
-    """Whether it is about settings that packs bring: then those of the cards can be put over them."""
+    """Whether it is about settings that packs have of their own: the preset's can be put over them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,8 @@ class NextRun:
     """What the next run is."""
 
     line: str
+    how: str = ""
+    """How the number of images comes about, and how long they take; empty: nothing to say."""
     remarks: Sequence[Remark] = ()
 
 
@@ -42,12 +42,14 @@ def next_run(run: RunModel, pipeline: PipelineModel) -> NextRun:
     """In words."""
     remarks = _remarks(run, pipeline)
     if not run.sources:
-        return NextRun(_("Choose a prompt pack on the left: this line then says what a run makes."), remarks)
+        return NextRun(
+            _("Choose a prompt pack on the left: this line then says what a run makes."), remarks=remarks
+        )
     plan = run.plan
     if not plan.packs:
-        return NextRun(_("Working out the next run …"), remarks)
+        return NextRun(_("Working out the next run …"), remarks=remarks)
     if not plan.images:
-        return NextRun(_("The next run would make no image."), remarks)
+        return NextRun(_("The next run would make no image."), remarks=remarks)
     first = plan.packs[0]
     name = first.source.title
     if len(plan.packs) > 1:
@@ -56,13 +58,37 @@ def next_run(run: RunModel, pipeline: PipelineModel) -> NextRun:
     jobs = plan.jobs
     if jobs:
         parts.append(many("{n} stage", "{n} stages", len(jobs[0].stages)))
-    if len(plan.packs) == 1 and first.summary is not None and first.summary.line:
-        parts.append(first.summary.line.replace(" x ", " × "))
-    else:
-        parts.append(many("{n} image", "{n} images", plan.images))
+    parts.append(many("{n} image", "{n} images", plan.images))
     if plan.seconds >= 1:
-        parts.append(_("about {time}").replace("{time}", duration(plan.seconds)))
-    return NextRun("  ·  ".join(parts), remarks)
+        parts.append(about(plan.seconds))
+    return NextRun("  ·  ".join(parts), _how(plan), remarks)
+
+
+def _how(plan: Plan) -> str:
+    """A line for each pack, and the kernel's words for the time where it is one."""
+    lines = []
+    for pack in plan.packs:
+        if pack.summary is not None and pack.summary.line:
+            name = f"{pack.source.title}: " if len(plan.packs) > 1 else ""
+            lines.append(name + pack.summary.line.replace(" x ", " × "))
+    if len(plan.packs) == 1 and plan.packs[0].summary is not None:
+        lines.append(plan.packs[0].summary.time)
+    return "\n".join(line for line in lines if line)
+
+
+def about(seconds: float) -> str:
+    """``about 3 min``: a time that nobody knows to the second."""
+    if seconds < 60:
+        return _("less than a minute")
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return _("about {n} min").replace("{n}", str(minutes))
+    if minutes >= 600:
+        return _("about {n} h").replace("{n}", f"{round(minutes / 60):,}")
+    hours, minutes = divmod(round(minutes / 5) * 5, 60)
+    if not minutes:
+        return _("about {n} h").replace("{n}", str(hours))
+    return _("about {n} h {m} min").replace("{n}", str(hours)).replace("{m}", str(minutes))
 
 
 def _remarks(run: RunModel, pipeline: PipelineModel) -> Sequence[Remark]:
@@ -72,51 +98,34 @@ def _remarks(run: RunModel, pipeline: PipelineModel) -> Sequence[Remark]:
             _tell(told, f"{path.stem}: {problem}", is_error=True)
     if pipeline.unplaced_refusal and not any(pipeline.unplaced_refusal in text for text in told):
         _tell(told, pipeline.unplaced_refusal, is_error=True)
-    if overruled := pipeline.overruled:
-        packs = ", ".join(dict.fromkeys(pipeline.brought[name].pack for name in overruled))
-        text = many(
-            "{packs} has its own settings: {n} is not as on the cards.",
-            "{packs} has its own settings: {n} are not as on the cards.",
-            len(overruled),
-        ).replace("{packs}", packs)
-        hint = _("What a pack brings lies over the preset. The cards say where.")
-        told[text] = Remark(text, hint, is_error=False, is_about_packs=True)
+    if about_packs := _of_packs(pipeline):
+        told[about_packs.text] = about_packs
     for warning in run.plan.warnings:
         if not (warning.startswith("--set ") and any(part in warning for part in _NOT_SENT)):
             _tell(told, warning, is_error=False)
     return list(told.values())
 
 
-def brought_by(plan: Plan, pipeline: PipelineModel, *, seeded: bool = False) -> Mapping[str, Brought]:
-    """Settings that jobs have from the packs' own settings, by name: what the first job of each pack carries.
-    What the randomizer chose is each job's own; so are seeds, but for the first one where it was not drawn.
-    ``seeded``: the run itself gives that, and so no pack does."""
-    found: dict[str, Brought] = {}
-    for pack in plan.packs:
-        if not pack.jobs:
-            continue
-        spec = json.loads(pack.jobs[0].spec_json or b"{}")
-        told = spec.get("provenance", {})
-        if not told.get("sidecar"):
-            continue
-        chosen = {choice.get("slot") for choice in told.get("choices", ()) if isinstance(choice, dict)}
-        stages = {stage["name"]: stage["config"] for stage in spec.get("stages", ())}
-        for card in pipeline.cards:
-            found[f"{RUN_SECTION}.{card.name}_enabled"] = Brought(pack.source.title, card.name in stages)
-        first: Mapping[str, int] = next(iter(stages.values()), {})
-        batch = first.get("batch_size", 1) * first.get("batch_count", 1)
-        if not chosen and (images := told.get("images", 0)) and images % batch == 0:
-            found[f"{RUN_SECTION}.images_per_prompt"] = Brought(pack.source.title, images // batch)
-        for stage, config in stages.items():
-            for key, value in config.items():
-                one = pipeline.field(f"{stage}.{key}")
-                if one is not None and one.kind != "seed" and one.name not in chosen:
-                    found[one.name] = Brought(pack.source.title, value)
-        seed = pipeline.field(f"{next(iter(stages), '')}.seed")
-        fixed = told.get("base_seed") if told.get("plan_seed") == 0 else None
-        if fixed is not None and seed is not None and seed.name not in chosen and not seeded:
-            found[seed.name] = Brought(pack.source.title, fixed)
-    return found
+def _of_packs(pipeline: PipelineModel) -> Remark | None:
+    shared, others = pipeline.from_packs(shared=True), pipeline.from_packs(shared=False)
+    if not (shared or others):
+        return None
+    packs = ", ".join(
+        dict.fromkeys(pack for name in (*shared, *others) for pack in pipeline.brought[name].packs)
+    )
+    text = many(
+        "{n} setting comes from {packs}, not from the preset.",
+        "{n} settings come from {packs}, not from the preset.",
+        len(shared) + len(others),
+    )
+    hint = ""
+    if others:
+        hint = many(
+            "The packs differ in {n} of them: its card says how.",
+            "The packs differ in {n} of them: their cards say how.",
+            len(others),
+        )
+    return Remark(text.replace("{packs}", packs), hint, is_error=False, is_about_packs=True)
 
 
 def _named(problem: str) -> Sequence[str]:

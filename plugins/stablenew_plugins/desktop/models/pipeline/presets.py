@@ -12,9 +12,10 @@ from stablenew_api.jobs import JsonValue
 from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
-from stablenew_plugins.desktop.models.pipeline import cards as card_rules
 from stablenew_plugins.desktop.models.pipeline.cards import RUN_SECTION
-from stablenew_plugins.desktop.models.pipeline.pipeline import DEFAULT_PRESET, PipelineModel
+from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
+from stablenew_plugins.desktop.models.pipeline.pipelinevalues import DEFAULT_PRESET
+from stablenew_plugins.desktop.models.pipeline.values import short
 from stablenew_plugins.desktop.models.prompt.sources import Source
 from stablenew_plugins.desktop.text import _, many
 
@@ -369,16 +370,16 @@ def _what_it_sets(content: bytes) -> str:
     """``steps 28, cfg_scale 5.5; trigger words: a, b`` for the content of a profile."""
     profile = json.loads(content)
     settings = [
-        f"{key} {card_rules.short(value)}"
+        f"{key} {short(value)}"
         for section in profile.values()
         if isinstance(section, dict)
         for key, value in section.items()
     ]
     parts = [", ".join(settings)] if settings else []
     if profile.get("weight") is not None:
-        parts.append(_("weight {value}").replace("{value}", card_rules.short(profile["weight"])))
+        parts.append(_("weight {value}").replace("{value}", short(profile["weight"])))
     if words := profile.get("trigger_words"):
-        parts.append(_("trigger words: {words}").replace("{words}", card_rules.short(words)))
+        parts.append(_("trigger words: {words}").replace("{words}", short(words)))
     return "; ".join(parts)
 
 
@@ -396,7 +397,7 @@ def _source(kernel: KernelClient, name: str, preset: str, changes: dict[str, Jso
 
 
 def _shown(value_json: bytes) -> str:
-    return card_rules.short(json.loads(value_json)) if value_json else ""
+    return short(json.loads(value_json)) if value_json else ""
 
 
 def _source_text(source: str) -> str:

@@ -12,8 +12,8 @@ from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
 from stablenew_client.reading import LARGEST_IMAGE
 from stablenew_client.reading import read_file as read_bytes
-from stablenew_plugins.desktop.models.pipeline import cards as card_rules
 from stablenew_plugins.desktop.models.pipeline.cards import RUN_SECTION, Card, Field
+from stablenew_plugins.desktop.models.pipeline.values import cleaned, problem_of
 from stablenew_plugins.desktop.text import _
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Taken:
             card = pipeline.card(item.name.partition(".")[0])
             if card is None or one is None:
                 continue
-            value = card_rules.cleaned(one, item.then)
+            value = cleaned(one, item.then)
             items.append(
                 replace(
                     item,
@@ -70,7 +70,7 @@ class Taken:
                     title=one.title,
                     stage=card.title,
                     chosen=one.key not in _SEEDS,
-                    problem=card_rules.problem_of(one, value),
+                    problem=problem_of(one, value),
                 )
             )
         return replace(self, items=items)

@@ -106,6 +106,23 @@ def wrapped(prompt: str, lit: Sequence[Span], columns: int, most: int = 0) -> li
     return lines
 
 
+def telling(lines: Sequence[list[Piece]], most: int) -> list[list[Piece]]:
+    """At most ``most`` of ``lines``: those with something lit, and else the first ones. An ellipsis stands
+    where some are left out."""
+    if len(lines) <= most:
+        return list(lines)
+    lit = [number for number, line in enumerate(lines) if any(is_lit for _words, is_lit in line)]
+    chosen = sorted([*lit, *(number for number in range(len(lines)) if number not in lit)][:most])
+    made: list[list[Piece]] = []
+    before = -1
+    for number in chosen:
+        made.append([("… ", False), *lines[number]] if number > before + 1 else list(lines[number]))
+        before = number
+    if before + 1 < len(lines):
+        made[-1].append((" …", False))
+    return made
+
+
 def _pieces(text: str, line: Span, lit: Sequence[Span]) -> list[Piece]:
     made: list[Piece] = []
     at, end = line

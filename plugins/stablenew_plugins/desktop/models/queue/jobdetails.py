@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,26 +108,28 @@ class JobDetailsModel(Model):
         job = self.details.job
         if job.failure.kind:
             nodes = list(self._desk.state.nodes.values())
-            return explain_failure(job.failure, job, nodes, self.details.spec)
+            return explain_failure(
+                job.failure, job, nodes, self.details.spec, title_of=self._desk.state.stage_title
+            )
         if job.state == "queued":
-            told = explain_waiting(job.waiting_reason)
+            told = explain_waiting(job.waiting_reason, job.place)
             return Told(told.text, told.hint)
         return None
 
     @property
     def facts(self) -> Sequence[tuple[str, str]]:
         """What it makes, as names and values."""
-        return facts_of(self.details) if self.details is not None else ()
+        return facts_of(self.details, self._desk.state.stage_title) if self.details is not None else ()
 
 
-def facts_of(details: Details) -> Sequence[tuple[str, str]]:
+def facts_of(details: Details, title_of: Callable[[str], str] = str) -> Sequence[tuple[str, str]]:
     """The settings of a job that people ask for first."""
     job, spec = details.job, details.spec
     stages: Mapping[str, Mapping[str, Any]] = {
         stage.get("name", ""): stage.get("config", {}) for stage in spec.get("stages", ())
     }
     first = next(iter(stages.values()), {})
-    found = [(_("Stages"), "  ›  ".join(job.stages)), (_("Seed"), str(job.seed))]
+    found = [(_("Stages"), "  ›  ".join(map(title_of, job.stages))), (_("Seed"), str(job.seed))]
     model = first.get("model") or spec.get("needs", {}).get("model")
     found.append((_("Model"), str(model) if model else _("the node's own")))
     if "sampler_name" in first:

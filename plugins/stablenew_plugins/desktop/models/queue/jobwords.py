@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -64,20 +64,21 @@ def state_word(state: str) -> str:
     return words.get(state, state)
 
 
-def job_line(job: pb.Job, running: pb.RunningJob | None) -> JobLine:
-    """``job`` in words. ``running``: what is told of it while it runs."""
+def job_line(job: pb.Job, running: pb.RunningJob | None, title_of: Callable[[str], str] = str) -> JobLine:
+    """``job`` in words. ``running``: what is told of it while it runs. ``title_of``: see
+    :meth:`~..core.state.KernelState.stage_title`."""
     note, fraction = "", None
     if job.state == "queued":
-        note = explain_waiting(job.waiting_reason).text
+        note = explain_waiting(job.waiting_reason, job.place).text
     elif job.state == "running":
         fraction = running.progress.fraction if running is not None else 0.0
-        note = progress_text(running) if running is not None else _("starts")
+        note = progress_text(running, title_of) if running is not None else _("starts")
     elif job.state == "leased":
-        note = _("{node} has it ready").format(node=job.node)
+        note = _("Next on {node}").format(node=job.node)
     elif job.state == "unknown":
         note = _("{node} is out of touch; it may still be working").format(node=job.node)
     elif job.state == "failed":
-        note = explain_failure(job.failure, job, ()).text
+        note = explain_failure(job.failure, job, (), title_of=title_of).text
     elif job.state == "done":
         note = seconds_text(job.run_time)
     return JobLine(
@@ -85,26 +86,27 @@ def job_line(job: pb.Job, running: pb.RunningJob | None) -> JobLine:
         mood=mood(job.state),
         note=note,
         fraction=fraction,
-        stages=stages_text(job.stages),
+        stages=stages_text(job.stages, title_of),
         attempt=_("try {n}").format(n=job.attempt) if job.attempt > 1 else "",
     )
 
 
-def progress_text(running: pb.RunningJob) -> str:
-    """``txt2img 12/30 · 0:14``."""
+def progress_text(running: pb.RunningJob, title_of: Callable[[str], str] = str) -> str:
+    """``Text to image 12/30 · 0:14``."""
     progress = running.progress
     steps = f" {progress.step}/{progress.steps}" if progress.steps else ""
-    parts = [f"{progress.stage}{steps}".strip()]
+    parts = [f"{title_of(progress.stage)}{steps}".strip()]
     if progress.eta > 0:
         parts.append(duration(progress.eta))
     return "  ·  ".join(part for part in parts if part)
 
 
-def stages_text(stages: Sequence[str]) -> str:
-    """``txt2img + 3``."""
+def stages_text(stages: Sequence[str], title_of: Callable[[str], str] = str) -> str:
+    """``Text to image +3``."""
     if not stages:
         return ""
-    return stages[0] if len(stages) == 1 else f"{stages[0]} +{len(stages) - 1}"
+    first = title_of(stages[0])
+    return first if len(stages) == 1 else f"{first} +{len(stages) - 1}"
 
 
 def seconds_text(seconds: float) -> str:

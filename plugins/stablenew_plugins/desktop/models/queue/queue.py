@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +15,7 @@ from stablenew_plugins.desktop.models.core.opening import open_path
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
 from stablenew_plugins.desktop.models.queue.jobdetails import JobDetailsModel
 from stablenew_plugins.desktop.models.queue.jobwords import ACTIVE, ENDED, WAITING
+from stablenew_plugins.desktop.models.queue.queuemoves import QueueMoves
 from stablenew_plugins.desktop.text import _, duration, many
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 View = Literal["queue", "history", "runs"]
 VIEWS: Sequence[View] = ("queue", "history", "runs")
 Ended = Literal["all", "done", "failed", "cancelled"]
+NEWEST = "newest"
+ORDERS: Sequence[str] = (NEWEST, "oldest", "longest", "shortest", "failed", "done")
+"""Of the history, as the kernel has them."""
 
 QUIET = 0.3
 """Seconds without a key before a search begins."""
@@ -50,6 +54,9 @@ class QueueModel(Model):
         view = desk.remembered.get("queue_view", "queue")
         self.view: View = view if view in VIEWS else "queue"
         self.ended: Ended = "all"
+        order = desk.remembered.get("history_order", NEWEST)
+        self.order: str = order if order in ORDERS else NEWEST
+        """What the history is sorted by."""
         self.words = ""
         """What is searched for in the history; empty: all that is over is listed."""
         self.run_id = ""
@@ -62,7 +69,11 @@ class QueueModel(Model):
             desk, "found", self._fetch_found, lambda i: i.job_id
         )
         self.runs: RowsModel[pb.Run] = RowsModel(desk, "runs", self._fetch_runs, lambda run: run.run_id)
+        self.moves = QueueMoves(desk, self.queue, self._refresh)
         self.details = JobDetailsModel(desk)
+        self.holds = False
+        """Whether rows are being dragged: Escape is theirs then."""
+        self._hues: dict[str, int] = {}
         self.to_copy = ""
         """Put on the clipboard by the panel, which then empties it."""
         self.searching = False
@@ -99,6 +110,14 @@ class QueueModel(Model):
         self.history.restart()
         self.touch()
 
+    def sort(self, order: str) -> None:
+        """Sort the history: one of :data:`ORDERS`."""
+        if order != self.order:
+            self.order = order
+            self._desk.remembered.set("history_order", order)
+            self.history.restart()
+            self._show_details()
+
     def search(self, words: str) -> None:
         """Find images by what they were made with: ``lake steps>=30 seed=42``. After a moment of quiet."""
         self.words = words
@@ -126,12 +145,20 @@ class QueueModel(Model):
         self.show_run(run_id)
         self.show("history")
 
+    def stage_title(self, stage: str) -> str:
+        """What people call ``stage``."""
+        return self._desk.state.stage_title(stage)
+
     def run_name(self, run_id: str) -> str:
         """What a run is called."""
         run = self._desk.state.runs.get(run_id)
         if run is None:
             run = next((run for run in self.runs.rows if run.run_id == run_id), None)
         return run.name if run is not None else run_id[:8]
+
+    def run_hue(self, run_id: str) -> int:
+        """A number for the colour of a run, another one for each."""
+        return self._hues.setdefault(run_id, len(self._hues))
 
     def run_now(self, index: int) -> pb.Run | None:
         """A run of the list as the kernel told it last."""
@@ -154,6 +181,8 @@ class QueueModel(Model):
             parts.append(_("about {time} left").format(time=duration(queue.seconds)))
         if queue.paused:
             parts.append(queue.paused_reason or _("paused"))
+        if self.view != "runs" and self.rows.chosen > 1:
+            parts.append(many("{n} selected", "{n} selected", self.rows.chosen))
         return "  ·  ".join(parts)
 
     @property
@@ -183,7 +212,7 @@ class QueueModel(Model):
 
     def _fetch_history(self, kernel: KernelClient, limit: int, offset: int) -> tuple[Sequence[pb.Job], int]:
         states = ENDED if self.ended == "all" else (self.ended,)
-        answer = kernel.jobs(self.run_id, states, limit, offset)
+        answer = kernel.jobs(self.run_id, states, limit, offset, order=self.order)
         return answer.jobs, answer.total
 
     def _fetch_found(
@@ -242,6 +271,7 @@ class QueueModel(Model):
             merged.ClearField("stages")
             merged.MergeFrom(job)
             merged.place = job.place
+            merged.ended_at = job.ended_at
             if not job.stages:
                 merged.stages.extend(old.stages)
             rows.patch(merged)
@@ -269,6 +299,11 @@ class QueueModel(Model):
         """No row; the details go, too."""
         self.rows.select_none()
         self._show_details()
+
+    def escape(self) -> None:
+        """Select nothing, unless it is a drag that is to end."""
+        if not self.holds and self.rows.chosen:
+            self.select_none()
 
     def _show_details(self) -> None:
         row = self.rows.row(self.rows.cursor) if self.rows.cursor >= 0 else None
@@ -339,22 +374,30 @@ class QueueModel(Model):
 
     def move_up(self) -> None:
         """Put the selected jobs one place further to the front."""
-        places = self._queued_places()
-        if not places:
-            return
-        before = self.queue.row(places[0] - 1) if places[0] > 0 else None
-        if before is not None and before.state in WAITING:
-            self._change("move_before", self._ids_at(places), before=before.job_id)
+        if self.view == "queue":
+            self.moves.up()
 
     def move_down(self) -> None:
         """Put them one place further to the back."""
-        places = self._queued_places()
-        if not places or places[-1] + 1 >= self.queue.total:
-            return
-        if places[-1] + 2 >= self.queue.total:
-            self._change("move_bottom", self._ids_at(places))
-        elif (before := self.queue.row(places[-1] + 2)) is not None:
-            self._change("move_before", self._ids_at(places), before=before.job_id)
+        if self.view == "queue":
+            self.moves.down()
+
+    def take(self, index: int) -> bool:
+        """A row of the queue is dragged: with all that is selected if it is, else alone. False: it can't be."""
+        job = self.queue.row(index)
+        if job is None or not self.moves.can_take(index):
+            return False
+        if not self.queue.is_selected(job.job_id):
+            self.queue.select(index)
+            if self.details.job_id:  # while it is dragged, no details come and take the place of the rows below
+                self._show_details()
+            self.touch()
+        self.holds = True
+        return True
+
+    def let_go(self) -> None:
+        """Nothing is dragged any more."""
+        self.holds = False
 
     def set_priority(self, priority: int) -> None:
         """Give the selected jobs this priority: higher ones run first."""
@@ -422,17 +465,9 @@ class QueueModel(Model):
         row = self.rows.row(self.rows.cursor) if self.rows.cursor >= 0 else None
         return str(getattr(row, "path", ""))
 
-    def _queued_places(self) -> Sequence[int]:
-        """Where the selected jobs stand that wait."""
-        chosen = (
-            [job for job in self.queue.selected_rows if job.state in WAITING] if self.view == "queue" else []
-        )
-        places = (self.queue.index_of(job.job_id) for job in chosen)
-        return [place for place in places if place is not None]
-
-    def _ids_at(self, places: Iterable[int]) -> list[str]:
-        rows = (self.queue.row(place) for place in places)
-        return [job.job_id for job in rows if job is not None]
+    def _refresh(self) -> None:
+        self.queue.refresh()
+        self.history.refresh()
 
     def _change(
         self,
@@ -440,19 +475,17 @@ class QueueModel(Model):
         ids: Sequence[str],
         words: Callable[[int], str] | None = None,
         *,
-        before: str = "",
         priority: int = 0,
     ) -> None:
         if not ids:
             return
 
         def done(answer: pb.ChangeJobsResponse) -> None:
-            self.queue.refresh()
-            self.history.refresh()
+            self._refresh()
             if words is not None or answer.notes:
                 self._say(words(answer.changed) if words is not None else "", answer.notes)
 
-        self._desk.order(lambda kernel: kernel.change_jobs(action, ids, before=before, priority=priority), done)
+        self._desk.order(lambda kernel: kernel.change_jobs(action, ids, priority=priority), done)
 
     def _say(self, text: str, notes: Sequence[str], undo: Callable[[], None] | None = None) -> None:
         hint = "\n".join(notes[:3])
@@ -553,6 +586,7 @@ class QueueModel(Model):
             key("Home", _("The first row"), lambda: self.move(-last)),
             key("End", _("The last row"), lambda: self.move(last)),
             key("Ctrl+A", _("Select all rows"), self.select_all),
+            key("Escape", _("Select nothing"), self.escape),
             key("Alt+Up", _("Move up in the queue"), self.move_up),
             key("Alt+Down", _("Move down in the queue"), self.move_down),
             key("Alt+Home", _("Move to the top of the queue"), self.move_top),

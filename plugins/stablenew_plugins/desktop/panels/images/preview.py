@@ -3,6 +3,7 @@ known of it, and what can be done with it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from stablenew_plugins.desktop.components.basic import (
     icon_button,
     label,
     row,
+    set_text,
     style_button,
     text,
     tooltip,
 )
 from stablenew_plugins.desktop.components.flow import shortened, text_width
+from stablenew_plugins.desktop.components.menu import Entry, open_menu
 from stablenew_plugins.desktop.components.ratecard import RateCard
 from stablenew_plugins.desktop.components.stage import ImageStage
 from stablenew_plugins.desktop.components.strip import put_at, strip
@@ -29,18 +32,24 @@ from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.images.imagefacts import Fact
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
-from stablenew_plugins.desktop.text import _
+from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.tokens import PAD_CARD
 
-MARGIN = 16
+MARGIN, TOP, GAP = 16, 14, 10
+"""Around all, and between its parts, before scaling."""
+SCROLL_AWAY = 6
+"""Between the scroll bar and the edge of the window."""
 NAME_WIDTH = 74
 """Of the names of facts."""
-LARGEST_SHARE = 0.46
-"""Of the height of the panel, for the image."""
-LEAST_HEIGHT = 160
-HEAD, CHIP = 30, 22
-"""Heights of the line of the title and of the chip in it."""
+FACT_GAP, FACT_HEIGHT = 6, 14
+MOST_FACTS = 6
+"""Lines that there is room for, and one more to show the others."""
+LEAST_HEIGHT = 150
+"""Of the image; in a window that is too low for that, the rest is scrolled to."""
+HEAD, CHIP, ACTION = 30, 22, 34
+"""Heights of the line of the title, of the chip in it, and of what can be done."""
+ACTION_GAP, ACTION_PAD = 8, 9
 
 
 class PreviewPanel(Panel):
@@ -52,6 +61,7 @@ class PreviewPanel(Panel):
         self._preview = bench.preview
         self._width, self._room = ui.px(300), ui.px(600)
         self._facts: tuple[object, ...] = ()
+        self._follow_at = 0
         self._stage = ImageStage(ui, "preview.image", lambda: bench.viewer.open(bench.preview))
         self._strip = ThumbStrip(ui, "preview.strip", self._tile, self._chosen)
         self._rate = RateCard(
@@ -68,27 +78,29 @@ class PreviewPanel(Panel):
                 area,
                 ui.themes.theme(
                     {"ChildBg": (0, 0, 0, 0)},
-                    {"WindowPadding": (MARGIN, 14), "ChildRounding": 0},
+                    {"WindowPadding": (MARGIN, TOP), "ChildRounding": 0},
                     dpg.mvChildWindow,
                 ),
             )
             dpg.configure_item(area, always_use_window_padding=True)
-            with column(ui, 10):
+            with column(ui, GAP):
                 self._build_head()
                 self._stage.build()
                 self._strip.build()
-                with column(ui, 10, tag="preview.cards", show=False):
-                    with card(ui, (PAD_CARD, 12), tag="preview.rate"), column(ui, 8):
+                with column(ui, GAP, tag="preview.cards", show=False):
+                    with card(ui, (PAD_CARD, 12), tag="preview.rate"):
                         self._rate.build()
-                    with card(ui, (PAD_CARD, 13), tag="preview.facts"):
-                        dpg.add_group(tag="preview.facts.lines")
                     self._build_actions()
+                    with card(ui, (PAD_CARD, 12), tag="preview.facts"):
+                        dpg.add_group(tag="preview.facts.lines")
         self.resized()
 
     def _build_head(self) -> None:
         ui, preview = self.ui, self._preview
         with strip(ui, ui.px(300), ui.px(HEAD)) as self._head:
             put_at(text(ui, _("Preview"), "h2"), 0, ui.px((HEAD - 16) / 2))
+            self._place_of = text(ui, "", "small", ui.colours.faint, tag="preview.place")
+            self._place_tip = tooltip(ui, self._place_of, "")
             button(
                 ui,
                 _("Follow"),
@@ -109,6 +121,14 @@ class PreviewPanel(Panel):
             )
             icon_button(
                 ui,
+                icons.ELLIPSIS_VERTICAL,
+                self._open_menu,
+                _("Make it again, open its file"),
+                size=HEAD,
+                tag="preview.more",
+            )
+            icon_button(
+                ui,
                 icons.MAXIMIZE,
                 lambda: self._bench.viewer.open(preview),
                 _("As large as the window (Space)"),
@@ -118,47 +138,44 @@ class PreviewPanel(Panel):
 
     def _build_actions(self) -> None:
         ui, preview = self.ui, self._preview
-        self._actions = [
-            [
-                (
-                    icons.WAND_SPARKLES,
-                    _("Refine"),
-                    preview.promote,
-                    _("Upscale, detail or refine this image"),
-                    "promote",
-                ),
-                (
-                    icons.DICE_5,
-                    _("Vary seed"),
-                    preview.vary_seed,
-                    _("Four more like it, with other seeds"),
-                    "vary",
-                ),
-                (
-                    icons.COPY,
-                    _("Use settings"),
-                    preview.use_settings,
-                    _("Its settings go into the pipeline"),
-                    "use",
-                ),
-            ],
-            [
-                (icons.ROTATE_CCW, _("Replay"), preview.replay, _("Make exactly this image again"), "replay"),
-                (
-                    icons.EXTERNAL_LINK,
-                    _("Open file"),
-                    preview.open_file,
-                    _("With the program of your system"),
-                    "open",
-                ),
-                (icons.FOLDER_OPEN, _("Folder"), preview.reveal, _("Show the file in its folder"), "folder"),
-            ],
+        self._actions = (
+            (
+                icons.WAND_SPARKLES,
+                _("Refine"),
+                preview.promote,
+                _("Upscale, detail or refine this image"),
+                "promote",
+            ),
+            (
+                icons.DICE_5,
+                _("Vary seed"),
+                preview.vary_seed,
+                _("Four more like it, with other seeds"),
+                "vary",
+            ),
+            (
+                icons.COPY,
+                _("Use settings"),
+                preview.use_settings,
+                _("Its settings go into the pipeline"),
+                "use",
+            ),
+        )
+        with row(ui, ACTION_GAP):
+            for _icon, words, act, tip, name in self._actions:
+                button(
+                    ui, words, act, "soft", font="small_medium", tip=tip, height=ACTION, tag=f"preview.{name}"
+                )
+
+    def _open_menu(self) -> None:
+        preview = self._preview
+        entries = [
+            Entry(_("Replay: exactly this again"), preview.replay, icons.ROTATE_CCW, name="replay"),
+            Entry(),
+            Entry(_("Open the file"), preview.open_file, icons.EXTERNAL_LINK, name="open"),
+            Entry(_("Show it in its folder"), preview.reveal, icons.FOLDER_OPEN, name="folder"),
         ]
-        with column(ui, 8):
-            for line in self._actions:
-                with row(ui, 8):
-                    for icon, words, act, tip, name in line:
-                        button(ui, words, act, "soft", icon=icon, tip=tip, height=36, tag=f"preview.{name}")
+        open_menu(self.ui, entries)
 
     # --- arrangement ----------------------------------------------------------------------------------------
 
@@ -169,22 +186,35 @@ class PreviewPanel(Panel):
         height = dpg.get_item_configuration("area.preview")["height"]
         if width <= 1:
             return
-        dpg.configure_item("preview.scroll", width=width, height=height)
+        dpg.configure_item("preview.scroll", width=width - ui.px(SCROLL_AWAY), height=height)
         self._width = width - 2 * ui.px(MARGIN) - ui.px(4)
         self._room = height
         dpg.configure_item(self._head, width=self._width)
-        put_at("preview.expand", self._width - ui.px(HEAD), 0)
-        put_at("preview.reveal", self._width - ui.px(2 * HEAD + 2), 0)
+        end = self._width
+        for name in ("more", "expand", "reveal"):
+            end -= ui.px(HEAD)
+            put_at(f"preview.{name}", end, 0)
         follow = text_width(ui, _("Follow"), "small_medium") + ui.px(22)
-        put_at("preview.follow", self._width - ui.px(2 * HEAD + 10) - follow, ui.px((HEAD - CHIP) / 2))
-        third = (self._width - 2 * ui.px(8)) // 3
-        for line in self._actions:
-            for _icon, _words, _act, _tip, name in line:
-                dpg.configure_item(f"preview.{name}", width=third)
+        self._follow_at = end - ui.px(8) - follow
+        put_at("preview.follow", self._follow_at, ui.px((HEAD - CHIP) / 2))
+        self._place_actions()
         for name in ("preview.rate", "preview.facts"):
             dpg.configure_item(name, width=self._width)
         self._facts = ()
         self.apply()
+
+    def _place_actions(self) -> None:
+        """Each as wide as its words want, together as wide as the rest; the icons go where there is no room."""
+        ui = self.ui
+        room = self._width - (len(self._actions) - 1) * ui.px(ACTION_GAP)
+        for shown in ([f"{icon}  {words}" for icon, words, *_rest in self._actions], None):
+            labels = shown or [words for _icon, words, *_rest in self._actions]
+            wide = [text_width(ui, words, "small_medium") + 2 * ui.px(ACTION_PAD) for words in labels]
+            if sum(wide) <= room:
+                break
+        spare = max(0, room - sum(wide)) // len(wide)
+        for (_icon, _words, _act, _tip, name), words, width in zip(self._actions, labels, wide, strict=True):
+            dpg.configure_item(f"preview.{name}", label=words, width=width + spare)
 
     # --- bringing up to date --------------------------------------------------------------------------------
 
@@ -193,44 +223,82 @@ class PreviewPanel(Panel):
         preview, ui = self._preview, self.ui
         style_button(ui, "preview.follow", "chip_on" if preview.follow else "chip")
         image = preview.image
-        self._place_stage()
         dpg.configure_item("preview.cards", show=image is not None)
         many = len(preview.strip) > 1
         dpg.configure_item("preview.strip", show=many)
         self._strip.place(self._width, len(preview.strip) if many else 0, preview.index)
-        for name in ("preview.reveal", "preview.expand"):
+        for name in ("preview.reveal", "preview.expand", "preview.more"):
             enable_button(name, image is not None)
+        self._show_place()
         inner = self._width - 2 * ui.px(PAD_CARD)
         if image is not None and (opinion := preview.opinion) is not None:
-            self._rate.show(opinion.stars, preview.ratings.tags, opinion.tags, inner)
-            facts = tuple(preview.facts)
+            live = preview.is_live
+            tags = preview.ratings.tags
+            self._rate.show(opinion.stars, tags, opinion.tags, inner, is_made=not live)
+            facts = (*preview.facts, live, preview.all_facts)
             if (facts, inner) != self._facts:
                 self._facts = (facts, inner)
-                self._show_facts(facts, inner)
+                self._show_facts(preview.facts, inner)
+        self._place_stage()
+
+    def _show_place(self) -> None:
+        """Which of its run the image is, as far as there is room beside the title."""
+        ui, preview = self.ui, self._preview
+        at = text_width(ui, _("Preview"), "h2") + ui.px(10)
+        words = preview.place if len(preview.strip) > 1 and preview.index >= 0 else ""
+        if at + text_width(ui, words, "small") + ui.px(8) > self._follow_at:
+            words = ""
+        set_text(self._place_of, words)
+        dpg.set_value(self._place_tip, _("Of its run. Left and Right go through it, so does the wheel below."))
+        put_at(self._place_of, at, ui.px((HEAD - 12) / 2))
 
     def _place_stage(self) -> None:
-        """The image's place is as high as the image, or the live one, within limits."""
-        image, live = self._preview.image, None
-        least = self.ui.px(LEAST_HEIGHT)
-        most = max(round(self._room * LARGEST_SHARE), least)
+        """The image's place is as high as the image, or the live one, as far as all else has room, too."""
+        image, live, ui = self._preview.image, None, self.ui
+        facts = MOST_FACTS * ui.px(FACT_HEIGHT + FACT_GAP) + ui.px(FACT_HEIGHT)
+        below = (
+            ui.px(2 * 12) + self._rate.height,
+            ui.px(ACTION),
+            ui.px(2 * 12) + facts,
+            self._strip.height,  # whether it is shown or not: the image is not to jump with the second one
+        )
+        most = self._room - 2 * ui.px(TOP) - ui.px(HEAD + GAP) - sum(below) - len(below) * ui.px(GAP)
+        if image is None:
+            most = self._room - 2 * ui.px(TOP) - ui.px(HEAD + GAP)
         if self._preview.is_live:
-            live = self.ui.textures.live_picture("preview.image")
+            live = ui.textures.live_picture("preview.image")
         if live is not None:
             height = self._width * live.height // max(live.width, 1)
         elif image is not None and image.width:
             height = self._width * image.height // image.width
         else:
             height = self._width
-        self._stage.place(self._width, min(max(height, least), most))
+        least = ui.px(LEAST_HEIGHT)
+        self._stage.place(self._width, min(max(height, least), max(most, least)))
 
-    def _show_facts(self, facts: tuple[Fact, ...], room: int) -> None:
-        ui = self.ui
+    def _show_facts(self, facts: Sequence[Fact], room: int) -> None:
+        ui, preview = self.ui, self._preview
+        shown = facts if preview.all_facts else [fact for fact in facts if not fact.more]
+        rest = sum(fact.more for fact in facts)
         dpg.delete_item("preview.facts.lines", children_only=True)
         dpg.push_container_stack("preview.facts.lines")
         try:
-            with column(ui, 7):
-                for number, fact in enumerate(facts):
+            with column(ui, FACT_GAP):
+                if preview.is_live:
+                    text(ui, _("OF THE IMAGE BEFORE"), "micro", ui.colours.faint)
+                for number, fact in enumerate(shown):
                     self._show_fact(number, fact, room)
+                if rest:
+                    words = _("Less") if preview.all_facts else many("{n} more", "{n} more", rest)
+                    icon = icons.CHEVRON_UP if preview.all_facts else icons.CHEVRON_DOWN
+                    more = text(
+                        ui,
+                        f"{words}  {icon}",
+                        "small_medium",
+                        ui.colours.accent_high,
+                        tag="preview.facts.more",
+                    )
+                    ui.on_click(more, lambda: preview.show_all_facts(not preview.all_facts))
         finally:
             dpg.pop_container_stack()
 

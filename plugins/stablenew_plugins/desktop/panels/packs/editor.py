@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import dearpygui.dearpygui as dpg
@@ -16,29 +15,31 @@ from stablenew_plugins.desktop.components.basic import (
     icon_button,
     row,
     set_text,
-    style_card,
     text,
 )
 from stablenew_plugins.desktop.components.codetext import CodeText
 from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.overlay import Overlay
-from stablenew_plugins.desktop.components.ui import Item, Ui, on
-from stablenew_plugins.desktop.models.packs.completion import MOST
-from stablenew_plugins.desktop.models.packs.editor import KINDS, Kind
-from stablenew_plugins.desktop.models.packs.highlight import pieces
+from stablenew_plugins.desktop.components.ui import Item, Ui
+from stablenew_plugins.desktop.models.packs.packtexts import KINDS, Kind
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
+from stablenew_plugins.desktop.panels.packs.editoroffer import WIDTH as OFFERED
+from stablenew_plugins.desktop.panels.packs.editoroffer import OfferList
 from stablenew_plugins.desktop.panels.packs.editorrows import RowList
+from stablenew_plugins.desktop.panels.packs.editorsamples import SampleList
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
-from stablenew_plugins.desktop.theme.tokens import tint
 
 WIDTH, HEIGHT = 1240, 860
 ROWS_WIDTH = 288
 PAD_X, PAD_Y = 22, 20
 """Of the overlay."""
 HEAD, FOOT = 66, 52
-OFFERED_WIDTH = 300
+BESIDES = 168
+"""Height of what stands around the two texts and the samples."""
+SHARES: dict[Kind, tuple[float, float]] = {"positive": (0.36, 0.62), "negative": (0.14, 0.2)}
+"""How much of the rest a text has at least, and at most."""
 
 
 class EditorPanel(Panel):
@@ -48,7 +49,6 @@ class EditorPanel(Panel):
         super().__init__(ui, bench.editor)
         self._bench, self._model = bench, bench.editor
         self._row_key = -1
-        self._prompts: Sequence[str] | None = None
         self._bar_shown = ""
         self._model.open_pack(bench.packs.current)
         self.build()
@@ -83,7 +83,7 @@ class EditorPanel(Panel):
             ):
                 self._build_texts(width - rows_width - ui.px(30), height)
             self._build_foot(left, self._overlay.height - ui.px(FOOT) - ui.px(PAD_Y) + ui.px(16), width)
-            self._build_offer()
+            self._offer = OfferList(ui, self._model.offers, self._take)
         self.apply()
         ui.later(lambda: self._focus("positive"))
 
@@ -127,11 +127,12 @@ class EditorPanel(Panel):
             "positive": _("What is to be seen.  __ wildcards   [[ slots   <lora:   embedding:"),
             "negative": _("What must not be there"),
         }
-        shares = {"positive": 0.31, "negative": 0.16}
         self._titles: dict[Kind, Item] = {}
         self._tokens: dict[Kind, Item] = {}
         self._problems: dict[Kind, Item] = {}
         self._fields: dict[Kind, CodeText] = {}
+        self._heights: dict[Kind, int] = {}
+        self._room = height - ui.px(BESIDES)
         with column(ui, 7):
             for kind in KINDS:
                 with row(ui, 10):
@@ -145,16 +146,27 @@ class EditorPanel(Panel):
                     tag=f"editor.{kind}",
                     hint=hints[kind],
                 )
-                self._fields[kind].resize(width, round(height * shares[kind]))
+                self._fields[kind].resize(width, round(SHARES[kind][0] * self._room))
                 self._problems[kind] = text(
                     ui, "", "small", c.amber, wrap=width, show=False, tag=f"editor.problems.{kind}"
                 )
                 dpg.add_spacer(height=ui.px(2))
-            with row(ui, 10):
-                text(ui, _("WHAT A RUN MAKES OF THIS ROW"), "micro", c.faint, beside_frame=13)
-                self._line = text(ui, "", "small", c.muted, tag="editor.line")
-            with column(ui, 6, tag="editor.expanded") as self._expanded:
-                pass
+            self._samples = SampleList(ui, self._model, width)
+
+    def _height_of(self, kind: Kind) -> int:
+        """As high as its text, within bounds. What the samples do not need the prompt has."""
+        least, most = SHARES[kind]
+        wanted: float = self._fields[kind].wanted_height
+        if kind == "positive" and "negative" in self._heights:
+            wanted = max(wanted, self._room - self._heights["negative"] - self._samples.wanted_height)
+        return round(min(max(wanted, least * self._room), most * self._room))
+
+    def _grow(self) -> None:
+        for kind in reversed(KINDS):
+            height = self._height_of(kind)
+            if height != self._heights.get(kind):
+                self._heights[kind] = height
+                self._fields[kind].resize(self._right, height)
 
     def _build_foot(self, left: int, top: int, width: int) -> None:
         ui, model, c = self.ui, self._model, self.ui.colours
@@ -199,46 +211,13 @@ class EditorPanel(Panel):
         ) as self._bar:
             pass
 
-    def _build_offer(self) -> None:
-        ui, c = self.ui, self.ui.colours
-        with dpg.child_window(
-            border=True,
-            show=False,
-            width=ui.px(OFFERED_WIDTH),
-            height=10,
-            pos=(0, 0),
-            no_scrollbar=True,
-            always_use_window_padding=True,
-            tag="editor.offer",
-        ) as self._offer:
-            style_card(ui, self._offer, c.raised, c.accent_line, 10, 6)
-            with column(ui, 2):
-                self._options = [
-                    dpg.add_selectable(
-                        callback=on(partial(self._take, number)),
-                        width=ui.px(OFFERED_WIDTH - 14),
-                        height=ui.px(26),
-                        tag=f"editor.option.{number}",
-                    )
-                    for number in range(MOST)
-                ]
-                look = ui.themes.theme(
-                    {"Header": c.accent_soft, "HeaderHovered": tint(c.accent, 60), "Text": c.text},
-                    {"SelectableTextAlign": (0.02, 0.5), "ItemSpacing": (8, 2)},
-                    dpg.mvSelectable,
-                )
-                for item in self._options:
-                    dpg.bind_item_theme(item, look)
-                    dpg.bind_item_font(item, ui.fonts["small_medium"])
-                text(ui, _("Enter or Tab takes it, Esc leaves it"), "small", c.faint)
-
     # --- keys -----------------------------------------------------------------------------------------------
 
     def _key(self, kind: Kind, keys: str) -> bool:
-        model = self._model
-        if model.completion is not None and model.completing == kind:
+        model, offers = self._model, self._model.offers
+        if offers.completion is not None and offers.completing == kind:
             if keys in ("Up", "Down"):
-                model.choose_option(-1 if keys == "Up" else 1)
+                offers.move(-1 if keys == "Up" else 1)
                 return True
             if keys in ("Enter", "Tab"):
                 return model.accept()
@@ -248,8 +227,8 @@ class EditorPanel(Panel):
         return keys == "Enter"
 
     def _take(self, number: int) -> None:
-        kind = self._model.completing
-        if self._model.completion is not None and number < len(self._model.completion.options):
+        kind, found = self._model.offers.completing, self._model.completion
+        if found is not None and number < len(found.options):
             self._model.accept(number)
         self._focus(kind)
 
@@ -269,7 +248,7 @@ class EditorPanel(Panel):
         enable_button(self._undo, model.can_undo_rows)
         for kind in KINDS:
             self._apply_text(kind)
-        self._apply_expanded()
+        self._samples.apply()
         self._apply_offer()
         dirty = model.is_dirty
         enable_button(self._save, dirty and not model.is_saving and model.conflict is None)
@@ -290,13 +269,10 @@ class EditorPanel(Panel):
 
     def _apply_text(self, kind: Kind) -> None:
         model, c = self._model, self.ui.colours
-        reading, words = model.readings[kind], model.texts[kind].text
-        marks = [(p.column - 1, p.severity) for p in reading.problems if p.column and not p.file]
-        fresh = reading.text == words
-        self._fields[kind].show(pieces(reading.spans, reading.text, words), marks if fresh else ())
-        long = reading.tokens > 75
-        set_text(self._tokens[kind], model.tokens_line(kind), c.amber if long else c.muted)
-        found = model.problem_lines(kind) if fresh else []
+        readings = model.readings
+        self._fields[kind].show(readings.pieces(kind), readings.marks(kind))
+        set_text(self._tokens[kind], readings.tokens(kind), c.amber if readings.is_long(kind) else c.muted)
+        found = readings.lines(kind) if readings.is_fresh(kind) else []
         worst = any(severity == "error" for severity, _text in found)
         mark = icons.OCTAGON_ALERT if worst else icons.TRIANGLE_ALERT
         lines = [f"{mark}  {words}" for _severity, words in found[:3]]
@@ -304,56 +280,17 @@ class EditorPanel(Panel):
         if dpg.is_item_shown(self._problems[kind]) != bool(lines):
             dpg.configure_item(self._problems[kind], show=bool(lines))
 
-    def _apply_expanded(self) -> None:
-        ui, c, found = self.ui, self.ui.colours, self._model.expanded
-        reading = self._model.readings["positive"]
-        mended = not any(problem.severity == "error" for problem in reading.problems)
-        words = (
-            (found.problem if mended else _("nothing before it is mended"))
-            if found.problem
-            else found.line.replace(" x ", " × ")
-        )
-        set_text(
-            self._line,
-            fit(ui, words, "small", self._right - ui.px(240)),
-            c.red if found.problem and mended else c.muted,
-        )
-        if found.prompts == self._prompts:
-            return
-        self._prompts = found.prompts
-        dpg.delete_item(self._expanded, children_only=True)
-        dpg.push_container_stack(self._expanded)
-        try:
-            for number, prompt in enumerate(found.prompts, 1):
-                with card(ui, (12, 8), c.inset, c.line_soft, 8, width=self._right), row(ui, 10):
-                    text(ui, f"{number}", "small_medium", c.faint)
-                    text(ui, prompt, "small", c.muted, wrap=self._right - ui.px(30))
-        finally:
-            dpg.pop_container_stack()
-
     def _apply_offer(self) -> None:
-        ui, model = self.ui, self._model
-        found = model.completion
-        dpg.configure_item(self._offer, show=found is not None)
-        if found is None:
+        if not self._offer.apply():
             return
-        for number, item in enumerate(self._options):
-            shown = number < len(found.options)
-            dpg.configure_item(item, show=shown)
-            if shown:
-                dpg.configure_item(
-                    item, label=fit(ui, found.options[number], "small_medium", ui.px(OFFERED_WIDTH - 40))
-                )
-                dpg.set_value(item, number == model.choice)
-        height = ui.px(12 + 22) + len(found.options) * (ui.px(26) + ui.px(2))
-        dpg.configure_item(self._offer, height=height)
-        x, y = self._fields[model.completing].caret_place
+        ui, height = self.ui, self._offer.height
+        x, y = self._fields[self._model.offers.completing].caret_place
         origin = dpg.get_item_pos(self._overlay.item)
-        room = self._overlay.width - ui.px(OFFERED_WIDTH + PAD_X)
+        room = self._overlay.width - ui.px(OFFERED + PAD_X)
         below = y - origin[1] + ui.px(2)
         if below + height > self._overlay.height:
             below = max(0, below - height - ui.px(30))
-        dpg.set_item_pos(self._offer, [min(x - origin[0], room), below])
+        dpg.set_item_pos(self._offer.item, [min(x - origin[0], room), below])
 
     def _apply_bar(self) -> None:
         model = self._model
@@ -400,8 +337,11 @@ class EditorPanel(Panel):
 
     def frame(self) -> None:
         """Texts take what is typed; rows follow the scroll bar."""
-        for field in self._fields.values():
+        for kind, field in self._fields.items():
             field.frame()
+            if field.has_focus:
+                self._model.active = kind
+        self._grow()
         self._rows.frame()
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from stablenew_plugins.desktop.components.basic import (
     icon_button,
     row,
     set_text,
+    show_column,
     space,
     style_card,
     text,
@@ -24,10 +25,11 @@ from stablenew_plugins.desktop.components.flow import text_width
 from stablenew_plugins.desktop.components.menu import Entry, open_menu
 from stablenew_plugins.desktop.components.picker import Picker, close_popup
 from stablenew_plugins.desktop.components.ui import Ui
-from stablenew_plugins.desktop.models.pipeline import cards as rules
-from stablenew_plugins.desktop.models.pipeline.nextrun import SHOWN, NextRun, Remark, brought_by, next_run
+from stablenew_plugins.desktop.models.pipeline.names import filtered
+from stablenew_plugins.desktop.models.pipeline.nextrun import SHOWN, NextRun, Remark, next_run
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
+from stablenew_plugins.desktop.panels.pipeline.glances import RandomizerGlance, UpNext
 from stablenew_plugins.desktop.panels.pipeline.stagecard import StageCard
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
@@ -47,17 +49,19 @@ class PipelinePanel(Panel):
     """See above."""
 
     def __init__(self, ui: Ui, bench: Workbench) -> None:
-        super().__init__(ui, bench.pipeline, bench.presets, bench.run, bench.packs, bench.randomizer)
+        super().__init__(
+            ui, bench.pipeline, bench.presets, bench.run, bench.packs, bench.randomizer, bench.upnext
+        )
         self._bench = bench
+        self._varies, self._upnext = RandomizerGlance(ui, bench), UpNext(ui, bench)
         self._cards: dict[str, StageCard] = {}
         self._seen_cards = -1
         self._order: list[str] = []
         self._remarks: NextRun | None = None
         self._more = False
         self._width = 0
-        self._line = ""
+        self._line = self._how = ""
         self._is_below = False
-        self._plan: object = None
 
     def build(self) -> None:
         """Make the items. Cards follow, some a frame."""
@@ -72,7 +76,7 @@ class PipelinePanel(Panel):
                 self._bench.presets.choose,
                 lambda: self._bench.presets.names,
                 tag="pipeline.preset",
-                find=rules.filtered,
+                find=filtered,
                 width=PRESET_WIDTH,
             )
             self._undo = icon_button(
@@ -121,6 +125,9 @@ class PipelinePanel(Panel):
                 )
                 with dpg.group(show=False) as self._more_list:
                     dpg.bind_item_theme(self._more_list, ui.themes.theme({}, {"ItemSpacing": (8, GAP)}))
+                with column(ui, GAP) as self._glances:
+                    self._varies.build()
+                    self._upnext.build()
                 space(ui, 16)
         self.resized()
         self.ui.later(self.resized)  # the width of the buttons is known behind the first frame
@@ -130,13 +137,10 @@ class PipelinePanel(Panel):
     def apply(self) -> None:
         """Bring them up to date."""
         bench, pipeline = self._bench, self._bench.pipeline
-        if bench.run.plan is not self._plan:
-            self._plan = bench.run.plan
-            pipeline.show_brought(brought_by(self._plan, pipeline, seeded=bench.randomizer.seeds_runs))
         self._preset.show(pipeline.preset, bench.presets.label)
         dpg.configure_item(self._undo, enabled=pipeline.can_undo)
         found = next_run(bench.run, pipeline)
-        self._line = found.line
+        self._line, self._how = found.line, found.how
         self._show_line()
         if self._remarks is None or found.remarks != self._remarks.remarks:
             self._remarks = found
@@ -148,6 +152,8 @@ class PipelinePanel(Panel):
         self._arrange()
         for card in self._cards.values():
             card.apply()
+        self._varies.apply()
+        self._upnext.apply()
 
     def _show_line(self) -> None:
         ui = self.ui
@@ -158,8 +164,10 @@ class PipelinePanel(Panel):
             self._is_below = below
             dpg.set_item_pos(self._next_place, [ui.px(SIDE), ui.px(LINE_BELOW_AT if below else LINE_AT)])
             self._lay_out_scroll()
-        set_text(self._next, fit(ui, self._line, "small", room if below else beside))
-        set_text(self._next_tip, self._line)
+        shown = fit(ui, self._line, "small", room if below else beside)
+        set_text(self._next, shown)
+        cut = "" if shown == self._line else self._line
+        set_text(self._next_tip, "\n".join(part for part in (cut, self._how) if part) or self._line)
 
     def _lay_out_scroll(self) -> None:
         height = dpg.get_item_height("area.pipeline") or 0
@@ -168,6 +176,7 @@ class PipelinePanel(Panel):
 
     def _show_empty(self) -> None:
         show = not self._bench.pipeline.cards
+        show_column(self._glances, not show)
         if dpg.is_item_shown(self._empty) == show:
             return
         dpg.configure_item(self._empty, show=show)
@@ -233,6 +242,7 @@ class PipelinePanel(Panel):
 
     def frame(self) -> None:
         """Fields that come or go wait until the mouse lets go."""
+        self._upnext.frame()
         if not dpg.is_mouse_button_down(dpg.mvMouseButton_Left) and any(
             card.is_behind for card in self._cards.values()
         ):
@@ -275,14 +285,16 @@ class PipelinePanel(Panel):
                 icon = icons.INFO if remark.is_about_packs else icon
                 text(ui, icon, "body", colour)
                 with column(ui, 3):
-                    wrap = round(self._card_width - ui.px(60))
-                    text(ui, remark.text, "small", c.text, wrap=wrap)
+                    wrap = round(self._card_width - ui.px(210 if remark.is_about_packs else 60))
+                    beside = 28 if remark.is_about_packs and not remark.hint else 0
+                    text(ui, remark.text, "small", c.text, wrap=wrap, beside_frame=beside)
                     if remark.hint:
                         text(ui, remark.hint, "small", c.muted, wrap=wrap)
-                    if remark.is_about_packs:
-                        use = self._bench.pipeline.use_mine
-                        words = _("Use what the cards say")
-                        tag = "pipeline.use_mine"
+                if remark.is_about_packs:
+                    with column(ui, 3):
+                        use = self._bench.pipeline.use_preset
+                        words = _("Use the preset's")
+                        tag = "pipeline.use_preset"
                         button(ui, words, use, "soft", font="small_medium", height=28, tag=tag)
 
     # --- the menu -------------------------------------------------------------------------------------------
@@ -333,6 +345,8 @@ class PipelinePanel(Panel):
         ui.later(lambda: self._preset.lay_out() if dpg.does_item_exist(self._preset.item) else None)
         for card in self._cards.values():
             card.resized(self._card_width)
+        self._varies.resized(self._card_width)
+        self._upnext.resized(self._card_width)
 
     def close(self) -> None:
         """Take the open list away, too: it is drawn with what goes with the window."""

@@ -26,9 +26,10 @@ from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.overlay import Overlay
 from stablenew_plugins.desktop.components.picker import Picker
 from stablenew_plugins.desktop.components.ui import Item, Ui
-from stablenew_plugins.desktop.models.pipeline import cards as rules
+from stablenew_plugins.desktop.models.pipeline.names import filtered
 from stablenew_plugins.desktop.models.pipeline.presets import NOW, Line, Origin
 from stablenew_plugins.desktop.models.pipeline.taken import Item as TakenItem
+from stablenew_plugins.desktop.models.pipeline.values import short
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.text import _, many
@@ -159,7 +160,7 @@ class DiffOverlay(_Over):
         self._shown: object = None
         with self._overlay:
             with row(ui, 10):
-                find = rules.filtered
+                find = filtered
                 names = lambda: [self._now_words(), *presets.names]  # noqa: E731
                 self._left = Picker(
                     ui, partial(self._choose, 0), names, tag="preset_diff.left", find=find, width=260
@@ -384,8 +385,8 @@ class TakeOverlay(_Over):
                     )
                     text(ui, item.stage, "small", c.muted)
                     text(ui, item.title, "small", c.text)
-                    text(ui, fit(ui, rules.short(item.now) or "–", "small", room * 0.25), "small", c.muted)
-                    then = fit(ui, rules.short(item.then) or "–", "small", room * 0.25)
+                    text(ui, fit(ui, short(item.now) or "–", "small", room * 0.25), "small", c.muted)
+                    then = fit(ui, short(item.then) or "–", "small", room * 0.25)
                     shown = text(ui, then, "small", c.red if item.problem else c.accent_high)
                     if item.problem:
                         tooltip(ui, shown, item.problem)

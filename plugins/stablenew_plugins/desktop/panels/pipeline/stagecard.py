@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -21,24 +21,29 @@ from stablenew_plugins.desktop.components.basic import (
     space,
     text,
     tooltip,
+    uneven_grid,
 )
 from stablenew_plugins.desktop.components.basic import (
     card as card_box,
 )
 from stablenew_plugins.desktop.components.fit import fit, width_of
 from stablenew_plugins.desktop.components.ui import Ui
-from stablenew_plugins.desktop.models.pipeline import cards as rules
-from stablenew_plugins.desktop.models.pipeline.cards import PROMOTED, RUN_SECTION, Card, Field, Group
+from stablenew_plugins.desktop.models.pipeline.cards import RUN_SECTION, Card, Field, Group, in_order, is_given
+from stablenew_plugins.desktop.models.pipeline.more import MoreLine, more_line
 from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
-from stablenew_plugins.desktop.panels.pipeline.stagefields import WIDE, FieldView, SizeField, field_view
+from stablenew_plugins.desktop.panels.pipeline.fieldview import FieldView
+from stablenew_plugins.desktop.panels.pipeline.numberfields import SizeField
+from stablenew_plugins.desktop.panels.pipeline.stagefields import WIDE, field_view
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
-from stablenew_plugins.desktop.theme.tokens import Colour, Palette
+from stablenew_plugins.desktop.theme.tokens import NONE, Colour, Palette
 
 PAD = 16
 ICONS = {
     "txt2img": icons.IMAGE_PLUS,
     "comfy_workflow": icons.WORKFLOW,
+    "txt2img.enable_hr": icons.MAXIMIZE,
+    "txt2img.refiner_checkpoint": icons.WAND,
     "img2img": icons.IMAGES,
     "comfy_image": icons.WORKFLOW,
     "adetailer": icons.SCAN_FACE,
@@ -61,10 +66,14 @@ PHASE_ICONS = {
 }
 """Of stages that are not known here."""
 POST_DRAG = "post-processor"
+THREE_COLUMNS, TWO_COLUMNS = 600, 430
+"""Widths of a card from which on its fields stand in so many columns, before scaling."""
 
 
 def colour_of(card: Card, colours: Palette) -> Colour:
-    """Of a stage's tile: one a phase."""
+    """Of a stage's tile: one a phase. The hires pass works as what enlarges does."""
+    if card.name == "txt2img.enable_hr":
+        return colours.cyan
     return {
         "generate": colours.accent,
         "refine": colours.cyan,
@@ -83,8 +92,8 @@ class StageCard:
         self._views: list[FieldView] = []
         self._toggles: list[tuple[Group, Toggle]] = []
         self._made: object = None
-        self._more = False
         self._head_seen: object = None
+        self._more_line: MoreLine | None = None
         options: dict[str, Any] = (
             {"drop_callback": self._dropped, "payload_type": POST_DRAG} if card.is_post else {}
         )
@@ -102,7 +111,7 @@ class StageCard:
             self._reset = button(
                 ui,
                 "",
-                partial(self.model.reset_stage, card.name),
+                partial(self.model.reset_card, card.name),
                 "ghost",
                 font="small_medium",
                 height=28,
@@ -117,6 +126,7 @@ class StageCard:
                 icon_button(ui, icons.ARROW_UP, up, _("Earlier"), "ghost", size=28, tag=tag)
                 tag = f"pipeline.down.{card.name}"
                 icon_button(ui, icons.ARROW_DOWN, down, _("Later"), "ghost", size=28, tag=tag)
+                space(ui, 28, 2)
             if card.name != RUN_SECTION:
                 with column(ui, 0):
                     space(ui, 4)
@@ -169,7 +179,7 @@ class StageCard:
     def _controls_width(self) -> int:
         """Of the buttons at the right, in pixels."""
         ui = self.ui
-        width = 16 + 28 + (42 if self.card.name != RUN_SECTION else 0) + (72 if self.card.is_post else 0)
+        width = 16 + 28 + (42 if self.card.name != RUN_SECTION else 0) + (82 if self.card.is_post else 0)
         words = self._reset_words()
         mark = width_of(ui, words, "small_medium") + 3 * ui.px(8) if words else 0
         return round(ui.px(width) + mark)
@@ -189,33 +199,31 @@ class StageCard:
         """Bring it up to date."""
         model, card, ui = self.model, self.card, self.ui
         on = card.name == RUN_SECTION or model.is_on(card.name)
-        unfolded = card.name in model.open_cards
+        works = card.name == RUN_SECTION or model.takes_part(card)
+        unfolded = card.name in model.folds.open
         changed, problems = model.changed_in(card.name), model.problems_in(card.name)
-        brought = model.brought_at(f"{RUN_SECTION}.{card.name}_enabled")
-        head = (on, unfolded, changed, problems, model.summary(card.name), self.width, brought)
+        brought = model.brought_at(card.switch)
+        head = (on, works, unfolded, changed, problems, model.summary(card.name), self.width, brought)
         if head != self._head_seen:
             self._head_seen = head
-            self._show_head(on, unfolded, problems)
+            self._show_head(on, works, unfolded, problems)
         if unfolded:
             self._apply_body()
         if dpg.is_item_shown(self._body) != unfolded:
             dpg.configure_item(self._body, show=unfolded)
             ui.later(self.fitted)
 
-    def _show_head(self, on: bool, unfolded: bool, problems: int) -> None:
+    def _show_head(self, on: bool, works: bool, unfolded: bool, problems: int) -> None:
         ui, card, c = self.ui, self.card, self.ui.colours
-        dpg.configure_item(self._badge_on, show=on)
-        dpg.configure_item(self._badge_off, show=not on)
+        dpg.configure_item(self._badge_on, show=works)
+        dpg.configure_item(self._badge_off, show=not works)
         room = self.width - self.ui.px(PAD * 2 + 36 + 14 + 24 + (32 if card.is_post else 0))
         room -= self._controls_width()
-        set_text(self._title, fit(ui, card.title, "h2", room), c.text if on else c.muted)
+        set_text(self._title, fit(ui, card.title, "h2", room), c.text if works else c.muted)
         summary = self.model.summary(card.name) or card.help
-        if not on:
-            summary = f"{_('Off')}  ·  {summary}"
-        if (brought := self.model.brought_at(f"{RUN_SECTION}.{card.name}_enabled")) is not None:
-            words = _("{pack} turns it on") if brought.value else _("{pack} turns it off")
-            summary = f"{words.replace('{pack}', brought.pack)}  ·  {summary}"
-        set_text(self._summary, fit(ui, summary, "small", room), c.muted if on else c.faint)
+        if state := self._state(on, works):
+            summary = f"{state}  ·  {summary}"
+        set_text(self._summary, fit(ui, summary, "small", room), c.muted if works else c.faint)
         if card.name != RUN_SECTION and self._toggle.is_on != on:
             self._toggle.show(on)
         words = self._reset_words()
@@ -236,22 +244,32 @@ class StageCard:
         dpg.configure_item(self._chevron, label=icons.CHEVRON_UP if unfolded else icons.CHEVRON_DOWN)
         self._place()
 
+    def _state(self, on: bool, works: bool) -> str:
+        """What is to be said before the summary; empty: it runs, and that is all."""
+        card = self.card
+        if (brought := self.model.brought_at(card.switch)) is not None:
+            words = _("{pack} turns it on") if is_given(brought.value) else _("{pack} turns it off")
+            return words.replace("{pack}", brought.pack)
+        if on and not works and (stage := self.model.card(card.stage)) is not None:
+            return _("{stage} is off").replace("{stage}", stage.title)
+        return "" if on else _("Off")
+
     # --- the settings ---------------------------------------------------------------------------------------
 
     @property
     def _columns(self) -> int:
         room = self.width / self.ui.scale
-        return 3 if room >= 760 else 2 if room >= 480 else 1
+        return 3 if room >= THREE_COLUMNS else 2 if room >= TWO_COLUMNS else 1
 
-    def _active(self, fields: Iterable[Field]) -> list[Field]:
-        values = self.model.values(self.card.name)
-        return [one for one in fields if one.is_active(values)]
+    @property
+    def _is_more(self) -> bool:
+        return self.card.name in self.model.folds.more
 
     def _wanted(self) -> object:
         """What decides which fields there are."""
-        values = self.model.values(self.card.name)
-        active = tuple(one.key for one in self.card.fields if one.is_active(values))
-        return active, self._more, self._columns, self.width
+        active = tuple(one.key for one in self.model.active(self.card))
+        on = tuple(self.model.is_given(group.master) for group in self.card.inner)
+        return active, on, self._is_more, self._columns, self.width
 
     def _apply_body(self) -> None:
         if self._wanted() != self._made and not (
@@ -259,21 +277,18 @@ class StageCard:
         ):
             self._make()
             return
+        self._show_more()
         for view in self._views:
             view.apply()
         for group, toggle in self._toggles:
-            on = self._is_group_on(group)
+            on = self.model.is_given(group.master)
             if toggle.is_on != on:
                 toggle.show(on)
 
     @property
     def is_behind(self) -> bool:
         """Whether fields come or go as soon as the mouse lets go of what it holds."""
-        return self.card.name in self.model.open_cards and self._wanted() != self._made
-
-    def _is_group_on(self, group: Group) -> bool:
-        value = self.model.value(group.master.name)
-        return value is True if group.is_switch else value not in ("", "None", None)
+        return self.card.name in self.model.folds.open and self._wanted() != self._made
 
     def _make(self) -> None:
         ui, card = self.ui, self.card
@@ -284,68 +299,106 @@ class StageCard:
         dpg.push_container_stack(self._body)
         try:
             with column(ui, 10):
-                self._fields(self._active(one for one in card.plain if not one.advanced), self.width)
-                for group in card.groups:
-                    if not _is_more(group):
+                plain = {one.key for one in card.plain}
+                fields = [one for one in self.model.active(card) if one.key in plain]
+                self._fields([one for one in fields if not one.advanced], self.width)
+                for group in card.inner:
+                    if not group.is_advanced:
                         self._group(group)
-                self._more_part()
+                self._more_part([one for one in fields if one.advanced])
         finally:
             dpg.pop_container_stack()
         ui.later(self.fitted)
 
-    def _more_part(self) -> None:
+    def _more_part(self, advanced: Sequence[Field]) -> None:
         ui, card = self.ui, self.card
-        advanced = self._active(one for one in card.plain if one.advanced)
-        groups = [group for group in card.groups if _is_more(group)]
-        inner = sum(
-            len([one for one in group.fields if one.advanced])
-            for group in card.groups
-            if not _is_more(group) and not group.master.advanced and self._is_group_on(group)
+        self._more_line = None
+        self._more_button = button(
+            ui,
+            "",
+            partial(self.model.fold_more, card.name),
+            "ghost",
+            font="small_medium",
+            height=28,
+            tag=f"pipeline.more.{card.name}",
+            show=False,
         )
-        count = len(advanced) + len(groups) + inner
-        if not count:
-            return
-        words = _("Fewer settings") if self._more else many("More settings ({n})", "More settings ({n})", count)
-        icon = icons.CHEVRON_UP if self._more else icons.CHEVRON_DOWN
-        tag = f"pipeline.more.{card.name}"
-        button(ui, words, self._toggle_more, "ghost", icon=icon, font="small_medium", height=28, tag=tag)
-        if self._more:
+        self._show_more()
+        if self._is_more:
             self._fields(advanced, self.width)
-            for group in groups:
-                self._group(group)
+            for group in card.inner:
+                if group.is_advanced:
+                    self._group(group)
 
-    def _toggle_more(self) -> None:
-        self._more = not self._more
-        self.model.touch()
+    def _show_more(self) -> None:
+        """Say what is behind the line."""
+        ui, c = self.ui, self.ui.colours
+        line = more_line(self.model, self.card)
+        if line == self._more_line or line is None:
+            return
+        self._more_line = line
+        icon = icons.CHEVRON_UP if self._is_more else icons.CHEVRON_DOWN
+        dpg.configure_item(self._more_button, label=f"{icon}  {line.text}", show=True)
+        colour = {"changed": c.accent_high, "brought": c.cyan, "missing": c.amber, "problem": c.red}
+        dpg.bind_item_theme(
+            self._more_button,
+            ui.themes.theme(
+                {
+                    "Button": NONE,
+                    "Border": NONE,
+                    "ButtonHovered": c.raised,
+                    "ButtonActive": c.line,
+                    "Text": colour.get(line.mood, c.muted),
+                },
+                {"FramePadding": (8, 7.5)},
+                dpg.mvButton,
+            ),
+        )
 
-    def _fields(self, fields: Sequence[Field], width: float, under: str = "") -> None:
-        """Narrow fields in columns, then the wide ones. ``under``: the title that they stand under."""
+    def _fields(self, fields: Sequence[Field], width: float) -> None:
+        """Narrow fields in columns, then the wide ones; the first of those stands in the last row, if it is a
+        text and there is room."""
         ui = self.ui
-        narrow = rules.in_order([one for one in fields if one.kind not in WIDE])
+        narrow = in_order([one for one in fields if one.kind not in WIDE])
+        wide = [one for one in fields if one.kind in WIDE]
         sides = {one.key: one for one in narrow if one.key in ("width", "height") and one.kind == "whole"}
         pair = len(sides) == 2
         shown = [one for one in narrow if not (pair and one.key == "height")]
         columns = self._columns
         inner = width - 2 * ui.px(PAD)
-        room = inner / columns - ui.px(14)
-        if shown:
-            with grid(ui, columns):
-                for at in range(0, len(shown), columns):
-                    with dpg.table_row():
-                        for one in shown[at : at + columns]:
-                            with cell(ui):
-                                if pair and one.key == "width":
-                                    view: FieldView = SizeField(ui, self.model, one, sides["height"], room)
-                                else:
-                                    view = field_view(ui, self.model, one, room, under)
-                            self._views.append(view)
-        for one in fields:
-            if one.kind in WIDE:
-                self._views.append(field_view(ui, self.model, one, inner))
+        gap = 2 * ui.px(6)
+        room = (inner - gap * (columns - 1)) / columns
+
+        def make(one: Field, room: float) -> None:
+            with cell(ui):
+                if pair and one.key == "width":
+                    view: FieldView = SizeField(ui, self.model, one, sides["height"], room)
+                else:
+                    view = field_view(ui, self.model, one, room)
+            self._views.append(view)
+
+        left = len(shown) % columns
+        beside = wide.pop(0) if left and wide and wide[0].kind == "lines" else None
+        whole = shown[: len(shown) - left] if beside is not None else shown
+        with column(ui, 0):
+            if whole:
+                with grid(ui, columns):
+                    for at in range(0, len(whole), columns):
+                        with dpg.table_row():
+                            for one in whole[at : at + columns]:
+                                make(one, room)
+            if beside is not None:
+                last = inner - left * (room + gap)
+                with uneven_grid(ui, [*[room] * left, last]), dpg.table_row():
+                    for one in shown[len(whole) :]:
+                        make(one, room)
+                    make(beside, last)
+        for one in wide:
+            self._views.append(field_view(ui, self.model, one, inner))
 
     def _group(self, group: Group) -> None:
         ui, c, master = self.ui, self.ui.colours, group.master
-        on = self._is_group_on(group)
+        on = self.model.is_given(master)
         with card_box(ui, (14, 12), background=c.inset, border=c.line_soft, radius=10):
             with row(ui, 10):
                 toggle = Toggle(
@@ -365,9 +418,9 @@ class StageCard:
                     )
                     ui.on_click(mark, partial(self.model.reset, master.name))
             if on:
-                fields = [one for one in group.fields if self._more or not one.advanced or master.advanced]
+                fields = [one for one in group.fields if self._is_more or not one.advanced]
                 own = [] if group.is_switch else [master]
-                self._fields([*own, *self._active(fields)], self.width - 2 * ui.px(14), master.title)
+                self._fields([*own, *fields], self.width - 2 * ui.px(14))
 
     def _switch_group(self, master: Field, on: bool) -> None:
         self.model.switch_group(master, on)
@@ -387,8 +440,3 @@ class StageCard:
         if dpg.does_item_exist(self.item):
             for view in self._views:
                 view.fitted()
-
-
-def _is_more(group: Group) -> bool:
-    """Whether it stands among the settings that most people leave alone."""
-    return group.master.advanced and group.master.name not in PROMOTED

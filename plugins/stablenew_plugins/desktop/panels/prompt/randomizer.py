@@ -171,7 +171,7 @@ class RandomizerCard:
 
     def _int(self, value: int, change: Any, least: int, largest: int, tag: str, width: float = 84) -> Item:
         largest = min(largest, 2**31 - 1)  # what such a field can hold
-        item = int_field(self._ui, value, change, least, largest, slider=False, tag=tag)
+        item = int_field(self._ui, value, change, least, largest, tag=tag)
         dpg.configure_item(item, width=self._ui.px(width))
         return item
 

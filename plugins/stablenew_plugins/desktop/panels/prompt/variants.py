@@ -15,21 +15,20 @@ from stablenew_plugins.desktop.components.basic import (
     set_text,
     text,
 )
+from stablenew_plugins.desktop.components.littext import LINE, draw_lines, draw_words
 from stablenew_plugins.desktop.components.strip import put_at, strip
 from stablenew_plugins.desktop.components.ui import Item, Ui
-from stablenew_plugins.desktop.models.prompt.choices import Piece, wrapped
+from stablenew_plugins.desktop.models.prompt.choices import wrapped
 from stablenew_plugins.desktop.models.prompt.variants import MOST, PAGE, Variant
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.fonts import MONO_SIZE
-from stablenew_plugins.desktop.theme.tokens import NONE
 
 MOST_LINES = 3
 """Of a prompt; the whole of it is in the tip."""
 NUMBER = 46
 """Width of the column of the numbers."""
-LINE = 19
 META = 18
 GAP = 20
 """Between two images."""
@@ -174,8 +173,7 @@ class _Slot:
         dpg.draw_line((0, 0), (width, 0), color=c.line_soft, parent=self._drawing)
         top = ui.px(GAP / 2)
         self._word((0, top), f"{variant.number:,}", c.faint, "small", 13)
-        for number, line in enumerate(lines):
-            self._line(line, ui.px(NUMBER), top + number * ui.px(LINE), letter)
+        draw_lines(ui, self._drawing, lines, (ui.px(NUMBER), top), letter)
         self._meta(variant, width, top + len(lines) * ui.px(LINE) + ui.px(1))
         job = variant.job
         parts = [job.prompt]
@@ -192,22 +190,6 @@ class _Slot:
             self._bench.editor.begin_at(path, self._variant.job.row - 1)
             self._bench.view.open("editor")
 
-    def _line(self, line: list[Piece], x: float, y: float, letter: float) -> None:
-        ui, c = self._ui, self._ui.colours
-        for words, lit in line:
-            wide = len(words) * letter
-            if lit:
-                dpg.draw_rectangle(
-                    (x - ui.px(1), y - ui.px(1)),
-                    (x + wide + ui.px(1), y + ui.px(16)),
-                    rounding=ui.px(4),
-                    fill=c.accent_soft,
-                    color=NONE,
-                    parent=self._drawing,
-                )
-            self._word((x, y), words, c.accent_high if lit else c.text, "mono", MONO_SIZE)
-            x += wide
-
     def _meta(self, variant: Variant, width: int, y: float) -> None:
         c, job = self._ui.colours, variant.job
         settings = "  ".join(f"{one.slot.rpartition('.')[2]} {one.value}" for one in variant.settings)
@@ -215,7 +197,7 @@ class _Slot:
         parts: list[tuple[str, Any]] = [
             (settings, c.accent_high),
             (_("seed {seed}").format(seed=job.seed), c.muted),
-            (" › ".join(job.stages), c.muted),
+            (" › ".join(map(self._bench.state.stage_title, job.stages)), c.muted),
             (job.node or _("no node yet"), c.muted if job.node else c.amber),
             (variant.source.title if len(self._bench.run.plan.packs) > 1 else "", c.faint),
         ]
@@ -230,5 +212,4 @@ class _Slot:
             x += wide + self._ui.px(18)
 
     def _word(self, place: tuple[float, float], words: str, colour: Any, font: str, size: float) -> None:
-        item = dpg.draw_text(place, words, color=colour, size=self._ui.px(size), parent=self._drawing)
-        dpg.bind_item_font(item, self._ui.fonts[font])
+        draw_words(self._ui, self._drawing, place, words, colour, font, size)

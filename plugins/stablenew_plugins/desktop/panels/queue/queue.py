@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import dearpygui.dearpygui as dpg
@@ -18,8 +19,9 @@ from stablenew_plugins.desktop.components.basic import (
     text,
 )
 from stablenew_plugins.desktop.components.fields import is_in_use, put, text_field
+from stablenew_plugins.desktop.components.fit import shortened
 from stablenew_plugins.desktop.components.menu import Entry, close_menu, open_menu
-from stablenew_plugins.desktop.components.table import VirtualTable, shortened
+from stablenew_plugins.desktop.components.table import Drag, VirtualTable
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.core.plainwords import explain
 from stablenew_plugins.desktop.models.queue.jobwords import ACTIVE, WAITING
@@ -34,11 +36,9 @@ from stablenew_plugins.desktop.theme import icons
 PAD = 20
 TOOLS, BODY = 74, 106
 """Where the tools and the list begin, before scaling."""
-DETAILS = 232
-"""Height of what is told of one job."""
-ROW, PICTURE_ROW = 32, 52
+ROW, PICTURE_ROW = 40, 52
 """Heights of rows, before scaling."""
-LEAST_LIST = 100
+LEAST_LIST = 160
 """Height that the list keeps; in a lower window there are no details."""
 
 
@@ -109,6 +109,7 @@ class QueuePanel(Panel):
                 "found": (queuelines.found_columns, lines.found, PICTURE_ROW),
                 "runs": (queuelines.run_columns, lines.run, ROW),
             }[name]
+            drag = Drag(queue.take, queue.moves.landing, queue.moves.drop, queue.let_go)
             dpg.push_container_stack("area.queue")
             try:
                 table = VirtualTable(
@@ -118,6 +119,9 @@ class QueuePanel(Panel):
                     select=queue.select,
                     open=queue.activate,
                     menu=self._menu,
+                    sort=queue.sort,
+                    order=queue.order,
+                    drag=drag if name == "queue" else None,
                     row_height=height,
                     tag=f"queue.table.{name}",
                 )
@@ -176,7 +180,7 @@ class QueuePanel(Panel):
         table = self._table(name)
         # Progress changes many times a second, and what is over does not show any.
         moves = self._bench.state.revision if name in ("queue", "runs") else 0
-        listed = (name, queue.rows.revision, moves)
+        listed = (name, queue.rows.revision, moves, len(self._bench.state.stages))
         if listed != self._listed:
             self._listed = listed
             table.update(queue.rows.total)
@@ -187,13 +191,13 @@ class QueuePanel(Panel):
             self._reveals = queue.rows.reveals
         dpg.configure_item(table.box, show=queue.rows.total > 0)
         self._apply_empty(name)
-        if queue.rows.reveals != self._reveals:
-            self._reveals = queue.rows.reveals
-            if queue.rows.cursor >= 0:
-                table.reveal(queue.rows.cursor)
         self._apply_tools()
         if self._details.apply():
             self.resized()
+        if queue.rows.reveals != self._reveals:  # behind what takes its room from the list
+            self._reveals = queue.rows.reveals
+            if queue.rows.cursor >= 0:
+                table.reveal(queue.rows.cursor)
         if queue.to_copy:
             dpg.set_clipboard_text(queue.to_copy)
             queue.to_copy = ""
@@ -250,8 +254,8 @@ class QueuePanel(Panel):
         states = queue.states_selected()
         waiting = bool(states & set(WAITING))
         run = queue.selected_run
-        if dpg.is_item_shown(self._tool_row) != bool(queue.rows.selected):
-            dpg.configure_item(self._tool_row, show=bool(queue.rows.selected))
+        if dpg.is_item_shown(self._tool_row) != bool(queue.rows.chosen):
+            dpg.configure_item(self._tool_row, show=bool(queue.rows.chosen))
             self._settle()
         for name in ("top", "up", "down", "bottom"):
             dpg.configure_item(self._tools[name], show=queue.view == "queue")
@@ -264,39 +268,56 @@ class QueuePanel(Panel):
 
     def _apply_empty(self, name: str) -> None:
         """What stands where there is no row: why, and what to do."""
-        queue, rows = self._queue, self._queue.rows
+        rows = self._queue.rows
         shown = not rows.total
         for other, item in self._empties.items():
             dpg.configure_item(item, show=shown and other == name)
         if not shown:
             return
-        icon, title, words = self._empty_words(name)
+        action, act = self._empty_action(name)
         if rows.problem is not None:
             told = explain(rows.problem)
-            icon, title, words = icons.CIRCLE_ALERT, told.text, told.hint or told.detail
+            icon, title, words, action = icons.CIRCLE_ALERT, told.text, told.hint or told.detail, ""
         elif not self._bench.state.is_connected:
-            icon, title, words = (
+            icon, title, words, action = (
                 icons.PLUG,
                 _("No kernel answers yet"),
                 _("The list comes as soon as one does."),
+                "",
             )
         elif not rows.loaded:
-            icon, title, words = icons.LOADER, _("One moment"), _("The list is on its way.")
+            icon, title, words, action = icons.LOADER, _("One moment"), _("The list is on its way."), ""
+        else:
+            icon, title, words = self._empty_words(name)
         item = self._empties[name]
-        if dpg.get_item_user_data(item) == (title, words):
+        if dpg.get_item_user_data(item) == (title, words, action):
             return
-        dpg.set_item_user_data(item, (title, words))
+        dpg.set_item_user_data(item, (title, words, action))
         dpg.delete_item(item, children_only=True)
         dpg.push_container_stack(item)
         try:
-            if name == "queue" and rows.loaded and not queue.run_id:
-                empty_state(self.ui, icon, title, words, _("See the history"), partial(queue.show, "history"))
-            else:
-                empty_state(self.ui, icon, title, words)
+            empty_state(self.ui, icon, title, words, action, act)
         finally:
             dpg.pop_container_stack()
 
+    def _empty_action(self, name: str) -> tuple[str, Callable[[], None]]:
+        """What gets a person on from a list without a row."""
+        queue = self._queue
+        if name == "found":
+            return _("Clear the search"), partial(queue.search, "")
+        if name == "history" and queue.ended != "all":
+            return _("Show all"), partial(queue.filter_ended, "all")
+        if name != "runs" and queue.run_id:
+            return _("Show all runs"), partial(queue.show_run, "")
+        return (_("See the history") if name == "queue" else ""), partial(queue.show, "history")
+
     def _empty_words(self, name: str) -> tuple[str, str, str]:
+        queue = self._queue
+        if name in ("queue", "history") and queue.run_id:
+            words = _("Only jobs of the run {name} are listed.").format(name=queue.run_name(queue.run_id))
+            return icons.LAYERS, _("Nothing of this run here"), words
+        if name == "history" and queue.ended != "all":
+            return icons.HISTORY, _("No such job"), _("Only jobs that ended so are listed.")
         if name == "queue":
             return (
                 icons.LIST_ORDERED,
@@ -338,7 +359,7 @@ class QueuePanel(Panel):
         if width < 2:
             return
         inner = width - 2 * ui.px(PAD)
-        below = ui.px(DETAILS) if self._details.is_shown else 0
+        below = ui.px(self._details.height)
         room = height - ui.px(BODY) - ui.px(12)
         if below and room - below < ui.px(LEAST_LIST):
             below = max(0, room - ui.px(LEAST_LIST))

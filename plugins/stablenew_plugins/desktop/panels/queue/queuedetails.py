@@ -20,7 +20,7 @@ from stablenew_plugins.desktop.components.basic import (
     text,
     tooltip,
 )
-from stablenew_plugins.desktop.components.table import shortened
+from stablenew_plugins.desktop.components.fit import shortened
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.core.plainwords import Told
 from stablenew_plugins.desktop.models.queue.jobdetails import Details
@@ -30,10 +30,14 @@ from stablenew_plugins.desktop.panels.queue.queuelines import MOOD_ICONS, mood_c
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 
+HEIGHT, HIGH = 232, 340
+"""Of the card, before scaling; with a technical text."""
 PICTURE = 164
 """Side of the picture, before scaling."""
 WIDEST = 1.5
 """Width to height that a picture is given, at most."""
+WIDE = 600
+"""Room for three parts beside each other; in less, what happened stands above the history."""
 NAMES = 74
 """Width of the names of facts."""
 
@@ -48,11 +52,19 @@ class QueueDetails:
         self._path: Path | None = None
         self._texture: int | str | None = None
         self._width = 0
+        self._high = -1
 
     def build(self) -> None:
         """Make the empty card."""
         with card(self._ui, (16, 14), height=10, show=False, tag="queue.details") as self._card:
             pass
+
+    @property
+    def height(self) -> int:
+        """How high it wants to be, before scaling; 0: there is nothing to tell."""
+        if not self.is_shown:
+            return 0
+        return HIGH if self._queue.details.technical else HEIGHT
 
     @property
     def is_shown(self) -> bool:
@@ -69,7 +81,7 @@ class QueueDetails:
             self.apply()
 
     def apply(self) -> bool:
-        """Draw it anew if it is another one. Returns whether it came or went."""
+        """Draw it anew if it is another one. Returns whether it wants another height."""
         run = self._queue.selected_run
         details = self._queue.details
         seen = (
@@ -80,8 +92,7 @@ class QueueDetails:
         )
         if seen == self._seen:
             return False
-        before, self._seen = self._seen, seen
-        was = isinstance(before, tuple) and bool(before[0] or before[2])
+        self._seen = seen
         dpg.delete_item(self._card, children_only=True)
         self._image, self._path, self._texture = None, None, None
         dpg.push_container_stack(self._card)
@@ -94,7 +105,8 @@ class QueueDetails:
                 text(self._ui, details.problem or _("One moment …"), "small", self._ui.colours.muted)
         finally:
             dpg.pop_container_stack()
-        return was != self.is_shown or before is None
+        high, self._high = self._high, self.height
+        return high != self._high
 
     def frame(self) -> None:
         """Show the picture once it is there."""
@@ -129,12 +141,23 @@ class QueueDetails:
             if details.image is not None:
                 self._picture(details.image)
                 left -= ui.px(PICTURE * WIDEST + 18)
-            parts = 3 if told is not None else 2
+            failed = bool(job.failure.kind) and job.state == "failed"
+            wide = left >= ui.px(WIDE)
+            if told is not None and queue.details.technical:
+                self._facts(left // 3)
+                with area(ui, width=left - left // 3 - ui.px(18), height=-1):
+                    self._told(told, left - left // 3 - ui.px(18), failed=failed)
+                return
+            parts = 3 if told is not None and wide else 2
             each = (left - ui.px(18) * (parts - 1)) // parts
             self._facts(each)
-            if told is not None:
-                self._told(told, each, failed=bool(job.failure.kind) and job.state == "failed")
-            self._history(details, each)
+            if told is not None and wide:
+                with area(ui, width=each, height=-1):
+                    self._told(told, each, failed=failed)
+            with area(ui, width=each, height=-1), column(ui, 14):
+                if told is not None and not wide:
+                    self._told(told, each, failed=failed)
+                self._history(details, each)
 
     def _head(
         self,
@@ -185,7 +208,7 @@ class QueueDetails:
         ui, c = self._ui, self._ui.colours
         details = self._queue.details
         wrap = width - ui.px(16)
-        with area(ui, width=width, height=-1), column(ui, 8):
+        with column(ui, 8):
             label(ui, _("What happened") if failed else _("Why it waits"))
             text(ui, told.text, "medium", c.red if failed else c.text, wrap=wrap)
             if told.hint:
@@ -214,21 +237,15 @@ class QueueDetails:
                         tag="queue.details.technical",
                     )
                 if told.detail and details.technical:
-                    button(
-                        ui,
-                        "",
-                        partial(dpg.set_clipboard_text, told.detail),
-                        "ghost",
-                        icon=icons.COPY,
-                        tip=_("Copy it"),
-                    )
+                    copy = partial(dpg.set_clipboard_text, told.detail)
+                    icon_button(ui, icons.COPY, copy, _("Copy it"), size=30)
             if told.detail and details.technical:
                 text(ui, told.detail[-4_000:], "mono", c.muted, wrap=wrap)
 
     def _history(self, details: Details, width: int) -> None:
         ui, c = self._ui, self._ui.colours
         now = datetime.now().astimezone()
-        with area(ui, width=width, height=-1), column(ui, 7):
+        with column(ui, 7):
             label(ui, _("History"))
             for event in reversed(details.events):
                 with row(ui, 8):
