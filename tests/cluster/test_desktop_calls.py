@@ -48,14 +48,15 @@ def stopped(house: House) -> Iterator[House]:
 
 def test_the_local_agent_finishes_its_jobs_and_starts_anew_with_other_settings(stopped: House) -> None:
     house = stopped
-    client = house.start_kernel("local_agent=true")
+    slow = 'local_backend_options=["seconds_per_step=10"]'  # at 512 x 512; our images take a second and a half
+    client = house.start_kernel("local_agent=true", slow)
     house.wait_online(client, 1)
-    run_id = client.submit(house.request("txt2img.steps=150", count=4)).run_id
+    run_id = client.submit(house.request("txt2img.steps=10")).run_id
     eventually(lambda: client.jobs(run_id=run_id, states=["running"]).jobs, "a job that runs")
     answer = client.change_settings({"local_slots": 3})
     assert list(answer.notes) == ["the local agent starts anew with embedded as soon as its jobs are done"]
     run = house.wait_run(run_id)
-    assert (run.done, run.failed) == (12, 0)
+    assert (run.done, run.failed) == (3, 0)
 
     def anew() -> bool:
         [node] = client.nodes()

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.cluster
 SETS = ("img2img.enabled=true", "img2img.steps=4", "upscale.enabled=true", "upscale.upscaling_resize=1.5")
 PACK = b"a lighthouse at dusk"
 SLOW = ("img2img.steps=60", "img2img.denoising_strength=1")
-"""So that there is time to pull the plug in the second stage."""
+UNHURRIED = ("--backend-option", "seconds_per_step=10")
+"""At 512 x 512. For our small images the second stage takes nine seconds: time to pull the plug in it."""
 
 
 def request(house: House, *sets: str, name: str = "out") -> pb.RunRequest:
@@ -50,7 +51,7 @@ def stored(house: House) -> int:
 
 def test_another_node_goes_on_behind_the_stage_that_was_done(house: House) -> None:
     client = house.start_kernel("orphan_timeout=1")
-    agent(house, "one", "--backend-option", "seconds_per_step=0.15")
+    agent(house, "one", *UNHURRIED)
     house.wait_online(client, 1)
     run_id = client.submit(request(house, *SLOW)).run_id
     wait_kept(client, run_id)
@@ -73,7 +74,7 @@ def test_another_node_goes_on_behind_the_stage_that_was_done(house: House) -> No
 
 def test_a_job_that_was_cancelled_goes_on_when_it_is_tried_again(house: House) -> None:
     client = house.start_kernel()
-    agent(house, "one", "--backend-option", "seconds_per_step=0.15")
+    agent(house, "one", *UNHURRIED)
     house.wait_online(client, 1)
     run_id = client.submit(request(house, *SLOW)).run_id
     wait_kept(client, run_id)

@@ -107,11 +107,15 @@ def context() -> Iterator[None]:
 
 
 @pytest.fixture
-def gui(_window: Any, screen: Any) -> Iterator[Any]:
+def gui(_window: Any, screen: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A :class:`~tests.desktop.driver.Driver` of an empty window: ``gui.target`` is the window. Whatever a
-    callback raises, and whatever is logged as an error, fails the test."""
+    callback raises, and whatever is logged as an error, fails the test. Messages stay: on a busy machine they
+    would be gone before somebody has clicked them."""
     from tests.desktop.driver import Driver
 
+    from stablenew_plugins.desktop.models.core import toasts
+
+    monkeypatch.setattr(toasts, "SECONDS", dict.fromkeys(toasts.SECONDS, 0.0))
     _window.begin()
     try:
         yield Driver(_window, screen)
