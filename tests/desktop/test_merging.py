@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fontTools.fontBuilder import FontBuilder
-from fontTools.pens.t2CharStringPen import T2CharStringPen
-from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTCollection, TTFont
+from tests.desktop.font_kit import font
 
 from stablenew_api.errors import UserError
 from stablenew_plugins.desktop.models.core.letters import Faces, Wanted
@@ -23,42 +21,6 @@ from stablenew_plugins.desktop.theme.metrics import LARGER
 from stablenew_plugins.desktop.theme.systemfonts import FontFile, font_files, in_order
 
 OURS = [FOLDER / "StableNewUI-Regular.ttf", FOLDER / "JetBrainsMono-Regular.ttf"]
-
-
-def square(pen: Any, side: int, curved: bool = False) -> Any:
-    """A square from (0, 0), with a round corner if it is ``curved``."""
-    pen.moveTo((0, 0))
-    pen.lineTo((0, side))
-    if curved:
-        pen.curveTo((side // 2, side), (side, side), (side, side // 2))
-    else:
-        pen.lineTo((side, side))
-    pen.lineTo((side, 0))
-    pen.closePath()
-    return pen
-
-
-def font(
-    letters: str, em: int = 1000, name: str = "Test Sans", weight: int = 400, cubic: bool = False
-) -> TTFont:
-    """A font in which each letter is a square as large as its em."""
-    names = {letter: f"u{ord(letter):04X}" for letter in letters}
-    builder = FontBuilder(em, isTTF=not cubic)
-    builder.setupGlyphOrder([".notdef", *names.values()])
-    builder.setupCharacterMap({ord(letter): name for letter, name in names.items()})
-    order = [".notdef", *names.values()]
-    if cubic:
-        drawn = {glyph: square(T2CharStringPen(em, None), em, curved=True).getCharString() for glyph in order}
-        builder.setupCFF(name.replace(" ", ""), {}, drawn, {})
-    else:
-        builder.setupGlyf({glyph: square(TTGlyphPen(None), em).glyph() for glyph in order})
-    builder.setupHorizontalMetrics(dict.fromkeys(order, (em, 0)))
-    builder.setupHorizontalHeader(ascent=em, descent=0)
-    builder.setupNameTable({"familyName": name, "styleName": "Regular", "fullName": name})
-    builder.setupOS2(usWeightClass=weight)
-    builder.setupPost()
-    made: TTFont = builder.font
-    return made
 
 
 def wanted(needed: str, likely: str = "", languages: tuple[Any, ...] = ()) -> Wanted:

@@ -98,7 +98,7 @@ class App:
             dpg.add_key_press_handler(callback=self._key_pressed)
             dpg.add_mouse_wheel_handler(callback=lambda *_: self.wake())
             dpg.add_mouse_down_handler(callback=lambda *_: self.wake())
-        self._lettering: Lettering | None = None
+        self.lettering: Lettering | None = None
         self.ui, self.shell = self._draw()
         dpg.set_viewport_resize_callback(lambda *_: self.shell.lay_out())
         dpg.set_exit_callback(lambda *_: self.ask_to_close())
@@ -107,7 +107,7 @@ class App:
         letters = self.letters
         faces = letters.faces if letters is not None else None
         ui = Ui(self.bench.view.theme, self.bench.view.scale, self.background, faces)
-        self._lettering = Lettering(ui, letters) if letters is not None else None
+        self.lettering = Lettering(ui, letters) if letters is not None else None
         shell = Shell(ui, self.bench)
         shell.build()
         dpg.set_primary_window("main", True)
@@ -165,12 +165,12 @@ class App:
 
     def _look_for_letters(self) -> None:
         """See to it that there are fonts for what is drawn. Not in the first frame: it is awaited."""
-        if self.letters is None or self._lettering is None or self.frames == 0:
+        if self.letters is None or self.lettering is None or self.frames == 0:
             return
         try:
             self.letters.tick()
-            self._lettering.frame()
-            if self._lettering.is_busy:
+            self.lettering.frame()
+            if self.lettering.is_busy:
                 self.wake()
         except Exception as error:
             self._failed(error)

@@ -110,7 +110,8 @@ class Fonts:
         path = file_of(name)
         if faces is not None and name not in PLAIN:
             path = faces.files.get(path.stem, path)
-        return dpg.add_font(str(path), round(size_of(name) * self._scale))
+        font: int | str = dpg.add_font(str(path), round(size_of(name) * self._scale))
+        return font
 
     def __getitem__(self, name: str) -> int | str:
         """The font called ``name``: one of :data:`FACES`, or :data:`MONO`."""
