@@ -16,7 +16,7 @@ from stablenew_api.errors import UserError
 from stablenew_plugins.desktop.models.core.letters import Faces, Wanted
 from stablenew_plugins.desktop.theme import merge, systemfonts
 from stablenew_plugins.desktop.theme.fonts import FOLDER, foreign
-from stablenew_plugins.desktop.theme.merging import Merging, run_program
+from stablenew_plugins.desktop.theme.merging import Merging, Program
 from stablenew_plugins.desktop.theme.metrics import LARGER
 from stablenew_plugins.desktop.theme.systemfonts import FontFile, font_files, in_order
 
@@ -165,9 +165,16 @@ def test_the_program_answers_in_a_process_of_its_own(tmp_path):
         "likely": "",
         "languages": [],
     }
-    assert json.loads(run_program({**ask, "needed": "日本"})) == {"letters": "日", "lacking": "本"}
+    assert json.loads(Program()({**ask, "needed": "日本"})) == {"letters": "日", "lacking": "本"}
     with pytest.raises(UserError, match="Making fonts failed"):
-        run_program({**ask, "faces": [str(tmp_path / "none.ttf")], "needed": ""})
+        Program()({**ask, "faces": [str(tmp_path / "none.ttf")], "needed": ""})
+
+
+def test_a_program_that_is_stopped_begins_nothing():
+    program = Program()
+    program.stop()
+    with pytest.raises(UserError, match="the window is closed"):
+        program({})
 
 
 def test_fonts_that_look_like_ours_come_first(monkeypatch):

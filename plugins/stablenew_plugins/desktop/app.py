@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -269,10 +268,27 @@ class App:
         dpg.delete_item(self._handlers)
 
 
-def _make_faces(cache: Path, wanted: Wanted) -> Faces:
-    from stablenew_plugins.desktop.theme.merging import Merging  # few windows need it, and none at its start
+class FaceMaker:
+    """Makes fonts with characters that ours lack, and keeps them in a folder."""
 
-    return Merging(cache)(wanted)
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        self._stop: Callable[[], None] = lambda: None
+
+    def __call__(self, wanted: Wanted) -> Faces:
+        """In another thread. Raises UserError and OSError."""
+        from stablenew_plugins.desktop.theme.merging import (
+            Merging,
+            Program,
+        )  # few windows need it, none at once
+
+        program = Program()
+        self._stop = program.stop
+        return Merging(self._cache, merge=program)(wanted)
+
+    def stop(self) -> None:
+        """The window closes: do not let it wait for fonts."""
+        self._stop()
 
 
 def open_window(data: DataFolder) -> int:
@@ -301,11 +317,13 @@ def open_window(data: DataFolder) -> int:
             disable_close=True,
         )
         dpg.setup_dearpygui()
-        app = App(data, make_faces=partial(_make_faces, data.root / "fonts"))
+        maker = FaceMaker(data.root / "fonts")
+        app = App(data, make_faces=maker)
         dpg.show_viewport()
         try:
             app.run()
         finally:
+            maker.stop()
             app.close()
     finally:
         dpg.destroy_context()
