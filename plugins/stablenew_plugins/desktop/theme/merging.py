@@ -82,8 +82,8 @@ class Merging:
         merge: Callable[[Request], str] | None = None,
         faces: Sequence[Path] | None = None,
     ) -> None:
-        """``merge``: what does it; None: a :class:`Program`. ``faces``: fonts that are added to, and the first is
-        where the others may take from; None: ours."""
+        """``merge``: what does it; None: a :class:`Program`. ``faces``: fonts that are added to, the first is
+        one that the others may take from; None: ours."""
         self._cache, self._files, self._merge = cache, files, merge or Program()
         self._faces = faces if faces is not None else sorted(FOLDER.glob("*.ttf"), key=_regular_first)
 
