@@ -5,7 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("asyncio", "google.protobuf", "grpc", "numpy", "PIL", "pydantic", "rich", "sqlite3", "ssl")
+HEAVY = (
+    "asyncio",
+    "fontTools",
+    "google.protobuf",
+    "grpc",
+    "numpy",
+    "PIL",
+    "pydantic",
+    "rich",
+    "sqlite3",
+    "ssl",
+)
 
 SCRIPT = """
 import os, sys

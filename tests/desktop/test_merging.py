@@ -9,56 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fontTools.fontBuilder import FontBuilder
-from fontTools.pens.t2CharStringPen import T2CharStringPen
-from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTCollection, TTFont
+from tests.desktop.font_kit import font
 
 from stablenew_api.errors import UserError
 from stablenew_plugins.desktop.models.core.letters import Faces, Wanted
 from stablenew_plugins.desktop.theme import merge, systemfonts
 from stablenew_plugins.desktop.theme.fonts import FOLDER, foreign
-from stablenew_plugins.desktop.theme.merging import Merging, run_program
+from stablenew_plugins.desktop.theme.merging import Merging, Program
 from stablenew_plugins.desktop.theme.metrics import LARGER
 from stablenew_plugins.desktop.theme.systemfonts import FontFile, font_files, in_order
 
 OURS = [FOLDER / "StableNewUI-Regular.ttf", FOLDER / "JetBrainsMono-Regular.ttf"]
-
-
-def square(pen: Any, side: int, curved: bool = False) -> Any:
-    """A square from (0, 0), with a round corner if it is ``curved``."""
-    pen.moveTo((0, 0))
-    pen.lineTo((0, side))
-    if curved:
-        pen.curveTo((side // 2, side), (side, side), (side, side // 2))
-    else:
-        pen.lineTo((side, side))
-    pen.lineTo((side, 0))
-    pen.closePath()
-    return pen
-
-
-def font(
-    letters: str, em: int = 1000, name: str = "Test Sans", weight: int = 400, cubic: bool = False
-) -> TTFont:
-    """A font in which each letter is a square as large as its em."""
-    names = {letter: f"u{ord(letter):04X}" for letter in letters}
-    builder = FontBuilder(em, isTTF=not cubic)
-    builder.setupGlyphOrder([".notdef", *names.values()])
-    builder.setupCharacterMap({ord(letter): name for letter, name in names.items()})
-    order = [".notdef", *names.values()]
-    if cubic:
-        drawn = {glyph: square(T2CharStringPen(em, None), em, curved=True).getCharString() for glyph in order}
-        builder.setupCFF(name.replace(" ", ""), {}, drawn, {})
-    else:
-        builder.setupGlyf({glyph: square(TTGlyphPen(None), em).glyph() for glyph in order})
-    builder.setupHorizontalMetrics(dict.fromkeys(order, (em, 0)))
-    builder.setupHorizontalHeader(ascent=em, descent=0)
-    builder.setupNameTable({"familyName": name, "styleName": "Regular", "fullName": name})
-    builder.setupOS2(usWeightClass=weight)
-    builder.setupPost()
-    made: TTFont = builder.font
-    return made
 
 
 def wanted(needed: str, likely: str = "", languages: tuple[Any, ...] = ()) -> Wanted:
@@ -203,9 +165,16 @@ def test_the_program_answers_in_a_process_of_its_own(tmp_path):
         "likely": "",
         "languages": [],
     }
-    assert json.loads(run_program({**ask, "needed": "日本"})) == {"letters": "日", "lacking": "本"}
+    assert json.loads(Program()({**ask, "needed": "日本"})) == {"letters": "日", "lacking": "本"}
     with pytest.raises(UserError, match="Making fonts failed"):
-        run_program({**ask, "faces": [str(tmp_path / "none.ttf")], "needed": ""})
+        Program()({**ask, "faces": [str(tmp_path / "none.ttf")], "needed": ""})
+
+
+def test_a_program_that_is_stopped_begins_nothing():
+    program = Program()
+    program.stop()
+    with pytest.raises(UserError, match="the window is closed"):
+        program({})
 
 
 def test_fonts_that_look_like_ours_come_first(monkeypatch):

@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +97,7 @@ class App:
             dpg.add_key_press_handler(callback=self._key_pressed)
             dpg.add_mouse_wheel_handler(callback=lambda *_: self.wake())
             dpg.add_mouse_down_handler(callback=lambda *_: self.wake())
-        self._lettering: Lettering | None = None
+        self.lettering: Lettering | None = None
         self.ui, self.shell = self._draw()
         dpg.set_viewport_resize_callback(lambda *_: self.shell.lay_out())
         dpg.set_exit_callback(lambda *_: self.ask_to_close())
@@ -107,7 +106,7 @@ class App:
         letters = self.letters
         faces = letters.faces if letters is not None else None
         ui = Ui(self.bench.view.theme, self.bench.view.scale, self.background, faces)
-        self._lettering = Lettering(ui, letters) if letters is not None else None
+        self.lettering = Lettering(ui, letters) if letters is not None else None
         shell = Shell(ui, self.bench)
         shell.build()
         dpg.set_primary_window("main", True)
@@ -169,12 +168,12 @@ class App:
 
     def _look_for_letters(self) -> None:
         """See to it that there are fonts for what is drawn. Not in the first frame: it is awaited."""
-        if self.letters is None or self._lettering is None or self.frames == 0:
+        if self.letters is None or self.lettering is None or self.frames == 0:
             return
         try:
             self.letters.tick()
-            self._lettering.frame()
-            if self._lettering.is_busy:
+            self.lettering.frame()
+            if self.lettering.is_busy:
                 self.wake()
         except Exception as error:
             self._failed(error)
@@ -273,10 +272,27 @@ class App:
         dpg.delete_item(self._handlers)
 
 
-def _make_faces(cache: Path, wanted: Wanted) -> Faces:
-    from stablenew_plugins.desktop.theme.merging import Merging  # few windows need it, and none at its start
+class FaceMaker:
+    """Makes fonts with characters that ours lack, and keeps them in a folder."""
 
-    return Merging(cache)(wanted)
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        self._stop: Callable[[], None] = lambda: None
+
+    def __call__(self, wanted: Wanted) -> Faces:
+        """In another thread. Raises UserError and OSError."""
+        from stablenew_plugins.desktop.theme.merging import (
+            Merging,
+            Program,
+        )  # few windows need it, none at once
+
+        program = Program()
+        self._stop = program.stop
+        return Merging(self._cache, merge=program)(wanted)
+
+    def stop(self) -> None:
+        """The window closes: do not let it wait for fonts."""
+        self._stop()
 
 
 def open_window(data: DataFolder) -> int:
@@ -305,11 +321,13 @@ def open_window(data: DataFolder) -> int:
             disable_close=True,
         )
         dpg.setup_dearpygui()
-        app = App(data, make_faces=partial(_make_faces, data.root / "fonts"))
+        maker = FaceMaker(data.root / "fonts")
+        app = App(data, make_faces=maker)
         dpg.show_viewport()
         try:
             app.run()
         finally:
+            maker.stop()
             app.close()
     finally:
         dpg.destroy_context()

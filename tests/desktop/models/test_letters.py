@@ -87,16 +87,17 @@ def test_what_no_font_has_is_told_once_by_its_script_and_not_asked_for_again(tmp
 def test_the_next_window_asks_for_the_same_fonts(tmp_path):
     desk, make = make_desk(tmp_path), Maker()
     letters = Letters(desk, make)
-    letters.need(set("日の鑑龘"))
-    desk.clock.move(SETTLE)
-    letters.tick()
+    for some in ("日の鑑龘", "语한"):
+        letters.need(set(some))
+        desk.clock.move(SETTLE + REST)
+        letters.tick()
     desk.remembered.save()
     later = make_desk(tmp_path)
     letters = Letters(later, make)
     letters.need({"の"})
     later.clock.move(SETTLE)
     letters.tick()
-    first, second = make.asked
+    _begun, first, second = make.asked
     assert first.needed | first.likely == second.needed | second.likely
     assert first.languages == second.languages
 

@@ -13,8 +13,8 @@ import dearpygui.dearpygui as dpg
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.core.letters import Faces, Letters
 
-STEP = 60
-"""Items a frame; a tenth of a window."""
+STEP = 40
+"""Items a frame: 0.2 ms for looking, 0.4 ms for other fonts. A window has 1,200 to 1,700."""
 
 _VALUES = frozenset({"mvText", "mvInputText"})
 _LABELS = frozenset(

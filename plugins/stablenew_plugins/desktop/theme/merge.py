@@ -7,7 +7,6 @@ see :mod:`.merging`. It takes seconds of computing and a hundred megabytes, neit
 from __future__ import annotations
 
 import json
-import os
 import struct
 import sys
 import unicodedata
@@ -258,8 +257,6 @@ def _take(face: Face, letter: str, found: Sequence[Source]) -> bool:
 def main() -> None:
     """See above. ``{"folder": where to write, "faces": our fonts, "files": fonts to look into, the best first,
     "needed": characters, "likely": more of them, "languages": ...}``; the answer is that of :func:`merge`."""
-    if hasattr(os, "nice"):
-        os.nice(10)
     request = json.loads(sys.stdin.buffer.read())
     answer = merge(request, Path(request["folder"]))
     sys.stdout.write(json.dumps(answer))

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from stablenew_api.errors import UserError
 from stablenew_plugins.desktop.models.core.letters import Faces, Wanted
@@ -31,24 +32,44 @@ NO_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # exists on Windows
 Request = dict[str, str | list[str]]
 
 
-def run_program(request: Request) -> str:
-    """Let :mod:`.merge` do ``request`` in a process of its own. Its answer. Raises UserError."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", PROGRAM],
-            input=json.dumps(request),
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=SLOWEST,
-            check=False,
-            creationflags=NO_WINDOW,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UserError(_("Making fonts took more than {n} s").format(n=int(SLOWEST))) from error
-    if done.returncode != 0:
-        raise UserError(_("Making fonts failed: {reason}").format(reason=done.stderr.strip()[-2_000:]))
-    return done.stdout
+class Program:
+    """Lets :mod:`.merge` do a request in a process of its own."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
+
+    def __call__(self, request: Request) -> str:
+        """Its answer. Raises UserError."""
+        with self._lock:
+            if self._stopped:
+                raise UserError(_("Making fonts was given up: the window is closed"))
+            process = self._process = subprocess.Popen(
+                [sys.executable, "-m", PROGRAM],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                creationflags=NO_WINDOW,
+            )
+        with process:
+            try:
+                answer, said = process.communicate(json.dumps(request), timeout=SLOWEST)
+            except subprocess.TimeoutExpired as error:
+                process.kill()
+                raise UserError(_("Making fonts took more than {n} s").format(n=int(SLOWEST))) from error
+        if process.returncode != 0:
+            raise UserError(_("Making fonts failed: {reason}").format(reason=said.strip()[-2_000:]))
+        return answer
+
+    def stop(self) -> None:
+        """Let it be, also what has begun: nobody waits for it any more. From any thread."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None:
+                self._process.kill()
 
 
 class Merging:
@@ -58,11 +79,12 @@ class Merging:
         self,
         cache: Path,
         files: Callable[[], Sequence[FontFile]] = font_files,
-        merge: Callable[[Request], str] = run_program,
+        merge: Callable[[Request], str] | None = None,
         faces: Sequence[Path] | None = None,
     ) -> None:
-        """``faces``: fonts that are added to, and the first is where the others may take from; None: ours."""
-        self._cache, self._files, self._merge = cache, files, merge
+        """``merge``: what does it; None: a :class:`Program`. ``faces``: fonts that are added to, the first is
+        one that the others may take from; None: ours."""
+        self._cache, self._files, self._merge = cache, files, merge or Program()
         self._faces = faces if faces is not None else sorted(FOLDER.glob("*.ttf"), key=_regular_first)
 
     def __call__(self, wanted: Wanted) -> Faces:

@@ -100,7 +100,7 @@ class Letters(Model):
         kept = self._desk.remembered.get("letters", {})
         languages, needed, told = kept.get("languages"), kept.get("needed"), kept.get("told")
         if isinstance(languages, list):
-            self._languages = tuple(one for one in LANGUAGES if one in languages)
+            self._languages = tuple(dict.fromkeys(one for one in languages if one in LANGUAGES))
         if isinstance(needed, str):
             self._needed = dict.fromkeys(filter(scripts.can_be_drawn, needed[-MOST_REMEMBERED:]))
         if isinstance(told, list):
