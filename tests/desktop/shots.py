@@ -189,7 +189,7 @@ def _appearance(app: Any, gui: Driver) -> None:
 
 def _editor(app: Any, gui: Driver) -> None:
     packs = app.bench.packs
-    packs.current = packs.current.absolute()
+    packs.current = gui.until(lambda: packs.current).absolute()
     packs.edit()
     gui.until(lambda: gui.visible("editor.row.0"))
     gui.click("editor.positive.text", across=0.9, down=0.9)
