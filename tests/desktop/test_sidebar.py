@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import dearpygui.dearpygui as dpg
 import pytest
-from tests.desktop.font_kit import font
 from tests.desktop.models.test_editor import Kernel
 
 from stablenew_kernel.domain.packs import parse_pack
-from stablenew_plugins.desktop.components.lettering import Lettering
-from stablenew_plugins.desktop.models.core.letters import Letters
-from stablenew_plugins.desktop.theme.merge import merge
-from stablenew_plugins.desktop.theme.merging import Merging
-from stablenew_plugins.desktop.theme.systemfonts import FontFile
 from stablenew_proto.v1 import kernel_pb2
 
 
@@ -141,10 +132,7 @@ def test_what_is_typed_stands_where_the_caret_is(gui, editor):
     gui.key("ctrl+a")
     gui.type("new")
     gui.until(lambda: text.text == "new")
-    gui.key("ctrl+Up")
-    gui.until(lambda: text.text == "(new:1.1)")
-    gui.type("er")
-    gui.until(lambda: editor.row.positive == "(newer:1.1)")
+    assert editor.row.positive == "new"
 
 
 def test_copied_and_pasted(gui, editor):
@@ -167,14 +155,8 @@ def test_a_click_puts_the_caret_and_a_drag_selects(gui, editor):
     gui.until(lambda: "Z" in text.text[:2])
     gui.drag_by("editor.positive.text", 40, 0, across=0.01, down=0.1)
     gui.until(lambda: len(text.selected) >= 3)
-
-    def selects_a_word():
-        gui.double_click(
-            "editor.positive.text", 0.03, 0.1
-        )  # again, where frames take longer than a double click
-        return text.selected in ("Zalpha", "aZlpha")
-
-    gui.until(selects_a_word, lambda: repr((text.text, text.caret, text.anchor)))
+    gui.double_click("editor.positive.text", 0.03, 0.1)
+    gui.until(lambda: text.selected in ("Zalpha", "aZlpha"), lambda: repr((text.text, text.caret, text.anchor)))
 
 
 def test_names_are_offered_and_taken_by_keys_and_mouse(gui, editor):
@@ -265,29 +247,3 @@ def test_the_window_does_not_close_over_what_is_not_saved(gui, editor, lone_app)
     assert editor.path.read_text(encoding="utf-8").startswith("alpha onex\n")
     lone_app.ask_to_close()
     assert view.quits
-
-
-def test_characters_that_our_fonts_lack_are_typed_pasted_and_drawn(gui, editor, lone_app, tmp_path):
-    path = tmp_path / "squares.ttf"
-    font("日本").save(path)
-    merging = Merging(
-        tmp_path / "fonts",
-        lambda: [FontFile(path, path.stat().st_size, 1)],
-        lambda request: json.dumps(merge(request, Path(request["folder"]))),
-    )
-    lone_app.letters = Letters(lone_app.desk, merging)
-    lone_app.lettering = Lettering(lone_app.ui, lone_app.letters)
-    fonts, field = lone_app.ui.fonts, "editor.positive.text"
-    old = {fonts[name] for name in ("body", "small", "medium", "mono")}
-    gui.key("ctrl+a")
-    gui.type("日")
-    dpg.set_clipboard_text("本")
-    gui.key("ctrl+v")
-    gui.until(lambda: editor.row.positive == "日本")
-    gui.until(lambda: fonts["mono"] not in old, patience=30.0)
-    gui.until(lambda: not lone_app.lettering.is_busy)
-    assert old.isdisjoint(dpg.get_item_info(item)["font"] for item in dpg.get_all_items())
-    letter, square = (dpg.get_text_size(words, font=fonts["mono"])[0] for words in ("m" * 20, "日" * 20))
-    assert square == pytest.approx(2 * letter, abs=1)
-    assert fonts.lack("日本", mono=True) == set()
-    assert gui.visible(field)
