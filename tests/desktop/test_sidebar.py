@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import dearpygui.dearpygui as dpg
 import pytest
+from tests.desktop.font_kit import font
 from tests.desktop.models.test_editor import Kernel
 
 from stablenew_kernel.domain.packs import parse_pack
+from stablenew_plugins.desktop.components.lettering import Lettering
+from stablenew_plugins.desktop.models.core.letters import Letters
+from stablenew_plugins.desktop.theme.merge import merge
+from stablenew_plugins.desktop.theme.merging import Merging
+from stablenew_plugins.desktop.theme.systemfonts import FontFile
 from stablenew_proto.v1 import kernel_pb2
 
 
@@ -132,7 +141,10 @@ def test_what_is_typed_stands_where_the_caret_is(gui, editor):
     gui.key("ctrl+a")
     gui.type("new")
     gui.until(lambda: text.text == "new")
-    assert editor.row.positive == "new"
+    gui.key("ctrl+Up")
+    gui.until(lambda: text.text == "(new:1.1)")
+    gui.type("er")
+    gui.until(lambda: editor.row.positive == "(newer:1.1)")
 
 
 def test_copied_and_pasted(gui, editor):
@@ -247,3 +259,29 @@ def test_the_window_does_not_close_over_what_is_not_saved(gui, editor, lone_app)
     assert editor.path.read_text(encoding="utf-8").startswith("alpha onex\n")
     lone_app.ask_to_close()
     assert view.quits
+
+
+def test_characters_that_our_fonts_lack_are_typed_pasted_and_drawn(gui, editor, lone_app, tmp_path):
+    path = tmp_path / "squares.ttf"
+    font("日本").save(path)
+    merging = Merging(
+        tmp_path / "fonts",
+        lambda: [FontFile(path, path.stat().st_size, 1)],
+        lambda request: json.dumps(merge(request, Path(request["folder"]))),
+    )
+    lone_app.letters = Letters(lone_app.desk, merging)
+    lone_app.lettering = Lettering(lone_app.ui, lone_app.letters)
+    fonts, field = lone_app.ui.fonts, "editor.positive.text"
+    old = {fonts[name] for name in ("body", "small", "medium", "mono")}
+    gui.key("ctrl+a")
+    gui.type("日")
+    dpg.set_clipboard_text("本")
+    gui.key("ctrl+v")
+    gui.until(lambda: editor.row.positive == "日本")
+    gui.until(lambda: fonts["mono"] not in old, patience=30.0)
+    gui.until(lambda: not lone_app.lettering.is_busy)
+    assert old.isdisjoint(dpg.get_item_info(item)["font"] for item in dpg.get_all_items())
+    letter, square = (dpg.get_text_size(words, font=fonts["mono"])[0] for words in ("m" * 20, "日" * 20))
+    assert square == pytest.approx(2 * letter, abs=1)
+    assert fonts.lack("日本", mono=True) == set()
+    assert gui.visible(field)
