@@ -378,7 +378,12 @@ class RunModel(Model):
             for run_id in ids:
                 kernel.change_jobs("cancel", run_id=run_id, reason="stopped in the desktop")
 
-        self._desk.order(work)
+        def failed(error: Exception) -> None:
+            self.stopping.difference_update(ids)  # they run on, and can be stopped again
+            self.touch()
+            self._desk.complain(error)
+
+        self._desk.order(work, failed=failed)
 
     def _watch_stops(self) -> None:
         runs = self._desk.state.runs
