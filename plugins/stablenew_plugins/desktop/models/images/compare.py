@@ -9,8 +9,10 @@ from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
 from stablenew_plugins.desktop.models.images.imagefacts import Compared, caption_of, side_by_side
+from stablenew_plugins.desktop.models.images.ratings import KEEPER_STARS
+from stablenew_plugins.desktop.models.images.starkeys import star_keys
 from stablenew_plugins.desktop.models.images.zoom import STEP, Viewpoint
-from stablenew_plugins.desktop.text import _, many
+from stablenew_plugins.desktop.text import _
 
 if TYPE_CHECKING:
     from stablenew_client import KernelClient
@@ -22,8 +24,6 @@ MOVING = ("Left", "Right", "Tab", "Shift+Tab", "=", "-")
 """Keys that go on while they are held."""
 OVERLAY = "compare"
 FEWEST = 2
-KEPT_STARS = 4
-"""What makes an image a keeper."""
 LONGEST_VALUE = 24
 """Letters of a value that stands in a caption."""
 
@@ -94,7 +94,7 @@ class CompareModel(Model):
     def keep(self) -> None:
         """Make the image that is looked at a keeper: it has four stars at least."""
         if self.images:
-            self.rate(max(KEPT_STARS, self.ratings.of(self.images[self.focus]).stars))
+            self.rate(max(KEEPER_STARS, self.ratings.of(self.images[self.focus]).stars))
 
     def next(self, by: int) -> None:
         """Look at another one; behind the last comes the first."""
@@ -184,14 +184,9 @@ class CompareModel(Model):
             ("E", _("Show what is the same, too"), self.toggle_equal),
             ("C", _("Close"), self._view.close),
             ("Ctrl+Z", _("Take the last rating back"), self.ratings.undo),
-            ("0", _("Take the stars back"), lambda: self.rate(0)),
         ]
         made = [
             Shortcut(key, what, act, group=group, overlay=OVERLAY, repeats=key in MOVING)
             for key, what, act in keys
         ]
-        for stars in range(1, 6):
-            act = lambda stars=stars: self.rate(stars)  # noqa: E731
-            what = many("Give {n} star", "Give {n} stars", stars)
-            made.append(Shortcut(str(stars), what, act, group=group, overlay=OVERLAY, repeats=False))
-        return made
+        return [*made, *star_keys(self.rate, group=group, overlay=OVERLAY)]
