@@ -79,7 +79,7 @@ class QueueModel(Model):
         self.searching = False
         """Whether the search field is to be typed into; the panel goes there and takes it back."""
         self._search_due: float | None = None
-        self._seen = (-1, -1, 0)
+        self._seen: tuple[int, int, pb.QueueSummary | None] = (-1, -1, None)
         self._searched = ""
         desk.state.on_job.append(self._job_changed)
 
@@ -233,11 +233,7 @@ class QueueModel(Model):
     def tick(self) -> None:
         """Refresh what changed, and search when it is time."""
         state = self._desk.state
-        seen = (
-            state.jobs_revision,
-            state.images_revision,
-            id(state.queue),
-        )  # paused, moved: the summary is new
+        seen = (state.jobs_revision, state.images_revision, state.queue)  # paused, moved: the summary is new
         if seen != self._seen:
             if seen[1] != self._seen[1]:
                 self.found.refresh()
