@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from bench_kit import Bench, FakeKernel, slot, write
-from desk_kit import make_desk
+from desk_kit import Inline, make_desk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,7 @@ from stablenew_plugins.desktop.models.prompt.choices import Choice, choices_of, 
 from stablenew_plugins.desktop.models.prompt.chosen import Chosen, from_json
 from stablenew_plugins.desktop.models.prompt.randomizer import AS_WRITTEN, MIXED
 from stablenew_plugins.desktop.models.prompt.variants import PAGE
+from stablenew_plugins.desktop.models.run import Plan
 from stablenew_proto.v1 import kernel_pb2 as pb
 
 STYLE = "randomization.modes.style"
@@ -505,6 +507,24 @@ def test_a_new_plan_keeps_the_page_as_far_as_there_is_one(
     bench.randomizer.choose_count(1)
     bench.settle()
     assert (bench.variants.page, len(bench.variants.shown)) == (0, 5)
+
+
+def test_a_page_of_a_plan_that_is_gone_says_nothing(bench: Bench, kernel: FakeKernel, tmp_path: Path) -> None:
+    def fail(*_arguments: Any) -> Any:
+        raise UserError("no such pack")
+
+    kernel.images = 100
+    bench.select(write(tmp_path, "a.txt"))
+    background = bench.desk.background
+    assert isinstance(background, Inline)
+    background.held = True
+    bench.variants.turn(8)
+    assert bench.variants.is_asking
+    kernel.preview = fail  # type: ignore[method-assign]
+    bench.run.plan = Plan([replace(bench.run.plan.packs[0], summary=pb.PlanSummary(jobs=5))])
+    bench.variants.tick()
+    background.release()
+    assert (bench.variants.page, bench.variants.problem, len(bench.variants.shown)) == (0, "", 5)
 
 
 words = st.text("abc de", min_size=1, max_size=6)

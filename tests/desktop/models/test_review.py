@@ -512,6 +512,25 @@ def test_what_is_chosen_is_promoted_after_its_plan_was_shown(bench: Bench) -> No
     assert list(request.sets) == ["upscale.upscaler=Lanczos", "pipeline.image_format=webp"]
 
 
+def test_what_is_promoted_is_what_was_shown_whatever_is_chosen_since(bench: Bench) -> None:
+    bench.review.promote()
+    bench.pass_time(1)
+    background = bench.desk.background
+    assert isinstance(background, Inline)
+    background.held = True
+    bench.promotion.submit()
+    bench.promotion.toggle("adetailer")
+    bench.pass_time(1)
+    bench.promotion.toggle("adetailer")
+    bench.promotion.toggle("upscale")
+    bench.pass_time(1)  # nothing is chosen any more, and the plan is still on its way
+    background.release()
+    (request,) = bench.kernel.called("submit")
+    assert list(request.only_stages) == ["upscale"]
+    assert bench.promotion.problem
+    assert not bench.promotion.can_submit
+
+
 def test_keepers_are_promoted_by_their_stars(bench: Bench) -> None:
     for place in (0, 1):
         bench.kernel.stored[place].stars = 4 + place
