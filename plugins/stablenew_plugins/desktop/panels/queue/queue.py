@@ -19,7 +19,7 @@ from stablenew_plugins.desktop.components.basic import (
     text,
 )
 from stablenew_plugins.desktop.components.fields import is_in_use, put, text_field
-from stablenew_plugins.desktop.components.fit import shortened
+from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.menu import Entry, close_menu, open_menu
 from stablenew_plugins.desktop.components.table import Drag, VirtualTable
 from stablenew_plugins.desktop.components.ui import Item, Ui
@@ -243,11 +243,7 @@ class QueuePanel(Panel):
         """As much of it as there is room for beside the buttons."""
         head = dpg.get_item_rect_size(self._head)[0]
         room = self._room[0] - self.ui.px(2 * PAD + 12) - head
-        return shortened(self._queue.summary, max(room, self.ui.px(120)), self._measure) if head else ""
-
-    def _measure(self, words: str) -> float | None:
-        size = dpg.get_text_size(words, font=self.ui.fonts["small"])
-        return None if size is None else float(size[0])
+        return fit(self.ui, self._queue.summary, "small", max(room, self.ui.px(120))) if head else ""
 
     def _apply_tools(self) -> None:
         queue = self._queue
