@@ -232,7 +232,7 @@ def test_a_selected_pack_goes_before_the_written_prompt(
 ) -> None:
     bench.randomizer.quick.write("a red house")
     bench.settle()
-    assert bench.randomizer.uses_quick
+    assert [source.written is None for source in bench.randomizer.sources] == [False]
     bench.select(write(tmp_path, "a.txt"))
     asked = len(kernel.previewed)
     bench.randomizer.quick.write("a blue house")
