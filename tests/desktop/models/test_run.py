@@ -236,7 +236,7 @@ def test_collecting_pauses_the_queue_before_anything_could_begin(
     bench.desk.state.news(pb.WatchResponse(queue=pb.QueueSummary(paused=True)))
     bench.run.run()
     assert kernel.calls == ["paused True", "submit", "submit"]
-    bench.run.toggle_pause()
+    bench.run.pause.toggle()
     assert kernel.calls[-1] == "paused False"
     assert Bench(bench.desk, kernel).run.queue_mode == "collect"
 

@@ -79,7 +79,7 @@ class QueuePanel(Panel):
                 show=False,
                 tag="queue.search",
             )
-            self._pause = button(ui, "", queue.toggle_pause, "soft", height=34, tag="queue.pause")
+            self._pause = button(ui, "", queue.pause.toggle, "soft", height=34, tag="queue.pause")
             self._clear = icon_button(
                 ui,
                 icons.TRASH_2,
@@ -215,10 +215,10 @@ class QueuePanel(Panel):
     def _apply_head(self) -> None:
         ui, queue = self.ui, self._queue
         set_text(self._summary, self._summary_words())
-        label = f"{icons.PLAY}  {_('Resume')}" if queue.is_paused else f"{icons.PAUSE}  {_('Pause')}"
+        label = f"{icons.PLAY}  {_('Resume')}" if queue.pause.is_on else f"{icons.PAUSE}  {_('Pause')}"
         if dpg.get_item_label(self._pause) != label:
             dpg.configure_item(self._pause, label=label)
-            style_button(ui, self._pause, "primary" if queue.is_paused else "soft")
+            style_button(ui, self._pause, "primary" if queue.pause.is_on else "soft")
             self._settle()
         for view, words in queue.view_titles.items():
             if dpg.get_item_label(self._chips[view]) != words:
@@ -422,7 +422,7 @@ class QueuePanel(Panel):
             Entry(_("Cancel the run"), queue.cancel, icons.CIRCLE_STOP, "Delete", runs, "cancel"),
             Entry(_("Retry what failed"), queue.retry, icons.ROTATE_CW, "R", bool(run.failed), "retry"),
             Entry(
-                _("Run again, same seeds"), partial(queue.run_again, run), icons.REFRESH_CW, "", True, "again"
+                _("Run again, same seeds"), partial(queue.whole.again, run), icons.REFRESH_CW, "", True, "again"
             ),
             Entry(),
             Entry(_("Copy the id"), queue.copy_id, icons.COPY, "Ctrl+C", True, "copy"),

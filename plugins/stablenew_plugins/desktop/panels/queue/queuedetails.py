@@ -300,7 +300,7 @@ class QueueDetails:
                     button(
                         ui,
                         _("Run again"),
-                        partial(queue.run_again, run),
+                        partial(queue.whole.again, run),
                         "soft",
                         icon=icons.REFRESH_CW,
                         tip=_("The same images, with the same seeds, as a new run"),
