@@ -180,7 +180,7 @@ class QueuePanel(Panel):
         table = self._table(name)
         # Progress changes many times a second, and what is over does not show any.
         moves = self._bench.state.revision if name in ("queue", "runs") else 0
-        listed = (name, queue.rows.revision, moves, len(self._bench.state.stages))
+        listed = (name, queue.rows.revision, moves, self._bench.state.stages)
         if listed != self._listed:
             self._listed = listed
             table.update(queue.rows.total)
