@@ -548,6 +548,22 @@ def test_keepers_are_promoted_by_their_stars(bench: Bench) -> None:
     assert not request.sets
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_is_not_known_of_images_is_not_called_the_same(bench: Bench, is_there: bool) -> None:
+    bench.kernel.gone = True
+    if not is_there:
+        bench.desk.state.lost("it is gone")
+    bench.review.compare()
+    assert len(bench.compare.images) == 2
+    assert bench.compare.problem
+    assert not bench.compare.rows
+    bench.kernel.gone = False
+    bench.connect()
+    bench.review.compare()
+    assert not bench.compare.problem
+    assert bench.compare.rows
+
+
 def test_two_to_four_are_compared(bench: Bench) -> None:
     bench.review.compare()
     assert [one.seed for one in bench.compare.images] == [10, 9]

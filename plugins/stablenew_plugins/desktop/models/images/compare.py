@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from stablenew_api.errors import StableNewError
 from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.core.model import Model
+from stablenew_plugins.desktop.models.core.plainwords import explain
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
 from stablenew_plugins.desktop.models.images.imagefacts import Compared, caption_of, side_by_side
 from stablenew_plugins.desktop.models.images.ratings import KEEPER_STARS
@@ -37,6 +39,8 @@ class CompareModel(Model):
         self.images: Sequence[gallery_pb2.Image] = []
         self.settings: Sequence[Compared] | None = None
         """What they were made with; None: not known yet."""
+        self.problem = ""
+        """Why it can't be known; empty: it can."""
         self.shows_equal = False
         """Whether what is the same in all of them is shown, too."""
         self.focus = 0
@@ -49,13 +53,14 @@ class CompareModel(Model):
 
     def open(self, images: Sequence[gallery_pb2.Image]) -> None:
         """Compare ``images``."""
-        self.images, self.settings, self.focus, self.shows_equal = list(images), None, 0, False
+        self.images, self.focus, self.shows_equal = list(images), 0, False
         self.point.fit()
         self._view.open(OVERLAY)
         self._ask()
         self.touch()
 
     def _ask(self) -> None:
+        self.settings, self.problem = None, ""
         hashes = [image.image_sha256 for image in self.images]
 
         def work(kernel: KernelClient) -> Sequence[gallery_pb2.GetImageResponse]:
@@ -66,11 +71,13 @@ class CompareModel(Model):
             self.touch()
 
         def failed(error: Exception) -> None:
-            self.settings = []
-            self._desk.complain(error)
+            self.settings, self.problem = [], explain(error).text
+            if not isinstance(error, StableNewError):
+                self._desk.complain(error)
             self.touch()
 
-        self._desk.ask(work, done, failed, key="compare")
+        if not self._desk.ask(work, done, failed, key="compare"):
+            self.settings, self.problem = [], _("No kernel answers yet.")
 
     def tick(self) -> None:
         """Follow the ratings while it is open."""
@@ -108,7 +115,6 @@ class CompareModel(Model):
         if len(self.images) > FEWEST:
             self.images = [image for at, image in enumerate(self.images) if at != place]
             self.focus = min(self.focus - (place < self.focus), len(self.images) - 1)
-            self.settings = None
             self._ask()
             self.touch()
 
