@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.desktop.desk_kit import Inline
 
-from stablenew_plugins.desktop.components.fit import shortened
+from stablenew_plugins.desktop.components.fit import cut as cut_to
+from stablenew_plugins.desktop.components.fit import width_of
 from stablenew_plugins.desktop.components.table import VirtualTable, span
-from stablenew_plugins.desktop.components.tablecells import Cell, Column, Row
+from stablenew_plugins.desktop.components.tablecells import Cell, Cells, Column, Row
 from stablenew_plugins.desktop.components.ui import Ui
 
 COLUMNS = [
@@ -43,12 +44,11 @@ def test_a_text_that_is_cut_fits_and_is_no_shorter_than_needed(text: str, width:
     def measure(part: str) -> float:
         return 10.0 * len(part)
 
-    cut = shortened(text, width, measure)
+    cut = cut_to(text, width, measure)
     assert cut == text or cut.endswith("…")
     assert measure(cut) <= width or cut == "…"
     if cut != text and text.strip() == text and "  " not in text and not any(map(str.isspace, text)):
         assert measure(cut) + 10 > width or cut == "…"
-    assert shortened(text, width, lambda _part: None) == text
 
 
 class Table:
@@ -140,6 +140,15 @@ def test_a_row_that_is_not_there_yet_says_so(ui: Ui) -> None:
     table.table.frame()
     assert table.texts() == ["0", "…", "2"]
     assert table.texts(3) == ["text", "", "text"]
+
+
+def test_a_text_in_a_font_that_is_still_looked_for_is_cut_to_its_column(ui: Ui) -> None:
+    cells, column = Cells(ui, 20), Column("Prompt", 100)
+    items = cells.make(column)
+    cells.write(items, Cell("日本の湖" * 10), 100, column)
+    shown = dpg.get_value(items.text)
+    assert shown.endswith("…")
+    assert 80 < width_of(ui, shown, "small") <= 100
 
 
 def test_bars_and_selection_are_shown(ui: Ui) -> None:

@@ -334,6 +334,12 @@ def badge(ui: Ui, icon: str, colour: Colour, size: float = 36) -> Item:
     return item
 
 
+def draw_words(ui: Ui, parent: Item, place: tuple[float, float], words: str, colour: Colour, font: str) -> None:
+    """Write ``words`` into a drawing; ``place`` in its pixels."""
+    item = dpg.draw_text(place, words, color=colour, size=ui.px(size_of(font)), parent=parent)
+    dpg.bind_item_font(item, ui.fonts[font])
+
+
 class Dot:
     """A small filled circle: the state of something."""
 

@@ -277,10 +277,6 @@ class VirtualTable:
         elif top + self.row_height > scroll + room:
             self._state.scroll_to = top + self.row_height - room
 
-    def to_top(self) -> None:
-        """Scroll to the first row."""
-        self._state.scroll_to = 0.0
-
     def _scroll(self) -> float:
         return float(dpg.get_y_scroll(self.item))
 

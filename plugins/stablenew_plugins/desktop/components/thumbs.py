@@ -253,10 +253,6 @@ class ThumbGrid(_Tiles):
         top = (index // self.columns) * pitch
         scroll_into_sight(self._area, top, pitch + self.ui.px(self.ROOM), height)
 
-    def scroll_to_top(self) -> None:
-        """Show the first row."""
-        dpg.set_y_scroll(self._area, 0)
-
     def index_at(self, x: float, y: float) -> int | None:
         """See above."""
         pitch = self._side + self.ui.px(self.GAP)

@@ -303,7 +303,7 @@ class SettingsPanel(Panel):
                 dpg.set_item_pos(mark, [width - ui.px(112), ui.px(22)])
 
     def _folders(self) -> None:
-        _ui, model = self.ui, self._model
+        model = self._model
         self._title(_("Folders"), _("Where packs are looked for, and where images go."))
         data = self._bench.desk.data
         self._path(_("Data folder"), str(data.root), _("queue, history, settings"))

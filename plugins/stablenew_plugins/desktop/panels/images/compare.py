@@ -105,7 +105,7 @@ class ComparePanel(Panel):
         """Bring it up to date."""
         ui, compare = self.ui, self._compare
         shown = tuple(image.image_sha256 for image in compare.images)
-        told = (shown, compare.settings, compare.shows_equal)
+        told = (shown, compare.settings, compare.problem, compare.shows_equal)
         if told != self._told:
             self._told = told
             self._show_count()
@@ -123,14 +123,17 @@ class ComparePanel(Panel):
     def _show_count(self) -> None:
         compare = self._compare
         rows, equal = compare.rows, len(compare.equal)
-        if rows is None:
+        if compare.problem:
+            told = shortened(self.ui, compare.problem, self._inner // 2, "small")
+        elif rows is None:
             told = _("Reading their settings…")
         elif not rows:
             told = _("Nothing: the same settings, the same seed")
         else:
             told = many("{n} setting", "{n} settings", len(rows))
         same = many("{n} is the same", "{n} are the same", equal)
-        set_text(self._count, told)
+        c = self.ui.colours
+        set_text(self._count, told, c.red if compare.problem else c.muted)
         words = _("Hide what is the same") if compare.shows_equal else f"{same}: {_('show')}"
         dpg.configure_item("compare.equal", label=words, show=equal > 0)
 

@@ -48,7 +48,6 @@ class EditorPanel(Panel):
     def __init__(self, ui: Ui, bench: Workbench) -> None:
         super().__init__(ui, bench.editor)
         self._bench, self._model = bench, bench.editor
-        self._row_key = -1
         self._bar_shown = ""
         self._model.open_pack(bench.packs.current)
         self.build()

@@ -7,14 +7,15 @@ import dearpygui.dearpygui as dpg
 from stablenew_plugins.desktop.components.basic import (
     button,
     column,
+    draw_words,
     enable_button,
     row,
     set_text,
     text,
     tooltip,
 )
-from stablenew_plugins.desktop.components.fit import fit, width_of
-from stablenew_plugins.desktop.components.littext import LINE, draw_lines, draw_words
+from stablenew_plugins.desktop.components.fit import fit
+from stablenew_plugins.desktop.components.littext import LINE, column_width, draw_lines
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.packs.editor import EditorModel
 from stablenew_plugins.desktop.models.packs.samples import Expanded
@@ -90,17 +91,17 @@ class SampleList:
         dpg.push_container_stack(self._list)
         heights = []
         try:
-            letter = width_of(ui, "m" * 40, "mono") / 40
+            letter = column_width(ui)
             for number, sample in enumerate(found.samples, 1):
                 columns = int((self._width - ui.px(NUMBER + 2 * PAD_X)) / letter) - ELLIPSES
                 lines = telling(wrapped(sample.prompt, sample.lit, columns), MOST_LINES)
-                heights.append(self._draw(number, lines, letter) + ui.px(GAP))
+                heights.append(self._draw(number, lines) + ui.px(GAP))
         finally:
             dpg.pop_container_stack()
         if heights:
             self.wanted_height = sum(heights)
 
-    def _draw(self, number: int, lines: list[list[tuple[str, bool]]], letter: float) -> int:
+    def _draw(self, number: int, lines: list[list[tuple[str, bool]]]) -> int:
         ui, c = self._ui, self._ui.colours
         height = ui.px(2 * PAD_Y) + len(lines) * ui.px(LINE)
         drawing: Item = dpg.add_drawlist(self._width - ui.px(6), height)
@@ -112,6 +113,6 @@ class SampleList:
             fill=c.inset,
             parent=drawing,
         )
-        draw_words(ui, drawing, (ui.px(PAD_X), ui.px(PAD_Y + 1)), f"{number}", c.faint, "small_medium", 13)
-        draw_lines(ui, drawing, lines, (ui.px(NUMBER + PAD_X), ui.px(PAD_Y)), letter)
+        draw_words(ui, drawing, (ui.px(PAD_X), ui.px(PAD_Y + 1)), f"{number}", c.faint, "small_medium")
+        draw_lines(ui, drawing, lines, (ui.px(NUMBER + PAD_X), ui.px(PAD_Y)))
         return height

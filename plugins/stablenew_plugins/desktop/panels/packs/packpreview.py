@@ -116,7 +116,7 @@ class PackPreview:
         model, c = self._model, self._ui.colours
         dpg.configure_item(self._edit, enabled=model.current is not None)
         look = model.look
-        shown = (model.current, model.row, id(look), model.can_read)
+        shown = (model.current, model.row, look, model.can_read)
         if shown == self._shown:
             return
         self._shown = shown

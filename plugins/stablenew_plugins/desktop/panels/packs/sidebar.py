@@ -103,9 +103,7 @@ class SidebarPanel(Panel):
             with column(ui, 0):
                 space(ui, 5)
                 self._list_name = text(ui, "", "small_medium", ui.colours.accent_high)
-            self._list_select = button(
-                ui, _("Select these"), self._select_list, "chip", font="small", tag="sidebar.list.select"
-            )
+            button(ui, _("Select these"), self._select_list, "chip", font="small", tag="sidebar.list.select")
             button(
                 ui,
                 icons.X,

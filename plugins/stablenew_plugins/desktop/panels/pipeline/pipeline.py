@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import dearpygui.dearpygui as dpg
@@ -26,7 +27,7 @@ from stablenew_plugins.desktop.components.menu import Entry, open_menu
 from stablenew_plugins.desktop.components.picker import Picker, close_popup
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.pipeline.names import filtered
-from stablenew_plugins.desktop.models.pipeline.nextrun import SHOWN, NextRun, Remark, next_run
+from stablenew_plugins.desktop.models.pipeline.nextrun import SHOWN, Remark, next_run
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.panels.pipeline.glances import RandomizerGlance, UpNext
@@ -57,7 +58,7 @@ class PipelinePanel(Panel):
         self._cards: dict[str, StageCard] = {}
         self._seen_cards = -1
         self._order: list[str] = []
-        self._remarks: NextRun | None = None
+        self._remarks: Sequence[Remark] = ()
         self._more = False
         self._width = 0
         self._line = self._how = ""
@@ -142,8 +143,8 @@ class PipelinePanel(Panel):
         found = next_run(bench.run, pipeline)
         self._line, self._how = found.line, found.how
         self._show_line()
-        if self._remarks is None or found.remarks != self._remarks.remarks:
-            self._remarks = found
+        if found.remarks != self._remarks:
+            self._remarks = found.remarks
             self._show_remarks(found.remarks)
         if pipeline.cards_revision != self._seen_cards:
             self._seen_cards = pipeline.cards_revision
@@ -251,10 +252,9 @@ class PipelinePanel(Panel):
 
     # --- remarks --------------------------------------------------------------------------------------------
 
-    def _show_remarks(self, remarks: object) -> None:
+    def _show_remarks(self, found: Sequence[Remark]) -> None:
         ui = self.ui
         dpg.delete_item(self._remark_box, children_only=True)
-        found = list(self._remarks.remarks) if self._remarks is not None else []
         dpg.configure_item(self._remark_box, show=bool(found))
         if not found:
             return
