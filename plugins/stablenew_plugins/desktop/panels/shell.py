@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import dearpygui.dearpygui as dpg
 
@@ -39,6 +39,8 @@ SPLITTER = 6
 """Width of the line between two panels that is dragged."""
 LEAST_CENTRE = 560
 """Width that the centre keeps; for it first the preview goes, then the packs."""
+BUDGET = 0.002
+"""Seconds of a frame after which no further piece of a tab is made in it."""
 
 TAB_PANELS: Mapping[str, Callable[[Ui, Workbench], Panel]] = {
     "prompt": PromptPanel,
@@ -79,6 +81,11 @@ class Shell:
         self._sidebar, self._preview = SidebarPanel(ui, bench), PreviewPanel(ui, bench)
         self._toasts = ToastsPanel(ui, bench)
         self._tabs: dict[str, Panel] = {}
+        """Those that are complete."""
+        self._begun: dict[str, tuple[Panel, Iterator[None]]] = {}
+        """Those that are being made, and what goes on making them."""
+        self._rooms: dict[Panel, tuple[int, int]] = {}
+        """Width and height that each had the last time."""
         self._areas: dict[str, Item] = {}
         self._overlay: Callable[[], None] | Panel | None = None
         self._overlay_name = ""
@@ -86,7 +93,7 @@ class Shell:
         self._drag_from: tuple[float, float] | None = None
 
     def build(self) -> None:
-        """Make the window. Tabs are made when they are first looked at."""
+        """Make the window. Tabs are made when they are first looked at, over some frames."""
         ui, c = self._ui, self._ui.colours
         with dpg.window(tag="main", no_scrollbar=True, no_scroll_with_mouse=True):
             with area(ui, c.rail, tag="area.bar", height=ui.px(BAR_HEIGHT), pos=(0, 0), no_scrollbar=True):
@@ -110,7 +117,7 @@ class Shell:
                 self._foot.build()
         self._toasts.build()
         self.lay_out()
-        self._ui.later(self.lay_out)  # the width of the buttons is known behind the first frame
+        self._ui.later(self._lay_out_anew)  # the width of the buttons is known behind the first frame
 
     # --- arrangement ----------------------------------------------------------------------------------------
 
@@ -142,8 +149,17 @@ class Shell:
             dpg.configure_item(item, width=centre, height=middle)
         self._bar.lay_out(width, left + ui.px(20))
         self._foot.lay_out(width)
-        for panel in (self._sidebar, self._preview, *self._tabs.values()):
-            panel.resized()
+        rooms = [(self._sidebar, left, middle), (self._preview, right, middle)]
+        if (tab := self._tabs.get(view.tab)) is not None:  # the others when they come to the front
+            rooms.append((tab, centre, middle))
+        for panel, wide, high in rooms:
+            if self._rooms.get(panel) != (wide, high):
+                self._rooms[panel] = (wide, high)
+                panel.resized()
+
+    def _lay_out_anew(self) -> None:
+        self._rooms.clear()
+        self.lay_out()
 
     def _place(self, item: str, x: int, y: int, width: int, height: int) -> None:
         dpg.configure_item(item, show=width > 0, pos=(x, y), width=max(width, 1), height=max(height, 1))
@@ -183,19 +199,43 @@ class Shell:
         for panel, item in ((self._sidebar, "area.sidebar"), (self._preview, "area.preview")):
             if dpg.is_item_shown(item):
                 panel.refresh()
-        self._tabs[view.tab].refresh()
+        if view.tab not in self._tabs:
+            self._go_on_making(view.tab)
+        else:
+            self._tabs[view.tab].refresh()
         if isinstance(self._overlay, Panel):
             self._overlay.refresh()
         self._toasts.refresh()
 
     def _show_tab(self, tab: str) -> None:
-        if tab not in self._tabs:
-            self._tabs[tab] = TAB_PANELS[tab](self._ui, self._bench)
-            dpg.push_container_stack(self._areas[tab])
-            self._tabs[tab].build()
-            dpg.pop_container_stack()
         for name, item in self._areas.items():
-            dpg.configure_item(item, show=name == tab)
+            dpg.configure_item(item, show=name == tab and tab in self._tabs)
+
+    def _go_on_making(self, tab: str) -> None:
+        """Make a piece of a tab, or some if they are small; show it when it is complete."""
+        if tab not in self._begun:
+            panel = TAB_PANELS[tab](self._ui, self._bench)
+            self._begun[tab] = panel, self._make(tab, panel)
+        panel, pieces = self._begun[tab]
+        clock = self._bench.desk.clock
+        end = clock() + BUDGET
+        for _piece in pieces:
+            if clock() >= end:
+                return
+        del self._begun[tab]
+        self._tabs[tab] = panel
+        self.lay_out()
+        panel.refresh()
+        dpg.configure_item(self._areas[tab], show=True)
+
+    def _make(self, tab: str, panel: Panel) -> Iterator[None]:
+        for piece in (panel.build, *panel.pieces()):
+            dpg.push_container_stack(self._areas[tab])
+            try:
+                piece()
+            finally:
+                dpg.pop_container_stack()
+            yield
 
     def _show_overlay(self, name: str) -> None:
         if name == self._overlay_name:
@@ -216,6 +256,7 @@ class Shell:
         """Take the window away."""
         self._close_overlay()
         self._toasts.close()
-        for panel in (self._sidebar, self._preview, *self._tabs.values()):
+        begun = (panel for panel, _pieces in self._begun.values())
+        for panel in (self._sidebar, self._preview, *self._tabs.values(), *begun):
             panel.close()
         dpg.delete_item("main")
