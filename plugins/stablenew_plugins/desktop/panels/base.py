@@ -25,8 +25,8 @@ class Panel(ABC):
         :meth:`pieces`."""
 
     def pieces(self) -> Sequence[Callable[[], None]]:
-        """What makes the rest of the items, in the same container, one after the other: not all in one frame.
-        The panel is shown, and called otherwise, when the last of them was."""
+        """What makes the rest of the items, in the same container, each in a frame of its own. The panel is
+        shown, and called otherwise, behind the last of them. Of a tab only."""
         return ()
 
     @abstractmethod

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import area
+from stablenew_plugins.desktop.components.basic import area, within
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.core.view import TABS
 from stablenew_plugins.desktop.models.workbench import Workbench
@@ -39,9 +39,6 @@ SPLITTER = 6
 """Width of the line between two panels that is dragged."""
 LEAST_CENTRE = 560
 """Width that the centre keeps; for it first the preview goes, then the packs."""
-BUDGET = 0.002
-"""Seconds of a frame after which no further piece of a tab is made in it."""
-
 TAB_PANELS: Mapping[str, Callable[[Ui, Workbench], Panel]] = {
     "prompt": PromptPanel,
     "pipeline": PipelinePanel,
@@ -212,16 +209,13 @@ class Shell:
             dpg.configure_item(item, show=name == tab and tab in self._tabs)
 
     def _go_on_making(self, tab: str) -> None:
-        """Make a piece of a tab, or some if they are small; show it when it is complete."""
+        """Make a piece of a tab; show it when it is complete."""
         if tab not in self._begun:
             panel = TAB_PANELS[tab](self._ui, self._bench)
             self._begun[tab] = panel, self._make(tab, panel)
         panel, pieces = self._begun[tab]
-        clock = self._bench.desk.clock
-        end = clock() + BUDGET
-        for _piece in pieces:
-            if clock() >= end:
-                return
+        if next(pieces, self) is not self:
+            return
         del self._begun[tab]
         self._tabs[tab] = panel
         self.lay_out()
@@ -229,12 +223,10 @@ class Shell:
         dpg.configure_item(self._areas[tab], show=True)
 
     def _make(self, tab: str, panel: Panel) -> Iterator[None]:
-        for piece in (panel.build, *panel.pieces()):
-            dpg.push_container_stack(self._areas[tab])
-            try:
-                piece()
-            finally:
-                dpg.pop_container_stack()
+        within(self._areas[tab], panel.build)
+        yield
+        for piece in panel.pieces():
+            within(self._areas[tab], piece)
             yield
 
     def _show_overlay(self, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import dearpygui.dearpygui as dpg
@@ -19,6 +20,7 @@ from stablenew_plugins.desktop.components.basic import (
     style_card,
     text,
     tooltip,
+    within,
 )
 from stablenew_plugins.desktop.components.fit import fit, width_of
 from stablenew_plugins.desktop.components.flow import text_width
@@ -61,7 +63,7 @@ class PipelinePanel(Panel):
         self._more = False
         self._width = 0
         self._line = self._how = ""
-        self._is_below = False
+        self._is_below = self._is_begun = False
 
     def build(self) -> None:
         """Make the items. Cards follow, some a frame."""
@@ -126,9 +128,15 @@ class PipelinePanel(Panel):
                 with dpg.group(show=False) as self._more_list:
                     dpg.bind_item_theme(self._more_list, ui.themes.theme({}, {"ItemSpacing": (8, GAP)}))
                 with column(ui, GAP) as self._glances:
-                    self._varies.build()
-                    self._upnext.build()
+                    pass
                 space(ui, 16)
+
+    def pieces(self) -> Sequence[Callable[[], None]]:
+        """The cards at the end."""
+        return (partial(within, self._glances, self._varies.build), self._finish)
+
+    def _finish(self) -> None:
+        within(self._glances, self._upnext.build)
         self.resized()
         self.ui.later(self.resized)  # the width of the buttons is known behind the first frame
 
@@ -208,8 +216,10 @@ class PipelinePanel(Panel):
         hidden = list(pipeline.hidden)
         wanted = [*shown, *(hidden if self._more else [])]
         made = 0
+        most = CARDS_A_FRAME if self._is_begun else 0  # the first frame has all else to do
+        self._is_begun = True
         for card in wanted:
-            if card.name not in self._cards and made < CARDS_A_FRAME:
+            if card.name not in self._cards and made < most:
                 made += 1
                 dpg.push_container_stack(self._list)
                 try:
