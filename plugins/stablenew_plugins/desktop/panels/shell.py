@@ -86,6 +86,8 @@ class Shell:
         self._areas: dict[str, Item] = {}
         self._overlay: Callable[[], None] | Panel | None = None
         self._overlay_name = ""
+        self._arranged: tuple[int, ...] = ()
+        """What :meth:`_place_all` was done for."""
         self._seen = -1
         self._drag_from: tuple[float, float] | None = None
 
@@ -122,8 +124,7 @@ class Shell:
         """Give every part its place in a window of this size."""
         ui, view = self._ui, self._bench.view
         width, height = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
-        top, foot = ui.px(BAR_HEIGHT), ui.px(FOOT_HEIGHT)
-        middle = max(height - top - foot, 1)
+        middle = max(height - ui.px(BAR_HEIGHT) - ui.px(FOOT_HEIGHT), 1)
         left = ui.px(view.sidebar) if view.sidebar_shown else 0
         right = ui.px(view.preview) if view.preview_shown else 0
         least = ui.px(LEAST_CENTRE)
@@ -131,12 +132,29 @@ class Shell:
             right = 0
         if width - left < least:
             left = 0
-        self._place("area.bar", 0, 0, width, top)
-        self._place("area.sidebar", 0, top, left, middle)
         # A line lies beside the panels, not over them: those would take the pointer from it.
         line = ui.px(SPLITTER)
         before, behind = (line if left else 0), (line if right else 0)
         centre = width - left - right - before - behind
+        if (arranged := (width, height, left, right)) != self._arranged:
+            self._arranged = arranged
+            self._place_all(width, height, left, right, before, behind)
+        rooms = [(self._sidebar, left, middle), (self._preview, right, middle)]
+        if (tab := self._tabs.get(view.tab)) is not None:  # the others when they come to the front
+            rooms.append((tab, centre, middle))
+        for panel, wide, high in rooms:
+            if self._rooms.get(panel) != (wide, high):
+                self._rooms[panel] = (wide, high)
+                panel.resized()
+
+    def _place_all(self, width: int, height: int, left: int, right: int, before: int, behind: int) -> None:
+        """Place the parts. ``left`` and ``right`` are the widths of the sides, the last two those of the lines
+        that are dragged."""
+        ui = self._ui
+        top, foot = ui.px(BAR_HEIGHT), ui.px(FOOT_HEIGHT)
+        middle, centre = max(height - top - foot, 1), width - left - right - before - behind
+        self._place("area.bar", 0, 0, width, top)
+        self._place("area.sidebar", 0, top, left, middle)
         self._place("area.centre", left + before, top, centre, middle)
         self._place("area.preview", width - right, top, right, middle)
         self._place("splitter.sidebar", left, top, before, middle)
@@ -146,16 +164,10 @@ class Shell:
             dpg.configure_item(item, width=centre, height=middle)
         self._bar.lay_out(width, left + ui.px(20))
         self._foot.lay_out(width)
-        rooms = [(self._sidebar, left, middle), (self._preview, right, middle)]
-        if (tab := self._tabs.get(view.tab)) is not None:  # the others when they come to the front
-            rooms.append((tab, centre, middle))
-        for panel, wide, high in rooms:
-            if self._rooms.get(panel) != (wide, high):
-                self._rooms[panel] = (wide, high)
-                panel.resized()
 
     def _lay_out_anew(self) -> None:
         self._rooms.clear()
+        self._arranged = ()
         self.lay_out()
 
     def _place(self, item: str, x: int, y: int, width: int, height: int) -> None:
@@ -181,28 +193,35 @@ class Shell:
     # --- frames ---------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Bring what is to be seen up to date. Called each frame."""
+        """Bring what is to be seen up to date. Called each frame. In a frame in which something is made that
+        takes long, most else waits for the next one."""
         view = self._bench.view
         self._drag()
         if self._bench.run.question is not None and view.overlay != "question":
             view.open("question")
-        if view.revision != self._seen:
+        is_other_view = view.revision != self._seen
+        if is_other_view:
             self._seen = view.revision
             self._show_tab(view.tab)
             self.lay_out()
+        makes = view.overlay != self._overlay_name
+        if makes:
             self._show_overlay(view.overlay)
-        self._bar.refresh()
-        self._foot.refresh()
-        for panel, item in ((self._sidebar, "area.sidebar"), (self._preview, "area.preview")):
-            if dpg.is_item_shown(item):
-                panel.refresh()
-        if view.tab not in self._tabs:
-            self._go_on_making(view.tab)
-        else:
+        elif view.tab in self._tabs:
             self._tabs[view.tab].refresh()
-        if isinstance(self._overlay, Panel):
-            self._overlay.refresh()
-        self._toasts.refresh()
+        elif not is_other_view:  # which tab it is, is to be seen at once
+            makes = True
+            self._go_on_making(view.tab)
+        if not makes:
+            self._bar.refresh()
+            self._foot.refresh()
+            if dpg.is_item_shown("area.sidebar"):
+                self._sidebar.refresh()
+            self._toasts.refresh()
+            if isinstance(self._overlay, Panel):
+                self._overlay.refresh()
+        if dpg.is_item_shown("area.preview"):
+            self._preview.refresh()
 
     def _show_tab(self, tab: str) -> None:
         for name, item in self._areas.items():
