@@ -63,7 +63,7 @@ class PipelinePanel(Panel):
         self._more = False
         self._width = 0
         self._line = self._how = ""
-        self._is_below = self._is_begun = False
+        self._is_below = self._is_begun = self._goes_on = False
 
     def build(self) -> None:
         """Make the items. Cards follow, some a frame."""
@@ -216,7 +216,8 @@ class PipelinePanel(Panel):
         hidden = list(pipeline.hidden)
         wanted = [*shown, *(hidden if self._more else [])]
         made = 0
-        most = CARDS_A_FRAME if self._is_begun else 0  # the first frame has all else to do
+        waits = not self._is_begun or any(card.is_filling for card in self._cards.values())
+        most = 0 if waits else CARDS_A_FRAME  # the first frame has all else to do
         self._is_begun = True
         for card in wanted:
             if card.name not in self._cards and made < most:
@@ -226,8 +227,10 @@ class PipelinePanel(Panel):
                     self._cards[card.name] = StageCard(self.ui, pipeline, card, self._card_width)
                 finally:
                     dpg.pop_container_stack()
-        if any(card.name not in self._cards for card in wanted):
-            self.ui.later(pipeline.touch)
+                self._cards[card.name].apply()
+        if any(card.name not in self._cards for card in wanted) and not self._goes_on:
+            self._goes_on = True
+            self.ui.later(self._go_on)
         names = [card.name for card in shown if card.name in self._cards]
         names += ["", *(card.name for card in hidden if card.name in self._cards)]
         if names != self._order:
@@ -239,6 +242,11 @@ class PipelinePanel(Panel):
                     continue
                 dpg.move_item(self._cards[name].item, parent=parent)
         self._show_more(len(hidden))
+
+    def _go_on(self) -> None:
+        self._goes_on = False
+        if dpg.does_item_exist(self._list):
+            self._arrange()
 
     def _show_more(self, count: int) -> None:
         icon = icons.CHEVRON_UP if self._more else icons.CHEVRON_DOWN
