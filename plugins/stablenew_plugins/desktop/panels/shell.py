@@ -193,8 +193,8 @@ class Shell:
     # --- frames ---------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Bring what is to be seen up to date. Called each frame. In a frame in which something is made that
-        takes long, most else waits for the next one."""
+        """Bring what is to be seen up to date. Called each frame. To make an overlay takes long: all else waits
+        for the frame after that."""
         view = self._bench.view
         self._drag()
         if self._bench.run.question is not None and view.overlay != "question":
@@ -204,24 +204,21 @@ class Shell:
             self._seen = view.revision
             self._show_tab(view.tab)
             self.lay_out()
-        makes = view.overlay != self._overlay_name
-        if makes:
+        if view.overlay != self._overlay_name:
             self._show_overlay(view.overlay)
-        elif view.tab in self._tabs:
+            return
+        self._bar.refresh()
+        self._foot.refresh()
+        for panel, item in ((self._sidebar, "area.sidebar"), (self._preview, "area.preview")):
+            if dpg.is_item_shown(item):
+                panel.refresh()
+        if view.tab in self._tabs:
             self._tabs[view.tab].refresh()
         elif not is_other_view:  # which tab it is, is to be seen at once
-            makes = True
             self._go_on_making(view.tab)
-        if not makes:
-            self._bar.refresh()
-            self._foot.refresh()
-            if dpg.is_item_shown("area.sidebar"):
-                self._sidebar.refresh()
-            self._toasts.refresh()
-            if isinstance(self._overlay, Panel):
-                self._overlay.refresh()
-        if dpg.is_item_shown("area.preview"):
-            self._preview.refresh()
+        if isinstance(self._overlay, Panel):
+            self._overlay.refresh()
+        self._toasts.refresh()
 
     def _show_tab(self, tab: str) -> None:
         for name, item in self._areas.items():
