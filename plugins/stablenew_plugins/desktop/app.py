@@ -161,6 +161,8 @@ class App:
             if callback is None:
                 continue
             self.wake()
+            if self.lettering is not None:
+                self.lettering.hurry()
             try:
                 callback(sender, data, user)
             except Exception as error:

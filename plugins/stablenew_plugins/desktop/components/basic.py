@@ -97,6 +97,15 @@ def show_column(column_: Item, shown: bool) -> None:
         dpg.configure_item(around, show=shown)
 
 
+def within(container: Item, make: Callable[[], object]) -> None:
+    """Do ``make``, which makes items, in a container that is there."""
+    dpg.push_container_stack(container)
+    try:
+        make()
+    finally:
+        dpg.pop_container_stack()
+
+
 @contextmanager
 def row(ui: Ui, gap: float = GAP, **options: Any) -> Iterator[Item]:
     """What is made within stands side by side, ``gap`` apart."""
@@ -489,4 +498,5 @@ __all__ = [
     "text",
     "tooltip",
     "uneven_grid",
+    "within",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from stablenew_plugins.desktop.components.basic import (
     style_button,
     text,
     tooltip,
+    within,
 )
 from stablenew_plugins.desktop.components.flow import shortened, text_width
 from stablenew_plugins.desktop.components.keyboard import is_held
@@ -55,14 +57,15 @@ class LearningPanel(Panel):
     def build(self) -> None:
         """Make the items."""
         ui = self.ui
-        with column(ui, 12, pos=(ui.px(MARGIN), ui.px(TOP)), tag="learning.page"):
-            with column(ui, 12, tag="learning.head"):
+        with column(ui, 12, pos=(ui.px(MARGIN), ui.px(TOP)), tag="learning.page") as self._page:
+            with column(ui, 12, tag="learning.head") as self._head:
                 self._build_head()
-                self._filter.build()
             self._grid.build()
             dpg.add_group(tag="learning.empty", show=False)
-            self._bar.build()
-        self.resized()
+
+    def pieces(self) -> Sequence[Callable[[], None]]:
+        """The filter, and what rates."""
+        return (partial(within, self._head, self._filter.build), partial(within, self._page, self._bar.build))
 
     def _build_head(self) -> None:
         ui, review = self.ui, self._review

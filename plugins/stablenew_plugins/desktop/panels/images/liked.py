@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import dearpygui.dearpygui as dpg
@@ -16,11 +16,12 @@ from stablenew_plugins.desktop.components.basic import (
     space,
     text,
     tooltip,
+    within,
 )
 from stablenew_plugins.desktop.components.flow import shortened, text_width
 from stablenew_plugins.desktop.components.overlay import MARGIN, Overlay
 from stablenew_plugins.desktop.components.strip import strip
-from stablenew_plugins.desktop.components.ui import Ui
+from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.images.liked import Kind, Liked
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
@@ -113,11 +114,19 @@ class LikedPanel(Panel):
         room = self._inner - ui.px(SCROLLBAR)
         columns = 2 if self._inner >= ui.px(TWO_COLUMNS) else 1
         wide = (room - (columns - 1) * ui.px(BETWEEN)) // columns
-        with row(ui, BETWEEN):
+        lists: list[tuple[Item, Kind]] = []
+        with row(ui, BETWEEN, show=False) as page:
             for kinds in _in_columns(liked.kinds, columns):
-                with column(ui, 0):
-                    for kind in kinds:
-                        self._build_kind(kind, wide)
+                with column(ui, 0) as place:
+                    lists += [(place, kind) for kind in kinds]
+        ui.in_turn(page, self._build_kinds(page, lists, wide))
+
+    def _build_kinds(self, page: Item, lists: Sequence[tuple[Item, Kind]], wide: int) -> Iterator[None]:
+        """One after the other; then they are shown."""
+        for place, kind in lists:
+            within(place, partial(self._build_kind, kind, wide))
+            yield
+        dpg.configure_item(page, show=True)
 
     def _build_kind(self, kind: Kind, wide: int) -> None:
         ui = self.ui

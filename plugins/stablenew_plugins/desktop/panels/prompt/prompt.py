@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import area, button, column, set_text, space, text, tooltip
+from stablenew_plugins.desktop.components.basic import (
+    area,
+    button,
+    column,
+    set_text,
+    space,
+    text,
+    tooltip,
+    within,
+)
 from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.workbench import Workbench
@@ -54,13 +66,20 @@ class PromptPanel(Panel):
             tag="prompt.reset",
             tip=_("Take back all that was changed in the randomizer"),
         )
-        with area(ui, tag="prompt.scroll", pos=(ui.px(EDGE), ui.px(TOP))), column(ui, 12):
+        with (
+            area(ui, tag="prompt.scroll", pos=(ui.px(EDGE), ui.px(TOP))),
+            column(ui, 12) as self._page,
+        ):
             self._runs.build()
             self._hints.build()
-            self._randomizer.build()
-            self._variants.build()
-            space(ui, 12)
-        self.resized()
+
+    def pieces(self) -> Sequence[Callable[[], None]]:
+        """The other cards."""
+        return (
+            partial(within, self._page, self._randomizer.build),
+            partial(within, self._page, self._variants.build),
+            partial(within, self._page, partial(space, self.ui, 12)),
+        )
 
     def resized(self) -> None:
         """The room for it has another size."""
