@@ -17,7 +17,7 @@ from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
 
 EDGE = 20
-TOP = 92
+TOP = 94
 """Height of the head, which stays while the rest scrolls."""
 
 
@@ -39,7 +39,7 @@ class PromptPanel(Panel):
     def build(self) -> None:
         """Make the items."""
         ui = self.ui
-        with column(ui, 4, pos=(ui.px(EDGE), ui.px(16))):
+        with column(ui, 4, pos=(ui.px(EDGE), ui.px(18))):
             text(ui, _("Prompt"), "h1")
             self._line = text(ui, "", "small_medium", tag="prompt.line")
             self._line_tip = tooltip(ui, self._line, "", width=520)
@@ -72,7 +72,7 @@ class PromptPanel(Panel):
         )
         dpg.set_item_pos(self._reset, [width - ui.px(EDGE + 14) - ui.px(96), ui.px(18)])
         # A scroll bar keeps its place, so that nothing moves when it comes.
-        inner = width - 2 * ui.px(EDGE) - ui.px(2)
+        inner = width - 2 * ui.px(EDGE)
         if inner != self._width:
             self._width = inner
             for part in (self._runs, self._hints, self._randomizer, self._variants):
