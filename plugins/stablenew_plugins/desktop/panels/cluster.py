@@ -101,7 +101,8 @@ class ClusterPanel(Panel):
 
     def _columns(self) -> int:
         gap = self.ui.px(GAP_CARDS)
-        return max(1, (self._inner() + gap) // (self.ui.px(LEAST_CARD) + gap))
+        fitting = max(1, (self._inner() + gap) // (self.ui.px(LEAST_CARD) + gap))
+        return min(fitting, len(self._cluster.cards) + 1)  # and how to add one
 
     def _card_width(self) -> int:
         columns = self._columns()

@@ -122,7 +122,9 @@ class PackPreview:
         if chips := self._chip_lines(one, width):
             parts.append(len(chips) * (line + 2 * CHIP_PADDING) + (len(chips) - 1) * 6)
         if problems := self._problems_of(one):
-            parts.append(sum(broken(ui, in_words(one), "small", room - line).count("\n") + 1 for one in problems) * line)
+            parts.append(
+                sum(broken(ui, in_words(one), "small", room - line).count("\n") + 1 for one in problems) * line
+            )
         return ui.px(sum(parts) + gap * (len(parts) - 1) + 2 * PAD + 2)
 
     def resize(self, width: int, height: int) -> None:

@@ -59,7 +59,8 @@ class _PackLines:
         ui = self._ui
         with strip(ui, self._width, ui.px(HEAD)):
             icon, tone = face_of(self._pack.source.title, ui.colours)
-            put_at(badge(ui, icon, tone, 36), 0, ui.px(3))
+            with dpg.group(pos=(0, ui.px(3))):  # a drawing itself cannot be placed
+                badge(ui, icon, tone, 36)
             name = text(ui, self._pack.source.title, "medium")
             put_at(name, ui.px(48), ui.px(3))
             tooltip(ui, name, self._pack.source.key)
