@@ -12,7 +12,7 @@ from stablenew_plugins.desktop.components.overlay import Overlay
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.run import SOME
 from stablenew_plugins.desktop.models.workbench import Workbench
-from stablenew_plugins.desktop.text import _
+from stablenew_plugins.desktop.text import _, formula
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.tokens import NONE
 
@@ -59,7 +59,7 @@ def run_question(ui: Ui, bench: Workbench) -> Opened:
         _("That is a large run"),
         lambda: answer(False),
         width=560,
-        sub=question.words.replace(" x ", " × ") if question is not None else "",
+        sub=formula(question.words) if question is not None else "",
         tag="question",
     )
     with overlay:

@@ -19,7 +19,7 @@ from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.packs.editor import EditorModel
 from stablenew_plugins.desktop.models.packs.samples import Expanded
 from stablenew_plugins.desktop.models.prompt.choices import telling, wrapped
-from stablenew_plugins.desktop.text import _
+from stablenew_plugins.desktop.text import _, formula
 from stablenew_plugins.desktop.theme import icons
 
 NUMBER = 28
@@ -76,7 +76,7 @@ class SampleList:
         if found.problem:
             words = _("nothing before it is mended") if broken else found.problem
         else:
-            words = found.line.replace(" x ", " × ")
+            words = formula(found.line)
         room = self._width - ui.px(250) - (ui.px(130) if found.images > 1 else 0)
         colour = c.red if found.problem and not broken else c.muted
         set_text(self._line, fit(ui, words, "small", room), colour)
