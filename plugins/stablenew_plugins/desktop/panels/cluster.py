@@ -31,7 +31,6 @@ TOP = 64
 LEAST_CARD = 326
 """Width of a card, at least; there are as many beside each other as fit."""
 GAP_CARDS = 14
-SCROLL_BAR = 14
 
 
 class ClusterPanel(Panel):
@@ -97,7 +96,7 @@ class ClusterPanel(Panel):
             self.apply()
 
     def _inner(self) -> int:
-        return self._room[0] - self.ui.px(2 * PAD) - self.ui.px(SCROLL_BAR - PAD // 2)
+        return self._room[0] - self.ui.px(2 * PAD)
 
     def _columns(self) -> int:
         gap = self.ui.px(GAP_CARDS)

@@ -237,12 +237,12 @@ class SettingsPanel(Panel):
                 continue
             self._server(server, f"settings.use.found{number}")
         with row(ui, 8):
-            words = _("Looking ...") if model.is_looking else _("Look on this machine")
+            words = _("Looking …") if model.is_looking else _("Look on this machine")
             button(ui, words, model.look, "soft", icon=icons.SEARCH, tag="settings.look")
         space(ui, 4)
         label(ui, _("Or an address"))
         with row(ui, 8):
-            words = _("Asking ...") if model.is_checking else _("Check")
+            words = _("Asking …") if model.is_checking else _("Check")
             check = text_width(ui, f"{icons.PLUG}  {words}", "medium") / ui.scale + 24
             url = max(self._room / ui.scale - 2 * LOGIN - check - 3 * 8, LOGIN)
             text_field(ui, self._typed["url"], partial(self._type, "url"), width=url, tag="settings.url")

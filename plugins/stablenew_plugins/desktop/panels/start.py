@@ -91,7 +91,7 @@ class StartPanel(Panel):
                 None,
                 "start.embedded",
             )
-            words = _("Looking for a WebUI or ComfyUI on this machine ...")
+            words = _("Looking for a WebUI or ComfyUI on this machine …")
             if not self._settings.is_looking:
                 words = _("A WebUI or ComfyUI that you start later can be chosen in the settings.")
             text(ui, words, "small", c.muted, wrap=ui.px(WIDTH - 60))

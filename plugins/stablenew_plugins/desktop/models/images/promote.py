@@ -177,7 +177,7 @@ class PromoteModel(Model):
             return found
 
         if not self._desk.ask(work, self._planned, self._unplanned, key="promotion"):
-            self.problem, self.is_planning = _("The kernel is not there yet."), False
+            self.problem, self.is_planning = _("No kernel answers yet."), False
             self.touch()
 
     def _planned(self, summary: pb.PlanSummary | None) -> None:

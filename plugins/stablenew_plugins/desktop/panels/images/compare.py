@@ -130,7 +130,7 @@ class ComparePanel(Panel):
         compare = self._compare
         rows, equal = compare.rows, len(compare.equal)
         if rows is None:
-            told = _("Reading their settings…")
+            told = _("Reading their settings …")
         elif not rows:
             told = _("Nothing: the same settings, the same seed")
         else:

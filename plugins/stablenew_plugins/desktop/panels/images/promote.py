@@ -97,7 +97,7 @@ class PromotePanel(Panel):
         set_text(self._title, promotion.title)
         summary = promotion.summary
         if promotion.is_planning:
-            line = _("Planning…")
+            line = _("Planning …")
         elif summary is None:
             line = ""
         else:

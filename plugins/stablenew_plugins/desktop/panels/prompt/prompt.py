@@ -39,7 +39,7 @@ class PromptPanel(Panel):
     def build(self) -> None:
         """Make the items."""
         ui = self.ui
-        with column(ui, 4, pos=(ui.px(EDGE), ui.px(18))):
+        with column(ui, 6, pos=(ui.px(EDGE), ui.px(18))):
             text(ui, _("Prompt"), "h1")
             self._line = text(ui, "", "small_medium", tag="prompt.line")
             self._line_tip = tooltip(ui, self._line, "", width=520)
