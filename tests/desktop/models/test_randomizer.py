@@ -383,7 +383,7 @@ def test_rows_by_field_and_by_box(bench: Bench, kernel: FakeKernel, tmp_path: Pa
     model.choose_row(pack, 2, False)
     assert model.rows_text(pack) == "2", "the last one stays"
     model.write_rows(pack, "7")
-    assert "no row 7" in model.rows_problem(pack)
+    assert "no prompt 7" in model.rows_problem(pack)
     bench.settle()
     assert kernel.previewed[-1][0].rows == "7", "the kernel says what is wrong, too"
 

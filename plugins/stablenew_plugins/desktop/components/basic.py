@@ -26,6 +26,9 @@ from stablenew_plugins.desktop.theme.tokens import (
     tint,
 )
 
+STAR_HEIGHT = 30
+"""Of a star that can be clicked, before scaling."""
+
 # --- texts --------------------------------------------------------------------------------------------------
 
 
@@ -423,7 +426,7 @@ class Stars:
                         "star_off",
                         font="icon",
                         width=32,
-                        height=30,
+                        height=STAR_HEIGHT,
                         **options,
                     )
                 )
@@ -441,9 +444,11 @@ class Stars:
             set_text(tip, self._tip(number))
         for number, item in enumerate(self._items, 1):
             lit = number <= stars
+            font = "star" if lit else "icon"
+            self._ui.pad(item, (STAR_HEIGHT - size_of(font)) / 2)  # full and empty ones stand on one line
             style_button(self._ui, item, "star" if lit else "star_off")
             dpg.configure_item(item, label="★" if lit else icons.STAR)
-            dpg.bind_item_font(item, self._ui.fonts["star" if lit else "icon"])
+            dpg.bind_item_font(item, self._ui.fonts[font])
 
     def enable(self, enabled: bool) -> None:
         """Whether a click rates."""

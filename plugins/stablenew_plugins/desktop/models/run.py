@@ -234,7 +234,7 @@ class RunModel(Model):
     def why_not(self) -> str:
         """Why it can't; empty: it can."""
         if not self._desk.state.is_connected:
-            return _("The kernel is not there yet.")
+            return _("No kernel answers yet.")
         if not self.sources:
             return _("Choose a prompt pack on the left, or write a prompt in the tab Prompt.")
         if self.plan.problems and len(self.plan.problems) == len(self.plan.packs):

@@ -32,7 +32,6 @@ TOP = 64
 LEAST_CARD = 326
 """Width of a card, at least; there are as many beside each other as fit."""
 GAP_CARDS = 14
-SCROLL_BAR = 14
 CARDS_A_FRAME = 2
 """That are made in one frame when the tab is first looked at: all at once would hold it up."""
 
@@ -105,11 +104,12 @@ class ClusterPanel(Panel):
             self.apply()
 
     def _inner(self) -> int:
-        return self._room[0] - self.ui.px(2 * PAD) - self.ui.px(SCROLL_BAR - PAD // 2)
+        return self._room[0] - self.ui.px(2 * PAD)
 
     def _columns(self) -> int:
         gap = self.ui.px(GAP_CARDS)
-        return max(1, (self._inner() + gap) // (self.ui.px(LEAST_CARD) + gap))
+        fitting = max(1, (self._inner() + gap) // (self.ui.px(LEAST_CARD) + gap))
+        return min(fitting, len(self._cluster.cards) + 1)  # and how to add one
 
     def _card_width(self) -> int:
         columns = self._columns()

@@ -8,13 +8,14 @@ from itertools import groupby
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import button, column, row, space, text, within
+from stablenew_plugins.desktop.components.basic import area, button, column, row, space, text, within
 from stablenew_plugins.desktop.components.overlay import Overlay
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.run import SOME
 from stablenew_plugins.desktop.models.workbench import Workbench
-from stablenew_plugins.desktop.text import _
+from stablenew_plugins.desktop.text import _, formula
 from stablenew_plugins.desktop.theme import icons
+from stablenew_plugins.desktop.theme.tokens import NONE
 
 Opened = Callable[[], None]
 """Closes it again."""
@@ -61,7 +62,7 @@ def run_question(ui: Ui, bench: Workbench) -> Opened:
         _("That is a large run"),
         lambda: answer(False),
         width=560,
-        sub=question.words if question is not None else "",
+        sub=formula(question.words) if question is not None else "",
         tag="question",
     )
     with overlay:
@@ -78,7 +79,7 @@ def run_question(ui: Ui, bench: Workbench) -> Opened:
 def shortcut_help(ui: Ui, bench: Workbench) -> Opened:
     """All keys."""
     overlay = Overlay(ui, _("Keys"), bench.view.close, width=820, height=620, tag="shortcuts")
-    with overlay, row(ui, 40, show=False) as page:
+    with overlay, area(ui, NONE, width=-1, height=-1), row(ui, 40, show=False) as page:
         columns: tuple[list[Keys], ...] = ([], [])
         listed = [shortcut for shortcut in bench.shortcuts if shortcut.what]
         for group, found in groupby(listed, key=lambda shortcut: shortcut.group):

@@ -67,7 +67,8 @@ class CompareModel(Model):
             return [kernel.gallery.image(one) for one in hashes]
 
         def done(details: Sequence[gallery_pb2.GetImageResponse]) -> None:
-            self.settings = side_by_side(details, self._desk.state.stage_title)
+            state = self._desk.state
+            self.settings = side_by_side(details, state.stage_title, state.setting_title)
             self.touch()
 
         def failed(error: Exception) -> None:

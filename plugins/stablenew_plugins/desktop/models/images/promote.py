@@ -186,7 +186,7 @@ class PromoteModel(Model):
                 self._unplanned(error)
 
         if not self._desk.ask(work, done, failed, key="promotion"):
-            self.problem, self.is_planning = _("The kernel is not there yet."), False
+            self.problem, self.is_planning = _("No kernel answers yet."), False
             self.touch()
 
     def _planned(self, summary: pb.PlanSummary | None) -> None:

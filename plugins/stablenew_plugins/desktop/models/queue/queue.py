@@ -170,7 +170,7 @@ class QueueModel(Model):
         """The line below the title."""
         queue = self._desk.state.queue
         if queue is None:
-            return _("The kernel is not there yet.") if not self._desk.state.is_connected else ""
+            return _("No kernel answers yet.") if not self._desk.state.is_connected else ""
         parts = [
             many("{n} running", "{n} running", queue.active),
             many("{n} waiting", "{n} waiting", queue.queued),

@@ -70,7 +70,7 @@ class LearningPanel(Panel):
     def _build_head(self) -> None:
         ui, review = self.ui, self._review
         with row(ui, 8):
-            with column(ui, 4):
+            with column(ui, 6):
                 text(ui, _("Learning"), "h1")
                 self._sub = text(ui, "", "small", ui.colours.muted, tag="learning.sub")
             self._head_space = space(ui, 0, 10)
@@ -195,7 +195,9 @@ class LearningPanel(Panel):
                 review.clear_filter,
             )
         elif not self._bench.state.is_connected:
-            empty_state(ui, icons.PLUG, _("No kernel yet"), _("Your images are shown as soon as it answers."))
+            empty_state(
+                ui, icons.PLUG, _("No kernel answers yet"), _("Your images are shown as soon as one does.")
+            )
         elif review.is_loading:
             empty_state(ui, icons.LOADER, _("Looking for your images"), _("One moment."))
         elif not review.wanted.is_empty:

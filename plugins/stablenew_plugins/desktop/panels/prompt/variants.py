@@ -16,6 +16,7 @@ from stablenew_plugins.desktop.components.basic import (
     text,
 )
 from stablenew_plugins.desktop.components.fit import width_of
+from stablenew_plugins.desktop.components.flow import text_width
 from stablenew_plugins.desktop.components.littext import LINE, column_width, draw_lines
 from stablenew_plugins.desktop.components.strip import put_at, strip
 from stablenew_plugins.desktop.components.ui import Item, Ui
@@ -79,7 +80,6 @@ class VariantsCard:
         dpg.configure_item(self._head, width=inner)
         put_at(self._next, inner - ui.px(34), ui.px(1))
         put_at(self._back, inner - ui.px(74), ui.px(1))
-        put_at(self._place, inner - ui.px(190), ui.px(10))
         dpg.configure_item(self._state, wrap=inner)
         self._drawn = None
 
@@ -92,6 +92,8 @@ class VariantsCard:
         """Bring it up to date."""
         variants = self._bench.variants
         set_text(self._place, variants.place)
+        beside = self._width - self._ui.px(74 + 12)
+        put_at(self._place, beside - text_width(self._ui, variants.place, "small"), self._ui.px(10))
         enable_button(self._back, variants.page > 0)
         enable_button(self._next, variants.page + 1 < variants.pages)
         for item in (self._back, self._next, self._place):
@@ -125,7 +127,7 @@ class VariantsCard:
         if not run.sources:
             return _("Nothing yet. Every image of the next run will be listed here before you start it.")
         if not self._bench.state.is_connected:
-            return _("The kernel is not there yet.")
+            return _("No kernel answers yet.")
         return _("Nothing can be made of this; see above.")
 
 

@@ -215,6 +215,7 @@ class QueuePanel(Panel):
     def _apply_head(self) -> None:
         ui, queue = self.ui, self._queue
         set_text(self._summary, self._summary_words())
+        enable_button(self._pause, self._bench.state.is_connected)
         label = f"{icons.PLAY}  {_('Resume')}" if queue.pause.is_on else f"{icons.PAUSE}  {_('Pause')}"
         if dpg.get_item_label(self._pause) != label:
             dpg.configure_item(self._pause, label=label)
