@@ -31,28 +31,39 @@ class Choice:
         return self.slot in _TAGS or _AXIS.fullmatch(self.slot) is not None
 
 
-def choices_of(spec_json: bytes) -> Sequence[Choice]:
-    """What the slots of a planned job took. Nothing for a job that does not tell."""
+def choices_of(spec_json: bytes) -> tuple[Sequence[Choice], str]:
+    """What the slots of a planned job took, and the text in which they stand. Nothing for a job that does not
+    tell."""
     if not spec_json:
-        return ()
+        return (), ""
     provenance: dict[str, Any] = json.loads(spec_json).get("provenance", {})
-    return [
+    choices = [
         Choice(str(one["slot"]), str(one["value"]), str(one.get("mode", "")))
         for one in provenance.get("choices", [])
     ]
+    return choices, str(provenance.get("template", ""))
 
 
-def spans(prompt: str, choices: Sequence[Choice]) -> Sequence[Span]:
-    """Where in ``prompt`` the values of ``choices`` stand, in order; none overlaps another.
+def spans(prompt: str, choices: Sequence[Choice], template: str = "") -> Sequence[Span]:
+    """Where in ``prompt`` the values of ``choices`` stand, in order; none overlaps another. ``template``: the text
+    that the prompt was made from.
 
     Slots are given in the order in which the text names them, so each is looked for behind the one before it
-    first. A value of which nothing is found, because another choice changed it again, is left out.
+    first, and behind what stands between the two in the template: "one red balloon, {red|golden} sky" has a red
+    that nobody chose. A value of which nothing is found, because another choice changed it again, is left out.
     """
     taken: list[Span] = []
-    behind = 0
+    behind = read = 0
     for choice in choices:
         value = choice.value.strip()
-        if not value or choice.is_setting or choice.slot.startswith("neg:"):
+        if choice.is_setting or choice.slot.startswith("neg:"):
+            continue
+        at = template.find(choice.slot, read)
+        if at >= 0:
+            between = prompt.find(template[read:at], behind)
+            behind = between + at - read if between >= 0 else behind
+            read = at + len(choice.slot)
+        if not value:
             continue
         span = _find(prompt, value, behind, taken) or _find(prompt, value, 0, taken)
         if span is not None:
