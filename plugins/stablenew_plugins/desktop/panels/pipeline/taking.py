@@ -105,6 +105,10 @@ class TakeOverlay(PresetOverlay):
             dpg.bind_item_theme(table, ui.themes.theme({}, {"CellPadding": (6, 5)}, dpg.mvTable))
             for weight in (0.3, 1.0, 1.2, 1.5, 1.5):
                 dpg.add_table_column(init_width_or_weight=weight)
+            if self._items():
+                with dpg.table_row():
+                    for words in ("", "", "", _("Now"), _("The image has")):
+                        text(ui, words, "small", c.faint)
             for item in self._items():
                 with dpg.table_row():
                     checkbox(
