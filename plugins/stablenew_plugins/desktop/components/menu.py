@@ -59,10 +59,11 @@ def open_menu(
                     "PopupBg": ui.colours.raised,
                     "WindowBg": ui.colours.raised,
                     "Border": ui.colours.line,
+                    "Separator": ui.colours.line,
                     "HeaderHovered": ui.colours.raised_active,
                     "Header": ui.colours.raised_active,
                 },
-                {"WindowPadding": (8, 8), "ItemSpacing": (8, 6), "WindowRounding": 10},
+                {"WindowPadding": (8, 14), "ItemSpacing": (8, 12), "WindowRounding": 10},
             ),
         )
         for entry in entries:
@@ -79,14 +80,12 @@ def open_menu(
                     callback=on(partial(_chosen, ui, entry.act)),
                     enabled=entry.enabled,
                     width=ui.px(width - keys),
-                    height=ui.px(20),
                     **tag,
                 )
                 dpg.bind_item_font(item, ui.fonts["small"])
                 if not entry.enabled:
                     dpg.bind_item_theme(item, ui.themes.theme({"Text": ui.colours.faint}))
-                if entry.keys:
-                    text(ui, entry.keys, "small", ui.colours.faint)
+                text(ui, entry.keys or " ", "small", ui.colours.faint)  # else the row is higher
 
 
 def _chosen(ui: Ui, act: Callable[[], None]) -> None:
