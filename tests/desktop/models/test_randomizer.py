@@ -524,6 +524,10 @@ def test_a_word_that_nobody_chose_is_not_lit() -> None:
     prompt = "one red balloon, red sky, oak, red red"
     choices = [Choice("{red|golden}", "red"), Choice("__wood__", "oak"), Choice("__wood__", "red")]
     assert spans(prompt, choices, template) == [(17, 20), (26, 29), (35, 38)]
+    # A pack's file has lines, and more of them than the prompt.
+    lines = "one red balloon,\n  crisp, {red|golden} sky\nneg: red"
+    assert spans("one red balloon, crisp, red sky", choices[:1], lines) == [(24, 27)]
+    assert spans("red, crisp, red sky", choices[:1], lines) == [(12, 15)], "the last line is as it was"
     # A text that became another one on its way is no help, and no harm.
     assert spans("two, red", choices[:1], "Two\n {red|golden}") == [(5, 8)]
     assert spans("", choices[:1], template) == []

@@ -60,8 +60,7 @@ def spans(prompt: str, choices: Sequence[Choice], template: str = "") -> Sequenc
             continue
         at = template.find(choice.slot, read)
         if at >= 0:
-            between = prompt.find(template[read:at], behind)
-            behind = between + at - read if between >= 0 else behind
+            behind = _after(prompt, template[read:at], behind)
             read = at + len(choice.slot)
         if not value:
             continue
@@ -70,6 +69,16 @@ def spans(prompt: str, choices: Sequence[Choice], template: str = "") -> Sequenc
             taken.append(span)
             behind = span[1]
     return sorted(taken)
+
+
+def _after(prompt: str, words: str, start: int) -> int:
+    """Where ``words`` of a pack's file end in ``prompt``, at or behind ``start``: a prompt has its lines in one.
+    If not all are there, as some were changed, those of the last line count; else ``start``."""
+    for part in (words, words.rpartition("\n")[2]):
+        pattern = r"\s+".join(map(re.escape, part.split()))
+        if pattern and (found := re.compile(pattern).search(prompt, start)):
+            return found.end()
+    return start
 
 
 def _find(prompt: str, value: str, start: int, taken: Sequence[Span]) -> Span | None:
