@@ -45,8 +45,8 @@ def choices_of(spec_json: bytes) -> tuple[Sequence[Choice], str]:
 
 
 def spans(prompt: str, choices: Sequence[Choice], template: str = "") -> Sequence[Span]:
-    """Where in ``prompt`` the values of ``choices`` stand, in order; none overlaps another. ``template``: the text
-    that the prompt was made from.
+    """Where in ``prompt`` the values of ``choices`` stand, in order; none overlaps another. ``template``: the
+    text that the prompt was made from.
 
     Slots are given in the order in which the text names them, so each is looked for behind the one before it
     first, and behind what stands between the two in the template: "one red balloon, {red|golden} sky" has a red
@@ -72,8 +72,8 @@ def spans(prompt: str, choices: Sequence[Choice], template: str = "") -> Sequenc
 
 
 def _after(prompt: str, words: str, start: int) -> int:
-    """Where ``words`` of a pack's file end in ``prompt``, at or behind ``start``: a prompt has its lines in one.
-    If not all are there, as some were changed, those of the last line count; else ``start``."""
+    """Where ``words`` of a pack's file end in ``prompt``, at or behind ``start``; its lines are one there. If
+    not all are there, as some were changed, those of the last line count; else ``start``."""
     for part in (words, words.rpartition("\n")[2]):
         pattern = r"\s+".join(map(re.escape, part.split()))
         if pattern and (found := re.compile(pattern).search(prompt, start)):
