@@ -198,7 +198,7 @@ class QueueModel(Model):
         return titles
 
     def _next_at_nodes(self, active: int) -> int:
-        """How many of the active jobs a node has for later. The first has no progress when it begins, either."""
+        """How many of the active jobs a node has for later. The first begins without progress, too."""
         return min(sum(map(is_next, self._desk.state.running.values())), max(active - 1, 0))
 
     def running(self, job_id: str) -> pb.RunningJob | None:
