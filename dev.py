@@ -334,7 +334,7 @@ def tool_command(python: Path, name: str, *arguments: str) -> list:
 def setup(_arguments: list) -> int:
     """Make .venv and install everything."""
     ensure("dev")
-    say("ready; next: python3 dev.py demo, python3 dev.py test, python3 dev.py run --help")
+    say("ready; next: python3 dev.py demo, python3 dev.py run (the window), python3 dev.py run --help")
     return 0
 
 

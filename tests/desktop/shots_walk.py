@@ -3,6 +3,7 @@ is real: the program as it is started from a shell, mouse and keyboard, kernel, 
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ PATIENCE = 90.0
 """Seconds for what other processes do; frames are slow without a graphics card."""
 REST = 3.0
 """Seconds after which a picture is taken though something moves."""
-STEPS = 26
+STEPS, SEED = 26, 4711
 """What the person of the walk wants in place of the pack's."""
 
 
@@ -138,8 +139,8 @@ class Walk:
         gui = self.gui
         gui.key("ctrl+1")
         self.seen("prompt.pack.0.field")
-        gui.enter("prompt.pack.0.field", "2-3,6\n")
-        self.tells("bar.run", "3 images")
+        gui.enter("prompt.pack.0.field", "2-6\n")
+        self.tells("bar.run", "5 images")
         self.keep("which-prompts")
         gui.key("ctrl+e")
         self.seen("editor.save")
@@ -159,6 +160,9 @@ class Walk:
         gui.key("ctrl+a")
         gui.type(f"{STEPS}\n")
         self.says("pipeline.summary.txt2img", f"{STEPS} steps")
+        gui.enter("pipeline.txt2img.seed", f"{SEED}\n")
+        self.says("pipeline.txt2img.seed", str(SEED))
+        gui.frames(20)
         self.close_toasts()
         self.keep("other-settings")
 
@@ -178,13 +182,12 @@ class Walk:
         self.close_toasts()
         gui.key("ctrl+5")
         self.seen("learning.grid.drawing")
-        self.says("learning.sub", "9")
+        self.says("learning.sub", "of 11")
         self.keep("all-images")
         for stars in "43525":
             gui.key(stars)
             gui.frames(8)
-        # Stars go with the content: two runs with one seed may have made the same picture twice.
-        self.until(lambda: int(str(gui.value("learning.sub")).split()[0]) >= 5, "five images are rated")
+        self.says("learning.sub", "5 of 11")
         gui.key("Home")
         gui.key("k")
         self.close_toasts()
@@ -197,6 +200,11 @@ class Walk:
         gui.key("Escape")
         self.until(lambda: not gui.visible("compare.fit"), "the comparison is closed")
         gui.key("Escape")
+        gui.click("learning.liked")
+        self.seen("liked.rows")
+        self.keep("what-was-liked")
+        gui.key("Escape")
+        self.until(lambda: not gui.visible("liked.rows"), "what was liked is closed")
 
     def _promote(self) -> None:
         gui = self.gui
@@ -220,6 +228,7 @@ class Walk:
         self.seen("settings.theme.light")
         self.keep("settings")
         gui.key("Escape")
+        gui.click("preview.follow")
         gui.key("ctrl+1")
         self.seen("prompt.pack.0.field")
         gui.enter("prompt.pack.0.field", "1-6\n")
@@ -243,7 +252,11 @@ class Walk:
 def walk(keep: Callable[[str, Any], None], screen: XDisplay) -> None:
     """Do all of it in a folder that is removed afterwards. ``keep`` gets the name and the picture of each step.
     Raises AssertionError where the window does not do what the person expects."""
-    with tempfile.TemporaryDirectory(prefix="first-start-") as folder, chdir(folder):
+    # It is to be seen in the editor and the tab Cluster, so it is called the same each time.
+    folder = Path(tempfile.gettempdir()) / "first-start"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    with chdir(folder):
         person = Walk(keep, screen)
         try:
             person.go()
@@ -254,3 +267,4 @@ def walk(keep: Callable[[str, Any], None], screen: XDisplay) -> None:
             raise
         finally:
             person.end()
+    shutil.rmtree(folder)

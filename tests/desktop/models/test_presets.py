@@ -345,6 +345,22 @@ def test_the_cards_show_what_the_pack_has_of_its_own(bench: Bench) -> None:
     assert pipeline.value("txt2img.steps") == 20
 
 
+def test_what_was_changed_over_a_pack_stays_when_it_is_saved(bench: Bench) -> None:
+    pipeline = bench.pipeline
+    plan = Plan([pack_plan("demo.txt", own(txt2img__steps=20, txt2img__cfg_scale=5.0))])
+    pipeline.show_brought(brought_by(plan))
+    pipeline.set_all({"txt2img.steps": 12, "txt2img.width": 640})
+    assert bench.presets.label == "full *"
+    bench.presets.save_as("mine", "")
+    assert pipeline.value("txt2img.steps") == 12, "as the person has set it, and not the pack's 20"
+    assert (bench.presets.label, dict(pipeline.changes)) == ("mine", {"txt2img.steps": 12})
+    assert "1 value stays set" in bench.desk.toasts.shown[-1].text
+    bench.presets.save()
+    assert "nothing to save" in bench.desk.toasts.shown[-1].text
+    pipeline.reset("txt2img.steps")
+    assert pipeline.value("txt2img.steps") == 20
+
+
 def test_a_setting_of_a_stage_that_the_pack_turns_on_is_sent(bench: Bench) -> None:
     bench.pipeline.set("adetailer.adetailer_denoise", 0.7)
     assert bench.pipeline.sets() == ()

@@ -70,6 +70,19 @@ def test_what_runs_stands_before_what_waits_page_by_page(make: Callable[..., Ben
             assert ([job.seed for job in rows], total) == (listed[offset : offset + limit], 6)
 
 
+def test_what_a_node_has_for_later_stands_behind_what_it_works_on(make: Callable[..., Bench]) -> None:
+    bench = make(a_job(0, "running"), a_job(1, "running"), a_job(2))
+    bench.news(queue=kernel_pb2.QueueSummary(active=2, queued=1))
+    assert bench.queue.summary == "2 running  ·  1 waiting"
+    busy = kernel_pb2.RunningJob(job_id="job-0001")
+    busy.progress.stage = "txt2img"
+    waits = kernel_pb2.RunningJob(job_id="job-0000")
+    bench.news(progress=[waits, busy], jobs=[kernel_pb2.Job(job_id="job-0001", state="running")])
+    bench.settle()
+    assert bench.queue.summary == "1 running  ·  2 waiting"
+    assert [job.seed for job in bench.queue.queue.rows] == [1, 0, 2]
+
+
 def test_a_change_of_a_job_is_seen_at_once_and_keeps_what_is_known_of_it(make: Callable[..., Bench]) -> None:
     bench = make(a_job(0, waiting_reason="the queue is paused"), a_job(1))
     changed = kernel_pb2.Job(job_id="job-0000", run_id="run-1", state="running", attempt=1, node="local")
@@ -362,6 +375,9 @@ def test_lines_of_jobs() -> None:
     line = job_line(a_job(0, "running"), running, {"txt2img": "Text to image"}.__getitem__)
     assert (line.note, line.fraction) == ("Text to image 12/30  ·  0:14", 0.25)
     assert line.stages == "Text to image +1"
+    waits = kernel_pb2.RunningJob(job_id="job-0000", node="local")
+    line = job_line(a_job(0, "running", node="local"), waits)
+    assert (line.note, line.fraction) == ("Next on local", None)
     assert job_line(a_job(0, "done", run_time=1.62), None).note == "1.6 s"
     assert job_line(a_job(0, attempt=3, waiting_reason="the queue is paused"), None).attempt == "try 3"
     assert job_line(a_job(0, "of_tomorrow"), None).state == "of_tomorrow"

@@ -540,6 +540,33 @@ def test_what_is_lit_is_what_was_chosen(prompt: str, values: list[str]) -> None:
     assert all(prompt[first:end] in wanted for first, end in found)
 
 
+def test_a_word_that_nobody_chose_is_not_lit() -> None:
+    template = "one red balloon, {red|golden} sky, __wood__, red __wood__"
+    prompt = "one red balloon, red sky, oak, red red"
+    choices = [Choice("{red|golden}", "red"), Choice("__wood__", "oak"), Choice("__wood__", "red")]
+    assert spans(prompt, choices, template) == [(17, 20), (26, 29), (35, 38)]
+    # A pack's file has lines, and more of them than the prompt.
+    lines = "one red balloon,\n  crisp, {red|golden} sky\nneg: red"
+    assert spans("one red balloon, crisp, red sky", choices[:1], lines) == [(24, 27)]
+    assert spans("red, crisp, red sky", choices[:1], lines) == [(12, 15)], "the last line is as it was"
+    # A text that became another one on its way is no help, and no harm.
+    assert spans("two, red", choices[:1], "Two\n {red|golden}") == [(5, 8)]
+    assert spans("", choices[:1], template) == []
+
+
+@given(st.lists(st.tuples(st.text("ab ,", max_size=6), words.map(str.strip).filter(bool)), max_size=5))
+def test_with_the_template_each_choice_is_where_its_slot_stood(parts: list[tuple[str, str]]) -> None:
+    # Between commas, so that every value is words of its own.
+    template = "".join(f"{text},__{number}__," for number, (text, _value) in enumerate(parts))
+    prompt, wanted = "", []
+    for text, value in parts:
+        prompt += f"{text},"
+        wanted.append((len(prompt), len(prompt) + len(value)))
+        prompt += f"{value},"
+    choices = [Choice(f"__{number}__", value) for number, (_text, value) in enumerate(parts)]
+    assert spans(prompt, choices, template) == wanted
+
+
 @given(st.text("ab  c日", max_size=90), st.integers(8, 30), st.integers(0, 4), st.data())
 def test_lines_fit_and_lose_no_letter(prompt: str, columns: int, most: int, data: Any) -> None:
     lit = spans(prompt, [Choice("x", data.draw(words)) for _one in range(3)])
@@ -614,7 +641,7 @@ def test_what_is_shown_is_what_the_kernel_queues(tmp_path: Path) -> None:
     bench.run.run()
     assert shown == kernel.queued
     assert len(shown) == 24
-    assert choices_of(b"") == ()
+    assert choices_of(b"") == ((), "")
 
 
 @given(st.one_of(st.integers(0, 2**64 - 1), st.integers(2**64, 10**200)))

@@ -59,10 +59,11 @@ def open_menu(
                     "PopupBg": ui.colours.raised,
                     "WindowBg": ui.colours.raised,
                     "Border": ui.colours.line,
+                    "Separator": ui.colours.line,
                     "HeaderHovered": ui.colours.raised_active,
                     "Header": ui.colours.raised_active,
                 },
-                {"WindowPadding": (8, 8), "ItemSpacing": (8, 6), "WindowRounding": 10},
+                {"WindowPadding": (8, 14), "ItemSpacing": (8, 12), "WindowRounding": 10},
             ),
         )
         for entry in entries:
@@ -79,7 +80,6 @@ def open_menu(
                     callback=on(partial(_chosen, ui, entry.act)),
                     enabled=entry.enabled,
                     width=ui.px(width - keys),
-                    height=ui.px(20),
                     **tag,
                 )
                 dpg.bind_item_font(item, ui.fonts["small"])

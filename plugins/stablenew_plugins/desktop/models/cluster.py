@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.core.model import Model
-from stablenew_plugins.desktop.models.queue.jobwords import Mood, progress_text
+from stablenew_plugins.desktop.models.queue.jobwords import Mood, is_next, progress_text
 from stablenew_plugins.desktop.text import _, duration, many, size_of
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ class ClusterModel(Model):
         # What a node reports is a few seconds old; the progress is of now. Jobs that only wait there have none.
         running = {job.job_id: job for job in state.running.values() if job.node == node.info.name}
         running = running or {job.job_id: job for job in node.running}
-        running = {job_id: job for job_id, job in running.items() if job.progress.stage}
+        running = {job_id: job for job_id, job in running.items() if not is_next(job)}
         found = []
         for job_id, job in sorted(running.items()):
             run = state.runs.get(job.run_id)

@@ -125,7 +125,7 @@ class Samples:
             try:
                 for message in kernel.preview(request, SHOWN):
                     for job in message.jobs:
-                        lit = spans(job.prompt, choices_of(job.spec_json))
+                        lit = spans(job.prompt, *choices_of(job.spec_json))
                         samples.setdefault(job.prompt, Sample(job.prompt, lit))
                     if message.HasField("summary") and not draws:
                         found = Expanded(line=message.summary.line, images=message.summary.jobs)

@@ -127,9 +127,22 @@ class PipelineModel(PipelineValues):
             self._change(preset, {}, {})
 
     def rebase(self, preset: str) -> None:
-        """The preset was saved with all changes in it, as ``preset``, which is read anew."""
-        self._change(preset, {}, {})
+        """The preset was saved with all changes in it, as ``preset``, which is read anew. A change over what a
+        pack brings stays: without it the next run would have the pack's value again."""
+        over = {
+            name: value
+            for name, value in self.changes.items()
+            if name in self.brought and any(value != other for other in self.brought[name].values)
+        }
+        self._change(preset, over, {})
         self._load_base()
+
+    @property
+    def unsaved(self) -> Sequence[str]:
+        """What was changed and is otherwise in the preset."""
+        return [
+            name for name, value in self.changes.items() if not self._same(name, value, self.of_preset(name))
+        ]
 
     def _change(
         self, preset: str, changes: Mapping[str, JsonValue], drafts: Mapping[str, Draft], step: str = ""

@@ -128,7 +128,7 @@ class PresetsModel(Model):
     def label(self) -> str:
         """What stands in the list: the preset, with a mark where something was changed."""
         name = self._pipeline.preset or _("No preset")
-        return f"{name} *" if self._pipeline.changes else name
+        return f"{name} *" if self._pipeline.unsaved else name
 
     def choose(self, name: str) -> None:
         """Another preset. Changes over the old one go; the message brings them back."""
@@ -148,7 +148,7 @@ class PresetsModel(Model):
         if not self.is_own:
             self.failure = ""
             self.open_overlay("preset_save")
-        elif self._pipeline.changes:
+        elif self._pipeline.unsaved:
             self._save(self._pipeline.preset, None, replace=True)
         else:
             self._desk.toasts.say(_("There is nothing to save: all is as in the preset."), "info")
@@ -199,6 +199,13 @@ class PresetsModel(Model):
         self._pipeline.rebase(answer.entry.name)
         self.open_overlay("")
         text = _("Saved as {name}.").replace("{name}", answer.entry.name)
+        if over := len(self._pipeline.changes):
+            kept = many(
+                "{n} value stays set, since a pack has another.",
+                "{n} values stay set, since packs have others.",
+                over,
+            )
+            text = f"{text} {kept}"
         self._desk.toasts.say(text, "good", hint="\n".join(answer.warnings[:3]))
         self.load()
         self.touch()

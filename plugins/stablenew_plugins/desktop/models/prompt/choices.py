@@ -34,34 +34,54 @@ class Choice:
         return self.slot in _TAGS or _AXIS.fullmatch(self.slot) is not None
 
 
-def choices_of(spec_json: bytes) -> Sequence[Choice]:
-    """What the slots of a planned job took. Nothing for a job that does not tell."""
+def choices_of(spec_json: bytes) -> tuple[Sequence[Choice], str]:
+    """What the slots of a planned job took, and the text in which they stand. Nothing for a job that does not
+    tell."""
     if not spec_json:
-        return ()
+        return (), ""
     provenance: dict[str, Any] = json.loads(spec_json).get("provenance", {})
-    return [
+    choices = [
         Choice(str(one["slot"]), str(one["value"]), str(one.get("mode", "")))
         for one in provenance.get("choices", [])
     ]
+    return choices, str(provenance.get("template", ""))
 
 
-def spans(prompt: str, choices: Sequence[Choice]) -> Sequence[Span]:
-    """Where in ``prompt`` the values of ``choices`` stand, in order; none overlaps another.
+def spans(prompt: str, choices: Sequence[Choice], template: str = "") -> Sequence[Span]:
+    """Where in ``prompt`` the values of ``choices`` stand, in order; none overlaps another. ``template``: the
+    text that the prompt was made from.
 
     Slots are given in the order in which the text names them, so each is looked for behind the one before it
-    first. A value of which nothing is found, because another choice changed it again, is left out.
+    first, and behind what stands between the two in the template: "one red balloon, {red|golden} sky" has a red
+    that nobody chose. A value of which nothing is found, because another choice changed it again, is left out.
     """
     taken: list[Span] = []
-    behind = 0
+    behind = read = 0
     for choice in choices:
         value = choice.value.strip()
-        if not value or choice.is_setting or choice.slot.startswith("neg:"):
+        if choice.is_setting or choice.slot.startswith("neg:"):
+            continue
+        at = template.find(choice.slot, read)
+        if at >= 0:
+            behind = _after(prompt, template[read:at], behind)
+            read = at + len(choice.slot)
+        if not value:
             continue
         span = _find(prompt, value, behind, taken) or _find(prompt, value, 0, taken)
         if span is not None:
             taken.append(span)
             behind = span[1]
     return sorted(taken)
+
+
+def _after(prompt: str, words: str, start: int) -> int:
+    """Where ``words`` of a pack's file end in ``prompt``, at or behind ``start``; its lines are one there. If
+    not all are there, as some were changed, those of the last line count; else ``start``."""
+    for part in (words, words.rpartition("\n")[2]):
+        pattern = r"\s+".join(map(re.escape, part.split()))
+        if pattern and (found := re.compile(pattern).search(prompt, start)):
+            return found.end()
+    return start
 
 
 def _find(prompt: str, value: str, start: int, taken: Sequence[Span]) -> Span | None:

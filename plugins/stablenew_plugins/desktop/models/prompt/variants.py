@@ -127,8 +127,8 @@ class VariantsModel(Model):
         for pack, first, last in self._wanted():
             for job in self._jobs[pack][first:last]:
                 number += 1
-                choices = choices_of(job.spec_json)
-                lit = spans(job.prompt, choices)
+                choices, template = choices_of(job.spec_json)
+                lit = spans(job.prompt, choices, template)
                 shown.append(Variant(number, packs[pack].source, job, choices, lit))
             if last > len(self._jobs[pack]):
                 missing.append((pack, last))

@@ -70,11 +70,11 @@ def job_line(job: pb.Job, running: pb.RunningJob | None, title_of: Callable[[str
     note, fraction = "", None
     if job.state == "queued":
         note = explain_waiting(job.waiting_reason, job.place).text
+    elif job.state == "leased" or (running is not None and is_next(running)):
+        note = _("Next on {node}").format(node=job.node)
     elif job.state == "running":
         fraction = running.progress.fraction if running is not None else 0.0
         note = progress_text(running, title_of) if running is not None else _("starts")
-    elif job.state == "leased":
-        note = _("Next on {node}").format(node=job.node)
     elif job.state == "unknown":
         note = _("{node} is out of touch; it may still be working").format(node=job.node)
     elif job.state == "failed":
@@ -89,6 +89,12 @@ def job_line(job: pb.Job, running: pb.RunningJob | None, title_of: Callable[[str
         stages=stages_text(job.stages, title_of),
         attempt=_("try {n}").format(n=job.attempt) if job.attempt > 1 else "",
     )
+
+
+def is_next(running: pb.RunningJob) -> bool:
+    """Whether its node has it and does not work on it yet: a node gets its next job while it still works on the
+    one before."""
+    return not running.progress.stage
 
 
 def progress_text(running: pb.RunningJob, title_of: Callable[[str], str] = str) -> str:

@@ -12,7 +12,7 @@ from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.models.core.opening import open_path
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
 from stablenew_plugins.desktop.models.queue.jobdetails import JobDetailsModel
-from stablenew_plugins.desktop.models.queue.jobwords import ACTIVE, ENDED, WAITING
+from stablenew_plugins.desktop.models.queue.jobwords import ACTIVE, ENDED, WAITING, is_next
 from stablenew_plugins.desktop.models.queue.pause import Pause
 from stablenew_plugins.desktop.models.queue.queuemoves import QueueMoves
 from stablenew_plugins.desktop.models.queue.queueruns import WHO, QueueRuns
@@ -172,8 +172,8 @@ class QueueModel(Model):
         if queue is None:
             return _("No kernel answers yet.") if not self._desk.state.is_connected else ""
         parts = [
-            many("{n} running", "{n} running", queue.active),
-            many("{n} waiting", "{n} waiting", queue.queued),
+            many("{n} running", "{n} running", queue.active - self._next_at_nodes(queue.active)),
+            many("{n} waiting", "{n} waiting", queue.queued + self._next_at_nodes(queue.active)),
         ]
         if queue.failed:
             parts.append(many("{n} failed", "{n} failed", queue.failed))
@@ -197,6 +197,10 @@ class QueueModel(Model):
                 titles["history"] += f"  {ended:,}"
         return titles
 
+    def _next_at_nodes(self, active: int) -> int:
+        """How many of the active jobs a node has for later. The first begins without progress, too."""
+        return min(sum(map(is_next, self._desk.state.running.values())), max(active - 1, 0))
+
     def running(self, job_id: str) -> pb.RunningJob | None:
         """What is told of a job while it runs."""
         return self._desk.state.running.get(job_id)
@@ -204,11 +208,17 @@ class QueueModel(Model):
     def _fetch_queue(self, kernel: KernelClient, limit: int, offset: int) -> tuple[Sequence[pb.Job], int]:
         # Only of queued jobs alone does the kernel tell the order in which they run.
         active = kernel.jobs(self.run_id, ACTIVE, MOST_ACTIVE, 0)
-        first = sorted(active.jobs, key=lambda job: (ACTIVE_ORDER.index(job.state), job.job_id))
+        first = sorted(active.jobs, key=self._active_order)
         shown = first[offset : offset + limit]
         left = limit - len(shown)
         waiting = kernel.jobs(self.run_id, WAITING, max(left, 1), max(0, offset - len(first)))
         return [*shown, *waiting.jobs[: max(left, 0)]], len(first) + waiting.total
+
+    def _active_order(self, job: pb.Job) -> tuple[int, bool, int, str]:
+        """What is worked on first, and what its node has for later behind it."""
+        running = self._desk.state.running.get(job.job_id)
+        waits = running is not None and is_next(running)
+        return ACTIVE_ORDER.index(job.state), waits, job.index, job.job_id
 
     def _fetch_history(self, kernel: KernelClient, limit: int, offset: int) -> tuple[Sequence[pb.Job], int]:
         states = ENDED if self.ended == "all" else (self.ended,)

@@ -224,7 +224,7 @@ class StageCard:
         room = self.width - self.ui.px(PAD * 2 + 36 + 14 + 24 + (32 if card.is_post else 0))
         room -= self._controls_width()
         set_text(self._title, fit(ui, card.title, "h2", room), c.text if works else c.muted)
-        summary = self.model.summary(card.name) or card.help
+        summary = self.model.summary(card.name) or card.help.partition(". ")[0].removesuffix(".")
         if state := self._state(on, works):
             summary = f"{state}  ·  {summary}"
         set_text(self._summary, fit(ui, summary, "small", room), c.muted if works else c.faint)

@@ -60,8 +60,10 @@ class TakeOverlay(PresetOverlay):
                 pass
             with row(ui, 10):
                 self._do = button(ui, "", self._take, "primary", icon=icons.CHECK, tag="apply_image.do")
-                button(ui, _("All"), partial(self._all, True), "ghost", tag="apply_image.all")
-                button(ui, _("None"), partial(self._all, False), "ghost", tag="apply_image.none")
+                self._some = (
+                    button(ui, _("All"), partial(self._all, True), "ghost", tag="apply_image.all"),
+                    button(ui, _("None"), partial(self._all, False), "ghost", tag="apply_image.none"),
+                )
 
     def _read(self) -> None:
         given = dpg.get_value(self._path).strip().strip('"').removeprefix("file://")
@@ -90,6 +92,8 @@ class TakeOverlay(PresetOverlay):
         self._count()
 
     def _count(self) -> None:
+        for item in (self._do, *self._some):
+            dpg.configure_item(item, show=bool(self._items()))
         words = many("Take {n} setting", "Take {n} settings", len(self._chosen))
         dpg.configure_item(self._do, label=f"{icons.CHECK}  {words}")
         enable_button(self._do, bool(self._chosen))
@@ -101,6 +105,10 @@ class TakeOverlay(PresetOverlay):
             dpg.bind_item_theme(table, ui.themes.theme({}, {"CellPadding": (6, 5)}, dpg.mvTable))
             for weight in (0.3, 1.0, 1.2, 1.5, 1.5):
                 dpg.add_table_column(init_width_or_weight=weight)
+            if self._items():
+                with dpg.table_row():
+                    for words in ("", "", "", _("Now"), _("The image has")):
+                        text(ui, words, "small", c.faint)
             for item in self._items():
                 with dpg.table_row():
                     checkbox(
