@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from stablenew_agent.backoff import Doubling
 from stablenew_api.jobs import Artifact, Failure, FailureKind, JsonValue
 from stablenew_api.leases import LeaseKey, LeaseState
 from stablenew_client.wire import shorten_detail
@@ -357,8 +358,8 @@ class _Slot:
         self._setup = setup
         self._pool = pool
         self._closing = False
-        self._failed_starts = 0
-        self._failed_describes = 0
+        self._start_delays = Doubling(*RESTART_DELAYS)
+        self._describe_delays = Doubling(*DESCRIBE_DELAYS)
         self._retry: asyncio.TimerHandle | None = None
         self._spawning: asyncio.Task[None] | None = None
 
@@ -443,7 +444,7 @@ class _Slot:
             self.gone.set()
             return
         if child.loaded or child.doomed:
-            self._failed_starts = 0
+            self._start_delays.worked()
             if not jobs and not child.doomed:
                 log.warning("worker %d ended by itself (%s); starting another", self.index, _exit(code))
             self.spawn()
@@ -479,9 +480,7 @@ class _Slot:
         self._pool._hand_out()
 
     def _ended_early(self, problem: str) -> None:
-        first, longest = RESTART_DELAYS
-        delay = min(longest, first * 2.0**self._failed_starts)
-        self._failed_starts += 1
+        delay = self._start_delays.delay()
         log.error("worker %d: %s; trying again in %.1f s", self.index, problem, delay)
         self._retry = asyncio.get_running_loop().call_later(delay, self.spawn)
         self._set_problem(f"no worker can be started: {problem}")
@@ -687,11 +686,9 @@ class _Slot:
             problem=problem,
         )
         if ready:
-            self._failed_describes = 0
+            self._describe_delays.worked()
         else:
-            first, longest = DESCRIBE_DELAYS
-            delay = min(longest, first * 2.0**self._failed_describes)
-            self._failed_describes += 1
+            delay = self._describe_delays.delay()
             asyncio.get_running_loop().call_later(delay, self._ask_again, self.child)
         self._set_problem(problem)
         self._pool._events.described(inventory)

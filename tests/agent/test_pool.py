@@ -393,6 +393,27 @@ def test_any_history_ends_well(steps: list[tuple[str, int]], slots: int) -> None
     asyncio.run(play())
 
 
+def test_a_backend_that_is_off_for_days_is_asked_again_and_again(house: House) -> None:
+    """2,000 minutes are a weekend."""
+    (worker,) = house.workers
+    for _ in range(2000):
+        worker.slot.line(b'{"op":"unready","message":"connection refused","stages":[]}')
+    assert house.pool.problem == "connection refused"
+    ready = {"op": "ready", "identity": ["a", "1", False, ""], "stages": [], "capabilities": {}}
+    worker.slot.line(json.dumps(ready).encode("ascii"))
+    assert house.pool.ready
+    assert not house.pool.problem
+
+
+def test_a_worker_that_cannot_start_for_days_is_tried_again_and_again(house: House) -> None:
+    (worker,) = house.workers
+    worker.loaded = False
+    for _ in range(2000):
+        house.die(worker, 1)
+    assert house.pool.problem == "no worker can be started: gone"
+    assert house.workers == [worker], "none before its time"
+
+
 def test_files_of_a_dropped_job_are_removed(house: House, tmp_path: Path) -> None:
     worker, _, b = pair(house, finishing=True)
     house.pool.drop(b)
