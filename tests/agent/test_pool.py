@@ -13,7 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew_agent.pool import Inventory, Job, StepReport, WorkerPool, WorkerResult, WorkerSetup, _Slot
+from stablenew_agent.pool.jobs import Job
+from stablenew_agent.pool.pool import WorkerPool
+from stablenew_agent.pool.reports import Inventory, StepReport, WorkerResult
+from stablenew_agent.pool.setup import WorkerSetup
+from stablenew_agent.pool.slot import Slot
 from stablenew_api.jobs import FailureKind
 from stablenew_api.leases import LeaseKey, LeaseState
 
@@ -21,10 +25,10 @@ from stablenew_api.leases import LeaseKey, LeaseState
 class Paper:
     """A worker on paper: reads its lines when told to, and follows the rules of ``turns``."""
 
-    def __init__(self, slot: _Slot) -> None:
+    def __init__(self, slot: Slot) -> None:
         self.slot = slot
         self.loaded = True
-        self.doomed = self.watch_sent = False
+        self.doomed = False
         self.pid = 1
         self.unread: deque[dict[str, Any]] = deque()
         self.ready: list[tuple[str, int]] = []
@@ -93,12 +97,12 @@ class House:
         self.pool = WorkerPool(slots, WorkerSetup("test", {}, "1"), self)
         self.workers: list[Paper] = []
         for slot in self.pool._slots:
-            slot.spawn = lambda slot=slot: self._spawn(slot)  # type: ignore[method-assign, misc]
+            slot.supervisor.spawn = lambda slot=slot: self._spawn(slot)  # type: ignore[method-assign, misc]
         self.pool.start()
 
-    def _spawn(self, slot: _Slot) -> None:
+    def _spawn(self, slot: Slot) -> None:
         worker = Paper(slot)
-        slot.child = worker  # type: ignore[assignment]
+        slot.supervisor.process = worker  # type: ignore[assignment]
         self.workers = [one for one in self.workers if one.slot is not slot] + [worker]
 
     def run(self, name: str) -> LeaseKey:
