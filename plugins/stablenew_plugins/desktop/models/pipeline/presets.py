@@ -184,15 +184,13 @@ class PresetsModel(Model):
         preset, sets = pipeline.preset, pipeline.sets(all_of_them=True)
         self.saving = True
         self.touch()
-        asked = self._desk.ask(
+        self._desk.order(
             lambda kernel: kernel.library.save(
                 "preset", name, entry=preset or None, sets=sets, description=description, replace=replace
             ),
             self._saved,
             self._failed,
         )
-        if not asked:
-            self._failed(UserError(_("The kernel is not there yet; try again in a moment")))
 
     def _saved(self, answer: pb.SaveEntryResponse) -> None:
         self.saving, self.failure = False, ""
