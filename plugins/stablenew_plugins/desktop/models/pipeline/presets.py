@@ -185,23 +185,25 @@ class PresetsModel(Model):
         preset, sets, changes = pipeline.preset, pipeline.sets(all_of_them=True), pipeline.changes
         self.saving = True
         self.touch()
-        self._desk.order(
+        asked = self._desk.ask(
             lambda kernel: kernel.library.save(
                 "preset", name, entry=preset or None, sets=sets, description=description, replace=replace
             ),
             partial(self._saved, changes),
             self._failed,
         )
+        if not asked:
+            self._failed(UserError(_("The kernel is not there yet; try again in a moment")))
 
     def _saved(self, changes: Mapping[str, JsonValue], answer: pb.SaveEntryResponse) -> None:
         self.saving, self.failure = False, ""
         now = self._pipeline.changes
         since = {name: value for name, value in now.items() if name not in changes or changes[name] != value}
         self._pipeline.rebase(answer.entry.name)
-        self._pipeline.set_all(since)
         self.open_overlay("")
         text = _("Saved as {name}.").replace("{name}", answer.entry.name)
         self._desk.toasts.say(text, "good", hint="\n".join(answer.warnings[:3]))
+        self._pipeline.set_all(since)
         self.load()
         self.touch()
 
