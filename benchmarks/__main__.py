@@ -16,6 +16,7 @@ NAMES = (
     "randomizer",
     "desktop_start",
     "desktop_frame",
+    "desktop_panels",
     "desktop_memory",
     "desktop_latency",
 )

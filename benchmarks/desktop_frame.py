@@ -17,6 +17,7 @@ from benchmarks.common import at_most, describe_machine, emit, emit_median, opti
 from benchmarks.desktop_kit import (
     SMALL,
     USUAL,
+    Drawing,
     app_on,
     cpu_a_frame,
     data_folder,
@@ -94,20 +95,6 @@ def _settle(app: Any, jobs: int) -> None:
         if time.monotonic() > deadline:
             raise RuntimeError(f"the list has {app.bench.queue.queue.total} of {jobs} jobs")
         time.sleep(0.01)
-
-
-class Drawing:
-    """Takes the time that the drawing itself needs."""
-
-    def __init__(self, dpg: Any) -> None:
-        self.spent: list[float] = []
-        self._draw = dpg.render_dearpygui_frame
-        dpg.render_dearpygui_frame = self
-
-    def __call__(self) -> None:
-        begun = time.thread_time()
-        self._draw()
-        self.spent.append((time.thread_time() - begun) * 1000)
 
 
 class Feed:

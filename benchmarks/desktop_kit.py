@@ -109,3 +109,17 @@ def app_on(data: DataFolder, tab: str, *, connect: bool = False, **options: Any)
     app.desk.remembered.set("welcomed", True)
     app.bench.view.show_tab(tab)
     return app
+
+
+class Drawing:
+    """Takes the time that the drawing itself needs."""
+
+    def __init__(self, dpg: Any) -> None:
+        self.spent: list[float] = []
+        self._draw = dpg.render_dearpygui_frame
+        dpg.render_dearpygui_frame = self
+
+    def __call__(self) -> None:
+        begun = time.thread_time()
+        self._draw()
+        self.spent.append((time.thread_time() - begun) * 1000)

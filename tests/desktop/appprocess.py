@@ -144,6 +144,10 @@ class AppProcess:
         seen, origin = self.ask("mouse"), self.ask("bounds")
         return seen["x"] + origin["x"], seen["y"] + origin["y"], frozenset(seen["buttons"])
 
+    def double_clicked(self) -> bool | None:
+        """Nobody can tell from here."""
+        return None
+
     def bounds(self) -> Rect:
         """The content of the window, on the screen."""
         return Rect(**self.ask("bounds"))

@@ -15,6 +15,7 @@ from tests.desktop.font_kit import font
 from stablenew_api.errors import UserError
 from stablenew_plugins.desktop.models.core.letters import Faces, Wanted
 from stablenew_plugins.desktop.theme import merge, systemfonts
+from stablenew_plugins.desktop.theme import merging as merging_
 from stablenew_plugins.desktop.theme.fonts import FOLDER, foreign
 from stablenew_plugins.desktop.theme.merging import Merging, Program
 from stablenew_plugins.desktop.theme.metrics import LARGER
@@ -143,6 +144,16 @@ def test_fonts_are_kept_and_made_anew_when_what_they_are_made_of_changes(tmp_pat
     for letter in "abcdefgh":
         merging(wanted(letter))
     assert len(list((tmp_path / "cache").iterdir())) == 4
+
+
+def test_fonts_in_a_folder_that_can_not_be_written_any_more_are_used(tmp_path, merged, monkeypatch):
+    faces = merged(wanted("日"), font("日"))
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "read-only", str(path))
+
+    monkeypatch.setattr(merging_.os, "utime", refuse)
+    assert merged(wanted("日"), font("日")) == faces
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path):

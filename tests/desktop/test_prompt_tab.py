@@ -91,6 +91,7 @@ def test_another_theme_and_size_show_the_same(gui, packed):
     packed.variants.draft.open(True)
     packed.view.choose_theme("light")
     packed.view.choose_scale(1.5)
+    gui.frames(2)
     gui.until(lambda: gui.visible("randomizer.0.token"))
     gui.until(lambda: dpg.is_item_shown("randomizer.0.editor"))
     gui.until(lambda: dpg.is_item_shown("axis.form"))

@@ -11,6 +11,11 @@ from tests.desktop.settings_kit import SettingsKernel
 from stablenew_api.errors import KernelUnavailable
 from stablenew_plugins.desktop.models.core.view import SMALLEST_WINDOW, TABS
 
+ITEMS_A_FRAME = 150
+"""Made in one frame of a tab that comes up, at most: about 3 ms."""
+PIECES = 8
+"""Frames until it is shown, at most."""
+
 
 def front(app):
     """The tab that is to be seen."""
@@ -83,6 +88,22 @@ def test_one_overlay_follows_another(gui, lone_app):
     for name in ("settings", "shortcuts", "start", "settings"):
         lone_app.bench.view.open(name)
         gui.until(lambda name=name: gui.visible(f"{name}.close"))
+
+
+def test_a_tab_is_made_over_some_frames_and_shown_when_it_is_complete(gui, lone_app):
+    view, tabs = lone_app.bench.view, lone_app.shell._tabs
+    made = {}
+    for tab in [tab for tab in TABS if tab not in tabs]:
+        view.show_tab(tab)
+        made[tab] = []
+        while tab not in tabs:
+            assert not dpg.is_item_shown(f"area.{tab}")
+            before = len(dpg.get_all_items())
+            gui.frames(1)
+            made[tab].append(len(dpg.get_all_items()) - before)
+        assert dpg.is_item_shown(f"area.{tab}")
+    assert made
+    assert all(max(counts) <= ITEMS_A_FRAME and len(counts) <= PIECES for counts in made.values()), made
 
 
 def test_the_theme_and_the_scale_change_everything_and_leave_nothing_behind(gui, lone_app):

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.desktop.desk_kit import Inline
 
-from stablenew_plugins.desktop.components.fit import shortened
+from stablenew_plugins.desktop.components.fit import cut as cut_to
+from stablenew_plugins.desktop.components.fit import width_of
 from stablenew_plugins.desktop.components.table import VirtualTable, span
-from stablenew_plugins.desktop.components.tablecells import Cell, Column, Row
+from stablenew_plugins.desktop.components.tablecells import Cell, Cells, Column, Row
 from stablenew_plugins.desktop.components.ui import Ui
 
 COLUMNS = [
@@ -43,12 +44,11 @@ def test_a_text_that_is_cut_fits_and_is_no_shorter_than_needed(text: str, width:
     def measure(part: str) -> float:
         return 10.0 * len(part)
 
-    cut = shortened(text, width, measure)
+    cut = cut_to(text, width, measure)
     assert cut == text or cut.endswith("…")
     assert measure(cut) <= width or cut == "…"
     if cut != text and text.strip() == text and "  " not in text and not any(map(str.isspace, text)):
         assert measure(cut) + 10 > width or cut == "…"
-    assert shortened(text, width, lambda _part: None) == text
 
 
 class Table:
@@ -71,6 +71,11 @@ class Table:
         )
         self.table.resize(600, 400)
         self.table.update(count)
+
+    def fill(self) -> None:
+        """Draw until all rows are made."""
+        while len(self.table._lines) < self.table._needed:
+            self.table.frame()
 
     def row(self, index: int) -> Row | None:
         self.asked.append(index)
@@ -101,17 +106,31 @@ def ui(context: None) -> Iterator[Ui]:
 
 def test_only_as_many_rows_are_made_as_fit(ui: Ui) -> None:
     table = Table(ui, 10_000)
-    table.table.frame()
-    assert table.texts() == [str(number) for number in range(32)]
-    assert len(table.asked) == 32
+    table.fill()
+    assert table.texts() == [str(number) for number in range(16)]
+    assert len(table.asked) == 16
     table.table.resize(600, 2_000)
-    table.table.frame()
-    assert len(table.texts()) == 66
+    table.fill()
+    assert table.texts() == [str(number) for number in range(66)]
+
+
+def test_a_frame_makes_some_rows_and_the_table_is_shown_when_it_has_all(ui: Ui) -> None:
+    table = Table(ui, 10_000)
+    made = []
+    while len(table.table._lines) < table.table._needed:
+        assert not dpg.is_item_shown(table.table._around)
+        before = len(dpg.get_all_items())
+        table.table.frame()
+        made.append(len(dpg.get_all_items()) - before)
+    assert dpg.is_item_shown(table.table._around)
+    assert len(made) == 4
+    assert max(made[1:]) <= made[0], "and lines between the rows in the first"
+    assert table.texts() == [str(number) for number in range(16)]
 
 
 def test_a_frame_in_which_nothing_changed_asks_for_nothing(ui: Ui) -> None:
     table = Table(ui, 10_000)
-    table.table.frame()
+    table.fill()
     table.asked.clear()
     for _number in range(5):
         table.table.frame()
@@ -142,6 +161,15 @@ def test_a_row_that_is_not_there_yet_says_so(ui: Ui) -> None:
     assert table.texts(3) == ["text", "", "text"]
 
 
+def test_a_text_in_a_font_that_is_still_looked_for_is_cut_to_its_column(ui: Ui) -> None:
+    cells, column = Cells(ui, 20), Column("Prompt", 100)
+    items = cells.make(column)
+    cells.write(items, Cell("日本の湖" * 10), 100, column)
+    shown = dpg.get_value(items.text)
+    assert shown.endswith("…")
+    assert 80 < width_of(ui, shown, "small") <= 100
+
+
 def test_bars_and_selection_are_shown(ui: Ui) -> None:
     table = Table(ui, 3)
     table.marked = {2}
@@ -154,7 +182,7 @@ def test_bars_and_selection_are_shown(ui: Ui) -> None:
 
 def test_a_click_selects_what_the_model_says(ui: Ui) -> None:
     table = Table(ui, 10)
-    table.table.frame()
+    table.fill()
     line = table.table._lines[4]
     dpg.set_value(line.selectable, True)
     dpg.get_item_callback(line.selectable)(line.selectable, True, None)
@@ -164,13 +192,13 @@ def test_a_click_selects_what_the_model_says(ui: Ui) -> None:
 
 def test_revealing_a_row_scrolls_no_further_than_needed(ui: Ui) -> None:
     table = Table(ui, 1_000)
-    table.table.frame()
+    table.fill()
     table.table.reveal(3)
     assert table.table._state.scroll_to is None
     table.table.reveal(500)
     table.table.frame()
     first = table.table._state.first
-    assert first <= 500 < first + 32
+    assert first <= 500 < first + 16
 
 
 def test_a_click_on_a_title_sorts_and_the_order_at_first_is_shown(ui: Ui) -> None:

@@ -117,6 +117,10 @@ class Window:
         x, y, buttons = probe.mouse()
         return x, y, frozenset(buttons)
 
+    def double_clicked(self) -> bool | None:
+        """Whether the last frame took a click for the second one of two."""
+        return bool(dpg.is_mouse_button_double_clicked(dpg.mvMouseButton_Left))
+
     def bounds(self) -> Rect:
         """The content of the window; without a window manager the window is where it wanted to be."""
         return Rect(0, 0, dpg.get_viewport_client_width(), dpg.get_viewport_client_height())

@@ -84,7 +84,7 @@ def parse_pattern(text: str) -> FilePattern:
 
 
 def _fits(field: str, layout: str) -> bool:
-    if re.search(r"[0-9]{4}", layout):
+    if re.search(r"\d{4}", layout):  # digits of any script: Python reads them all
         return False  # not tried: a width of a thousand million is written in a thousand million bytes
     try:
         return len(format(_SAMPLE[field], layout)) <= MAX_CHARACTERS

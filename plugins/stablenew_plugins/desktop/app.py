@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import dearpygui.dearpygui as dpg
@@ -36,6 +35,7 @@ from stablenew_plugins.desktop.models.core.view import SMALLEST_WINDOW, WINDOW_A
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.shell import Shell
 from stablenew_plugins.desktop.probe import Probe
+from stablenew_plugins.desktop.theme.merging import Merging, Program
 
 log = logging.getLogger(__name__)
 
@@ -161,6 +161,8 @@ class App:
             if callback is None:
                 continue
             self.wake()
+            if self.lettering is not None:
+                self.lettering.hurry()
             try:
                 callback(sender, data, user)
             except Exception as error:
@@ -272,29 +274,6 @@ class App:
         dpg.delete_item(self._handlers)
 
 
-class FaceMaker:
-    """Makes fonts with characters that ours lack, and keeps them in a folder."""
-
-    def __init__(self, cache: Path) -> None:
-        self._cache = cache
-        self._stop: Callable[[], None] = lambda: None
-
-    def __call__(self, wanted: Wanted) -> Faces:
-        """In another thread. Raises UserError and OSError."""
-        from stablenew_plugins.desktop.theme.merging import (
-            Merging,
-            Program,
-        )  # few windows need it, none at once
-
-        program = Program()
-        self._stop = program.stop
-        return Merging(self._cache, merge=program)(wanted)
-
-    def stop(self) -> None:
-        """The window closes: do not let it wait for fonts."""
-        self._stop()
-
-
 def open_window(data: DataFolder) -> int:
     """Open the window and stay until it is closed. Returns the exit code: 0, or 1 if there is no display."""
     if reason := missing():
@@ -321,13 +300,13 @@ def open_window(data: DataFolder) -> int:
             disable_close=True,
         )
         dpg.setup_dearpygui()
-        maker = FaceMaker(data.root / "fonts")
-        app = App(data, make_faces=maker)
+        program = Program()
+        app = App(data, make_faces=Merging(data.root / "fonts", merge=program))
         dpg.show_viewport()
         try:
             app.run()
         finally:
-            maker.stop()
+            program.stop()  # a window that closes does not wait for fonts
             app.close()
     finally:
         dpg.destroy_context()

@@ -7,9 +7,12 @@ English text in the code is what is shown. ``xgettext -k_ -kmany:1,2`` collects 
 from __future__ import annotations
 
 import gettext
+import re
 from pathlib import Path
 
 LOCALES = Path(__file__).parent / "assets" / "locale"
+_ROWS = re.compile(r"(^|: |\(|\(of |\+ )([\d,]+) row(s?)\b")
+"""A number of rows in a formula of the kernel; behind a times sign "row" would be the name of a slot."""
 _catalogue = gettext.translation("stablenew", LOCALES, fallback=True)
 
 
@@ -21,6 +24,11 @@ def _(text: str) -> str:
 def many(one: str, more: str, count: int) -> str:
     """``one`` or ``more``, as ``count`` and the language want it, with ``{n}`` replaced by the count."""
     return _catalogue.ngettext(one, more, count).replace("{n}", f"{count:,}")
+
+
+def formula(line: str) -> str:
+    """How the kernel counts a run, ``2 rows x 3 times``, as the window says it: ``2 prompts × 3 times``."""
+    return _ROWS.sub(r"\1\2 prompt\3", line).replace(" x ", " × ")
 
 
 def duration(seconds: float) -> str:

@@ -15,6 +15,7 @@ from tests.desktop.models.image_kit import image, pixels
 from tests.desktop.models.test_review import Bench, bench_of
 
 from stablenew_plugins.desktop.models.core.shortcuts import find
+from stablenew_plugins.desktop.models.core.state import KernelState
 from stablenew_plugins.desktop.models.images.imagefacts import caption_of, side_by_side
 from stablenew_plugins.desktop.models.images.panes import panes_for
 from stablenew_plugins.desktop.models.images.worddiff import Run, around, in_lines, marked
@@ -62,7 +63,7 @@ def test_what_is_the_same_is_counted_and_shown_when_it_is_wanted(bench: Bench) -
     assert [row.name for row in rows] == ["Prompt", "Seed"]
     equal = {row.name: row.values[0] for row in bench.compare.equal}
     assert equal["Model"] == "painter"
-    assert equal["Text to image · steps"] == "20"
+    assert equal["Text to image · Steps"] == "20"
     assert not bench.compare.shows_equal
     press(bench, "E")
     assert bench.compare.shows_equal
@@ -81,9 +82,9 @@ def test_a_stage_that_took_no_part_is_told_once() -> None:
         gallery_pb2.GetImageResponse(image=image(1), settings_json=json.dumps(settings).encode())
         for settings in ({"txt2img": {"steps": 20}}, {"txt2img": {"steps": 20}, "upscale": {"factor": 2}})
     ]
-    rows = side_by_side(made, str)
+    rows = side_by_side(made, str, KernelState().setting_title)
     assert {row.name: list(row.values) for row in rows if row.differs} == {"upscale": ["no", "yes"]}
-    assert side_by_side(made[:1], str) == []
+    assert side_by_side(made[:1], str, KernelState().setting_title) == []
 
 
 # --- words --------------------------------------------------------------------------------------------------

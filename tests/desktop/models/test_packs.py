@@ -167,6 +167,18 @@ def test_never_more_than_a_few_are_asked_about_at_a_time(tmp_path: Path) -> None
     assert sum(key is None for key, _job in waiting) == AT_ONCE
 
 
+def test_what_is_in_a_pack_comes_too_late_when_nobody_looks_at_it_any_more(tmp_path: Path) -> None:
+    paths = three(tmp_path)
+    desk = make_desk(tmp_path, Kernel())
+    model = PacksModel(desk)
+    settle(model, desk)
+    desk.background.held = True  # type: ignore[attr-defined]
+    model.look_at(paths["sea"])
+    model.look_at(None)
+    desk.background.release()  # type: ignore[attr-defined]
+    assert (model.current, model.look) == (None, None)
+
+
 def test_those_that_are_to_be_seen_are_asked_about_first(tmp_path: Path) -> None:
     paths = write(tmp_path / "packs", **{f"p{n:02}": "row\n" for n in range(20)})
     kernel = Kernel()

@@ -240,13 +240,13 @@ def plan_of(*, line: str = "6 rows = 6 images", warnings: Sequence[str] = (), sp
 def test_the_line_says_what_is_sent(bench: Bench) -> None:
     found = next_run(run_of(plan_of(), "demo.txt"), bench.pipeline)
     assert found.line == "demo  ·  2 stages  ·  6 images  ·  about 1 min"
-    assert found.how == "6 rows = 6 images\nabout 1 min on 2 nodes"
+    assert found.how == "6 prompts = 6 images\nabout 1 min on 2 nodes"
     assert not found.remarks
     assert "left" in next_run(run_of(Plan()), bench.pipeline).line
     two = Plan([*plan_of().packs, *plan_of().packs])
     found = next_run(run_of(two, "a.txt", "b.txt"), bench.pipeline)
     assert found.line == "demo + 1 pack  ·  2 stages  ·  12 images  ·  about 2 min"
-    assert found.how == "demo: 6 rows = 6 images\ndemo: 6 rows = 6 images"
+    assert found.how == "demo: 6 prompts = 6 images\ndemo: 6 prompts = 6 images"
 
 
 @pytest.mark.parametrize(

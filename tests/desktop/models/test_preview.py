@@ -17,6 +17,7 @@ from tests.desktop.models.image_kit import FakeKernel, image, pixels, spec
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import canonical_json
 from stablenew_plugins.desktop.models.core.opening import command, open_path
+from stablenew_plugins.desktop.models.core.state import KernelState
 from stablenew_plugins.desktop.models.core.view import ViewModel
 from stablenew_plugins.desktop.models.images.imagefacts import facts_of, side_by_side
 from stablenew_plugins.desktop.models.images.preview import LIVE_EVERY, SETTLE, VARIATIONS, PreviewModel
@@ -332,9 +333,10 @@ def test_only_what_differs_is_compared() -> None:
             detail(2, '{"txt2img": {"steps": 30, "cfg_scale": 7.0}, "upscale": {"upscaler": "x"}}'),
         ],
         lambda stage: stage,
+        KernelState().setting_title,
     )
     assert {row.name: tuple(row.values) for row in found if row.differs} == {
         "Seed": ("1", "2"),
-        "txt2img · steps": ("20", "30"),
+        "txt2img · Steps": ("20", "30"),
         "upscale": ("no", "yes"),
     }

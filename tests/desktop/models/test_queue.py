@@ -13,7 +13,8 @@ from tests.desktop.queue_kit import Kernel, a_job
 
 from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.queue.jobwords import job_line, moment, run_line
-from stablenew_plugins.desktop.models.queue.queue import AGAIN, QUIET, QueueModel
+from stablenew_plugins.desktop.models.queue.queue import QUIET, QueueModel
+from stablenew_plugins.desktop.models.queue.queueruns import AGAIN
 from stablenew_proto.v1 import kernel_pb2
 
 
@@ -330,23 +331,23 @@ def test_a_run_is_made_again_with_its_specs_in_their_order(make: Callable[..., B
     bench = make(a_job(1, "done"), a_job(0, "done"))
     bench.kernel.question = "2 images: really?"
     run = bench.kernel.runs()[0]
-    bench.queue.run_again(run)
+    bench.queue.whole.again(run)
     assert bench.kernel.replayed == []
     assert bench.desk.toasts.shown[-1].text == "2 images: really?"
     bench.act()
     assert [spec.name for spec in bench.kernel.replayed[0].specs] == ["00001", "00002"]
-    bench.queue.run_again(kernel_pb2.Run(total=AGAIN + 1))
+    bench.queue.whole.again(kernel_pb2.Run(total=AGAIN + 1))
     assert len(bench.kernel.replayed) == 1
 
 
 def test_pausing(make: Callable[..., Bench]) -> None:
     bench = make()
-    bench.queue.toggle_pause()
+    bench.queue.pause.toggle()
     assert bench.kernel.paused
     bench.news(queue=kernel_pb2.QueueSummary(paused=True, queued=10, paused_reason="paused in the desktop"))
-    assert bench.queue.is_paused
+    assert bench.queue.pause.is_on
     assert "10 waiting" in bench.queue.summary
-    bench.queue.toggle_pause()
+    bench.queue.pause.toggle()
     assert not bench.kernel.paused
 
 

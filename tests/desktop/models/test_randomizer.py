@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from bench_kit import Bench, FakeKernel, slot, write
-from desk_kit import make_desk
+from desk_kit import Inline, make_desk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,12 +24,14 @@ from stablenew_kernel.cli.host import load_host
 from stablenew_kernel.domain.rows import parse_rows as kernel_rows
 from stablenew_kernel.domain.settings import Settings
 from stablenew_kernel.hub import views
+from stablenew_plugins.desktop.models.core.scripts import columns as columns_in
 from stablenew_plugins.desktop.models.prompt import axes, rows, slots
 from stablenew_plugins.desktop.models.prompt.axisdraft import AxisDraft
 from stablenew_plugins.desktop.models.prompt.choices import Choice, choices_of, spans, telling, wrapped
 from stablenew_plugins.desktop.models.prompt.chosen import Chosen, from_json
 from stablenew_plugins.desktop.models.prompt.randomizer import AS_WRITTEN, MIXED
 from stablenew_plugins.desktop.models.prompt.variants import PAGE
+from stablenew_plugins.desktop.models.run import Plan
 from stablenew_proto.v1 import kernel_pb2 as pb
 
 STYLE = "randomization.modes.style"
@@ -229,7 +232,7 @@ def test_a_selected_pack_goes_before_the_written_prompt(
 ) -> None:
     bench.randomizer.quick.write("a red house")
     bench.settle()
-    assert bench.randomizer.uses_quick
+    assert [source.written is None for source in bench.randomizer.sources] == [False]
     bench.select(write(tmp_path, "a.txt"))
     asked = len(kernel.previewed)
     bench.randomizer.quick.write("a blue house")
@@ -380,7 +383,7 @@ def test_rows_by_field_and_by_box(bench: Bench, kernel: FakeKernel, tmp_path: Pa
     model.choose_row(pack, 2, False)
     assert model.rows_text(pack) == "2", "the last one stays"
     model.write_rows(pack, "7")
-    assert "no row 7" in model.rows_problem(pack)
+    assert "no prompt 7" in model.rows_problem(pack)
     bench.settle()
     assert kernel.previewed[-1][0].rows == "7", "the kernel says what is wrong, too"
 
@@ -507,6 +510,24 @@ def test_a_new_plan_keeps_the_page_as_far_as_there_is_one(
     assert (bench.variants.page, len(bench.variants.shown)) == (0, 5)
 
 
+def test_a_page_of_a_plan_that_is_gone_says_nothing(bench: Bench, kernel: FakeKernel, tmp_path: Path) -> None:
+    def fail(*_arguments: Any) -> Any:
+        raise UserError("no such pack")
+
+    kernel.images = 100
+    bench.select(write(tmp_path, "a.txt"))
+    background = bench.desk.background
+    assert isinstance(background, Inline)
+    background.held = True
+    bench.variants.turn(8)
+    assert bench.variants.is_asking
+    kernel.preview = fail  # type: ignore[method-assign]
+    bench.run.plan = Plan([replace(bench.run.plan.packs[0], summary=pb.PlanSummary(jobs=5))])
+    bench.variants.tick()
+    background.release()
+    assert (bench.variants.page, bench.variants.problem, len(bench.variants.shown)) == (0, "", 5)
+
+
 words = st.text("abc de", min_size=1, max_size=6)
 
 
@@ -546,11 +567,11 @@ def test_with_the_template_each_choice_is_where_its_slot_stood(parts: list[tuple
     assert spans(prompt, choices, template) == wanted
 
 
-@given(st.text("ab  c", max_size=90), st.integers(8, 30), st.integers(0, 4), st.data())
+@given(st.text("ab  c日", max_size=90), st.integers(8, 30), st.integers(0, 4), st.data())
 def test_lines_fit_and_lose_no_letter(prompt: str, columns: int, most: int, data: Any) -> None:
     lit = spans(prompt, [Choice("x", data.draw(words)) for _one in range(3)])
     lines = wrapped(prompt, lit, columns, most)
-    assert all(sum(len(piece) for piece, _lit in line) <= columns + 1 for line in lines)
+    assert all(columns_in("".join(piece for piece, _lit in line)) <= columns for line in lines)
     if not most:
         letters = "".join(piece for line in lines for piece, _lit in line)
         assert letters.replace(" ", "") == prompt.replace(" ", "")

@@ -24,7 +24,8 @@ from stablenew_plugins.desktop.models.images.liked import LikedModel
 from stablenew_plugins.desktop.models.images.preview import PreviewModel
 from stablenew_plugins.desktop.models.images.promote import PromoteModel
 from stablenew_plugins.desktop.models.images.ratings import Opinion, Ratings
-from stablenew_plugins.desktop.models.images.review import REFRESH_EVERY, TAB, ReviewModel
+from stablenew_plugins.desktop.models.images.review import REFRESH_EVERY, ReviewModel
+from stablenew_plugins.desktop.models.images.reviewkeys import TAB
 from stablenew_plugins.desktop.models.images.tagkeys import LETTERS, letters_of
 from stablenew_plugins.desktop.models.images.viewer import ViewerModel
 from stablenew_plugins.desktop.models.images.zoom import CLOSEST, Viewpoint, fitting
@@ -324,6 +325,41 @@ def test_all_that_is_chosen_is_rated_and_stays_chosen(bench: Bench) -> None:
     assert bench.review.selected == []
 
 
+@pytest.mark.parametrize("what", ["click", "clear_selection", "toggle_cursor", "extend"])
+def test_what_is_chosen_later_does_not_take_the_place_of_what_was_chosen_since(
+    tmp_path: Path, what: str
+) -> None:
+    bench = Bench(tmp_path, FakeKernel([image(n) for n in range(3 * PAGE, 0, -1)]))
+    bench.connect()
+    background = bench.desk.background
+    assert isinstance(background, Inline)
+    background.held = True
+    bench.review.choose_all()  # thousands, of which some pages are still to come
+    if what == "click":
+        bench.review.click(2)
+    elif what == "extend":
+        bench.review.click(2, extend=True)
+    else:
+        getattr(bench.review, what)()
+    chosen = list(bench.review.selected)
+    background.release()
+    background.release()
+    assert bench.review.selected == chosen
+
+
+def test_images_that_are_chosen_have_in_common_what_these_have(bench: Bench) -> None:
+    bench.review.choose_all()
+    bench.review.rate(4)
+    assert bench.review.common == Opinion(4)
+    bench.review.toggle_tag("Keeper")
+    assert bench.review.common == Opinion(4, ("Keeper",))
+    middle, other = bench.review.selected[5], image(10_000)
+    bench.review._chosen.choose([one if one is not middle else other for one in bench.review.selected])
+    assert bench.review.common == Opinion()  # though it begins, and ends, and is as long as before
+    for one in bench.review.selected:
+        assert bench.review.is_selected(one)
+
+
 def test_undo_leads_back_to_the_image_that_a_rating_had_left(bench: Bench) -> None:
     for stars in (4, 2, 5):
         bench.review.rate(stars)
@@ -476,6 +512,25 @@ def test_what_is_chosen_is_promoted_after_its_plan_was_shown(bench: Bench) -> No
     assert list(request.sets) == ["upscale.upscaler=Lanczos", "pipeline.image_format=webp"]
 
 
+def test_what_is_promoted_is_what_was_shown_whatever_is_chosen_since(bench: Bench) -> None:
+    bench.review.promote()
+    bench.pass_time(1)
+    background = bench.desk.background
+    assert isinstance(background, Inline)
+    background.held = True
+    bench.promotion.submit()
+    bench.promotion.toggle("adetailer")
+    bench.pass_time(1)
+    bench.promotion.toggle("adetailer")
+    bench.promotion.toggle("upscale")
+    bench.pass_time(1)  # nothing is chosen any more, and the plan is still on its way
+    background.release()
+    (request,) = bench.kernel.called("submit")
+    assert list(request.only_stages) == ["upscale"]
+    assert bench.promotion.problem
+    assert not bench.promotion.can_submit
+
+
 def test_keepers_are_promoted_by_their_stars(bench: Bench) -> None:
     for place in (0, 1):
         bench.kernel.stored[place].stars = 4 + place
@@ -491,6 +546,22 @@ def test_keepers_are_promoted_by_their_stars(bench: Bench) -> None:
     assert not request.promote.image_sha256s
     assert list(request.only_stages) == ["adetailer", "upscale"]
     assert not request.sets
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_is_not_known_of_images_is_not_called_the_same(bench: Bench, is_there: bool) -> None:
+    bench.kernel.gone = True
+    if not is_there:
+        bench.desk.state.lost("it is gone")
+    bench.review.compare()
+    assert len(bench.compare.images) == 2
+    assert bench.compare.problem
+    assert not bench.compare.rows
+    bench.kernel.gone = False
+    bench.connect()
+    bench.review.compare()
+    assert not bench.compare.problem
+    assert bench.compare.rows
 
 
 def test_two_to_four_are_compared(bench: Bench) -> None:

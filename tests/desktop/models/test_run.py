@@ -236,7 +236,7 @@ def test_collecting_pauses_the_queue_before_anything_could_begin(
     bench.desk.state.news(pb.WatchResponse(queue=pb.QueueSummary(paused=True)))
     bench.run.run()
     assert kernel.calls == ["paused True", "submit", "submit"]
-    bench.run.toggle_pause()
+    bench.run.pause.toggle()
     assert kernel.calls[-1] == "paused False"
     assert Bench(bench.desk, kernel).run.queue_mode == "collect"
 
@@ -304,3 +304,21 @@ def test_there_is_nothing_to_stop(bench: Bench, kernel: FakeKernel) -> None:
     assert not bench.run.can_stop
     bench.run.stop()
     assert not kernel.changed
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_run_that_could_not_be_stopped_can_be_stopped_again(
+    bench: Bench, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    def fail(*_arguments: Any, **_options: Any) -> None:
+        raise KernelUnavailable("no answer")
+
+    bench.desk.state.news(pb.WatchResponse(runs=[pb.Run(run_id="a", state="running", active=1)]))
+    monkeypatch.setattr(kernel, "change_jobs", fail)
+    if not is_there:
+        bench.desk.state.lost("it is gone")
+    bench.run.stop()
+    bench.settle()
+    assert (bench.run.stopping, bench.run.is_stopping) == (set(), False)
+    assert bench.run.can_stop == is_there
+    assert [level for level, _text in toasts(bench)] == ["error"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from stablenew_plugins.desktop.models.core.link import KEPT, Pending
 from stablenew_plugins.desktop.models.core.state import IMAGES_KEPT, KernelState
+from stablenew_plugins.desktop.text import formula
 from stablenew_proto.v1 import kernel_pb2 as pb
 
 
@@ -178,3 +180,27 @@ def test_a_stage_is_called_as_the_kernel_calls_it_and_by_its_id_where_it_does_no
     state.know_stages([pb.Stage(name="txt2img", title="Text to image"), pb.Stage(name="film_grain")])
     assert (state.revision, state.stages) == (seen, kept)
     assert state.stages is kept
+
+
+def test_a_setting_is_called_as_its_stage_calls_it() -> None:
+    state = KernelState()
+    assert state.setting_title("txt2img", "cfg_scale") == "Cfg scale"
+    schema = {"properties": {"cfg_scale": {"title": "CFG scale"}, "clip_skip": {}}}
+    state.know_stages([pb.Stage(name="txt2img", schema_json=json.dumps(schema).encode())])
+    assert state.setting_title("txt2img", "cfg_scale") == "CFG scale"
+    assert [state.setting_title("txt2img", key) for key in ("clip_skip", "gone")] == ["Clip skip", "Gone"]
+    assert state.setting_title("film_grain", "grain_size") == "Grain size"
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("1 row = 1 image", "1 prompt = 1 image"),
+        ("(2 rows x 3 lights + 1 row) x 2 seeds", "(2 prompts × 3 lights + 1 prompt) × 2 seeds"),
+        ("queued unasked: 50 rows x 60 seeds", "queued unasked: 50 prompts × 60 seeds"),
+        ("90 combinations (of 2,000 rows) x 2 seeds", "90 combinations (of 2,000 prompts) × 2 seeds"),
+        ("2 rows x 3 rows = 6 images", "2 prompts × 3 rows = 6 images"),  # a slot that is called "row"
+    ],
+)
+def test_what_a_run_is_counted_by_is_told_in_the_words_of_the_window(told: str, shown: str) -> None:
+    assert formula(told) == shown

@@ -112,6 +112,14 @@ def test_what_the_kernel_can_not_say_is_told_and_asked_again(model: UpNextModel,
     look(model, PATIENCE)
     assert not model.problem
     assert model.runs[0].name == "run b"
+    kernel.error, before = KernelUnavailable("gone"), model.runs
+    model._desk.state.jobs_revision += 1
+    look(model)
+    told = model.revision
+    kernel.error = None
+    look(model, PATIENCE)
+    assert (model.problem, model.runs) == ("", before)
+    assert model.revision > told  # who shows the problem hears that it is gone
     model._desk.state.lost("it is gone")
     model._desk.state.jobs_revision += 1
     look(model)

@@ -18,7 +18,7 @@ def test_jobs_are_held_moved_cancelled_tried_again_made_and_cleared(gui, live):
 
     gui.key("ctrl+3")
     gui.click("queue.pause")
-    live.until(lambda: queue.is_paused)
+    live.until(lambda: queue.pause.is_on)
     try:
         run_id = live.run()
         until_queued(0, 1, 2)

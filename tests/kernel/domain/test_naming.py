@@ -61,6 +61,7 @@ def test_a_job_that_lacks_a_field_still_gets_a_name() -> None:
         ("{index:{row}}", "can't be written as"),
         ("{model:d}", "can't be written as"),
         ("{index:999999999}", "can't be written as"),
+        ("{index:٩٩٩٩٩٩٩٩٩}", "can't be written as"),
         (f"{{index:0{'9' * 30}d}}", "can't be written as"),
         (f"{{pack:.{'9' * 5000}}}", "can't be written as"),
         ("a/{seed}", "no / or"),

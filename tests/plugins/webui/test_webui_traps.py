@@ -30,6 +30,10 @@ from stablenew_api.errors import Cancelled, StageFailure
 from stablenew_api.images import pixel_sha256
 from stablenew_api.jobs import FailureKind
 from stablenew_api.testing import ManualCancel
+from stablenew_plugins.backends.webui import flight
+from stablenew_plugins.backends.webui.flight import Flight
+from stablenew_plugins.backends.webui.http import Trouble
+from stablenew_plugins.backends.webui.progress import ask_by_id
 
 BAD, BACKEND = FailureKind.BAD_INPUT, FailureKind.BACKEND
 
@@ -422,6 +426,57 @@ def test_on_a_shared_server_without_ids_nobody_is_interrupted() -> None:
             make(backend, cancel=cancel, scheduler="Automatic")
         until(lambda: fake.jobs[0].ended)
         assert not fake.calls("/sdapi/v1/interrupt")
+
+
+def test_a_connection_that_was_given_back_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else may have it by then: the one who interrupts the very job that was given up, say."""
+    cut = Flight._cut
+
+    def late(one: Flight, *uses: str) -> None:
+        assert one._poller is not None
+        one._poller.join()  # the thread that asks has seen that it is over, and gives its connection back
+        cut(one, *uses)
+
+    monkeypatch.setattr(Flight, "_cut", late)
+    with setup(FakeSettings(seconds=PATIENCE / 2), poll_interval=0.05) as (fake, backend):
+        cancel = ManualCancel()
+        with once(lambda: fake.calls("/internal/progress"), cancel.cancel), pytest.raises(Cancelled):
+            make(backend, cancel=cancel, steps=10)
+        until(lambda: fake.jobs[0].ended)
+        assert fake.jobs[0].interrupted is True
+        assert all(lane.usable for lane in backend._server._free)
+
+
+def test_a_job_is_interrupted_although_a_connection_breaks_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def breaks_once(*arguments: Any) -> Any:
+        if threading.current_thread().name == "webui-interrupt":
+            asked.append("once")
+            if len(asked) == 1:
+                raise Trouble("the connection broke", ran=True, broke=True)
+        return ask_by_id(*arguments)
+
+    monkeypatch.setattr(flight, "ask_by_id", breaks_once)
+    with setup(FakeSettings(seconds=PATIENCE / 2)) as (fake, backend):
+        cancel = ManualCancel()
+        with once(fake.is_running, cancel.cancel), pytest.raises(Cancelled):
+            make(backend, cancel=cancel, steps=10)
+        until(lambda: fake.jobs[0].ended)
+        assert fake.jobs[0].interrupted is True
+
+
+def test_a_server_that_was_too_busy_to_know_a_job_is_asked_for_it_again_when_it_is_given_up() -> None:
+    """Else the job would run to its end, while somebody else's waits behind it."""
+    with setup(FakeSettings(seconds=PATIENCE / 2), exclusive=False) as (fake, backend):
+        backend.capabilities()
+        backend._ids.known, backend._ids.doubted = False, True
+        cancel = ManualCancel()
+        with once(fake.is_running, cancel.cancel), pytest.raises(Cancelled):
+            make(backend, cancel=cancel, steps=10)
+        until(lambda: fake.jobs[0].ended)
+        assert fake.jobs[0].interrupted is True
+        assert backend._ids.known
 
 
 def test_where_ids_are_ignored_the_global_progress_is_used() -> None:

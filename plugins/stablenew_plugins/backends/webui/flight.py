@@ -56,6 +56,9 @@ job."""
 ARRIVAL_SECONDS = 0.5
 """How long a job that was just sent may take to be known to the server."""
 
+REAP_TRIES = 3
+"""How often it is tried where the connection breaks."""
+
 REAP_PAUSE = 0.1
 """Seconds between two looks at it."""
 
@@ -129,8 +132,9 @@ class Flight:
         """Nobody waits any more; threads end."""
         self._answered = threading.Event()
         """The reply has begun."""
-        self._lane: Lane | None = None
-        self._poll_lane: Lane | None = None
+        self._hold = threading.Lock()
+        self._lanes: dict[str, Lane] = {}
+        """Those in use, by what for. One that was given back may be somebody else's: it is not ours to cut."""
         self._reading: Reading | None = None
         self._preview_wanted = False
         self._heard = self._began = time.monotonic()
@@ -147,7 +151,7 @@ class Flight:
         Raises Cancelled, and StageFailure with TIMEOUT or BACKEND. An interrupted job is no success: A1111
         answers 200 with what it had until then."""
         cancel.raise_if_cancelled()
-        lane = self._lane = self._server.take_lane()
+        lane = self._take("send")
         self.sent = True
         lane.on_sent = self._note_sent
         threading.Thread(target=self._send, args=(lane,), name="webui-send", daemon=True).start()
@@ -170,8 +174,8 @@ class Flight:
             raise as_failure(self._trouble) from self._trouble
         assert self._reply is not None
         if self._poller is not None:
-            if self._poller.is_alive() and self._poll_lane is not None:
-                self._poll_lane.cut()
+            if self._poller.is_alive():
+                self._cut("poll")
         elif self._reply.status == 200:
             self._ask_quickly()
         if self._interrupted and self._reply.status == 200:
@@ -239,7 +243,7 @@ class Flight:
         else:
             self._end(reply=reply)
         finally:
-            self._server.give_back(lane)
+            self._let_go("send")
 
     def _exchange(self, lane: Lane) -> Reply:
         # Who waits gives up first, and cuts the connection.
@@ -266,7 +270,7 @@ class Flight:
     # --- the thread that asks -------------------------------------------------------------------------------
 
     def _poll(self) -> None:
-        lane = self._poll_lane = self._server.take_lane()
+        lane = self._take("poll")
         strangers, preview_id, pause, cost = 0, -1, 0.0, 0.0
         flag = _Flag()
         try:
@@ -290,7 +294,7 @@ class Flight:
                     settled = time.monotonic() - self._began > ARRIVAL_SECONDS
                     if strangers >= STRANGER_ANSWERS and settled and self._ids.known and not self._ids.proven:
                         log.info("the server does not know our task ids; its global progress is used")
-                        self._ids.known = False
+                        self._ids.known, self._ids.doubted = False, True
                     with self._news:
                         self._reading = reading
                         self._news.notify_all()
@@ -306,7 +310,7 @@ class Flight:
         except Trouble as trouble:
             log.debug("whether the job was interrupted is not known: %s", trouble)
         finally:
-            self._server.give_back(lane)
+            self._let_go("poll")
 
     def _ask(self, lane: Lane, preview_id: int) -> Reading | None:
         preview = self._preview_wanted
@@ -345,9 +349,26 @@ class Flight:
         self._given_up = True
         self._over.set()
         self._answered.set()
-        for lane in (self._lane, self._poll_lane):
-            if lane is not None:
+        self._cut("send", "poll")
+
+    def _take(self, use: str) -> Lane:
+        lane = self._server.take_lane()
+        with self._hold:
+            self._lanes[use] = lane
+            if self._given_up:
                 lane.cut()
+        return lane
+
+    def _let_go(self, use: str) -> None:
+        with self._hold:
+            lane = self._lanes.pop(use)
+        self._server.give_back(lane)
+
+    def _cut(self, *uses: str) -> None:
+        with self._hold:
+            for use in uses:
+                if use in self._lanes:
+                    self._lanes[use].cut()
 
 
 class _Flag:
@@ -382,32 +403,44 @@ def reap(server: Server, task_id: str, ids: Ids, stop: threading.Event) -> None:
     between, the job may end and another one, not ours, begin: the API has no way to close that gap. Our own
     next job is not sent before this returns. On a server that knows no ids it is sent only if the server is
     ours alone."""
+    end = time.monotonic() + REAP_SECONDS
+    for _ in range(REAP_TRIES):
+        try:
+            with server.lane() as lane:
+                _interrupt(server, lane, task_id, ids, stop, end)
+            return
+        except Trouble as trouble:
+            log.info("a job that was given up could not be interrupted: %s", trouble)
+        if stop.wait(REAP_PAUSE):
+            return
+
+
+def _interrupt(server: Server, lane: Lane, task_id: str, ids: Ids, stop: threading.Event, end: float) -> None:
+    """See :func:`reap`. ``end``: monotonic; later than that nothing is sent. Raises Trouble."""
     options = server.options
     begun = time.monotonic()
-    end = begun + REAP_SECONDS
     sent = seen = False
-    try:
-        with server.lane() as lane:
-            while time.monotonic() < end and not stop.is_set():
-                reading = ask_by_id(lane, options, task_id, False, -1) if task_id and ids.known else None
-                if reading is None or _knows_no_ids(reading, ids, time.monotonic() - begun):
-                    if not options.exclusive:
-                        return
-                    reading = ask_global(lane, options, preview=False)
-                if reading is None:
-                    return
-                if reading.state is State.RUNNING and not sent:
-                    timeouts = (options.connect_timeout, options.read_timeout)
-                    lane.exchange("POST", "/sdapi/v1/interrupt", b"{}", timeouts)
-                    sent = True
-                    end = min(end, time.monotonic() + LINGER_SECONDS)
-                seen = seen or reading.state in (State.RUNNING, State.QUEUED)
-                gone = reading.state is State.UNKNOWN and (seen or time.monotonic() - begun > ARRIVAL_SECONDS)
-                if reading.state is State.COMPLETED or gone:
-                    return
-                stop.wait(REAP_PAUSE)
-    except Trouble as trouble:
-        log.info("a job that was given up could not be interrupted: %s", trouble)
+    while time.monotonic() < end and not stop.is_set():
+        by_id = task_id and (ids.known or ids.doubted)
+        reading = ask_by_id(lane, options, task_id, False, -1) if by_id else None
+        if reading is not None and reading.state is not State.UNKNOWN:
+            ids.known, ids.proven, ids.doubted = True, True, False
+        if reading is None or _knows_no_ids(reading, ids, time.monotonic() - begun):
+            if not options.exclusive:
+                return
+            reading = ask_global(lane, options, preview=False)
+        if reading is None:
+            return
+        if reading.state is State.RUNNING and not sent:
+            timeouts = (options.connect_timeout, options.read_timeout)
+            lane.exchange("POST", "/sdapi/v1/interrupt", b"{}", timeouts)
+            sent = True
+            end = min(end, time.monotonic() + LINGER_SECONDS)
+        seen = seen or reading.state in (State.RUNNING, State.QUEUED)
+        gone = reading.state is State.UNKNOWN and (seen or time.monotonic() - begun > ARRIVAL_SECONDS)
+        if reading.state is State.COMPLETED or gone:
+            return
+        stop.wait(REAP_PAUSE)
 
 
 def _knows_no_ids(reading: Reading, ids: Ids, waited: float) -> bool:

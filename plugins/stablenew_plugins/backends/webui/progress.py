@@ -59,6 +59,8 @@ class Ids:
 
     known: bool = True
     """False: it has no such call, or takes no ids."""
+    doubted: bool = False
+    """``known`` is False only because it did not know a job for a while: it may just have been busy."""
     proven: bool = False
     """It has once known a job of ours."""
     flag_up: bool = False

@@ -26,6 +26,9 @@ from stablenew_plugins.desktop.theme.tokens import (
     tint,
 )
 
+STAR_HEIGHT = 30
+"""Of a star that can be clicked, before scaling."""
+
 # --- texts --------------------------------------------------------------------------------------------------
 
 
@@ -95,6 +98,15 @@ def show_column(column_: Item, shown: bool) -> None:
     around = dpg.get_item_parent(column_)
     if dpg.is_item_shown(around) != shown:
         dpg.configure_item(around, show=shown)
+
+
+def within(container: Item, make: Callable[[], object]) -> None:
+    """Do ``make``, which makes items, in a container that is there."""
+    dpg.push_container_stack(container)
+    try:
+        make()
+    finally:
+        dpg.pop_container_stack()
 
 
 @contextmanager
@@ -334,6 +346,12 @@ def badge(ui: Ui, icon: str, colour: Colour, size: float = 36) -> Item:
     return item
 
 
+def draw_words(ui: Ui, parent: Item, place: tuple[float, float], words: str, colour: Colour, font: str) -> None:
+    """Write ``words`` into a drawing; ``place`` in its pixels."""
+    item = dpg.draw_text(place, words, color=colour, size=ui.px(size_of(font)), parent=parent)
+    dpg.bind_item_font(item, ui.fonts[font])
+
+
 class Dot:
     """A small filled circle: the state of something."""
 
@@ -408,7 +426,7 @@ class Stars:
                         "star_off",
                         font="icon",
                         width=32,
-                        height=30,
+                        height=STAR_HEIGHT,
                         **options,
                     )
                 )
@@ -426,9 +444,11 @@ class Stars:
             set_text(tip, self._tip(number))
         for number, item in enumerate(self._items, 1):
             lit = number <= stars
+            font = "star" if lit else "icon"
+            self._ui.pad(item, (STAR_HEIGHT - size_of(font)) / 2)  # full and empty ones stand on one line
             style_button(self._ui, item, "star" if lit else "star_off")
             dpg.configure_item(item, label="★" if lit else icons.STAR)
-            dpg.bind_item_font(item, self._ui.fonts["star" if lit else "icon"])
+            dpg.bind_item_font(item, self._ui.fonts[font])
 
     def enable(self, enabled: bool) -> None:
         """Whether a click rates."""
@@ -483,4 +503,5 @@ __all__ = [
     "text",
     "tooltip",
     "uneven_grid",
+    "within",
 ]

@@ -12,8 +12,8 @@ from typing import Any
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.fit import width_of
 from stablenew_plugins.desktop.components.keyboard import keys_of
+from stablenew_plugins.desktop.components.littext import column_width
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.core.scripts import columns_of
 from stablenew_plugins.desktop.models.packs.brackets import pair_at
@@ -304,7 +304,7 @@ class CodeText:
     @property
     def _advance(self) -> float:
         """Width of a column; a letter takes one, a Chinese one two."""
-        return width_of(self._ui, "m" * 40, "mono") / 40 * self._ui.px(SIZE) / self._ui.px(MONO_SIZE)
+        return column_width(self._ui) * self._ui.px(SIZE) / self._ui.px(MONO_SIZE)
 
     def _x(self, line: int, letters: int) -> float:
         """Behind so many letters of a line."""

@@ -31,20 +31,17 @@ def _to_come(ui: Ui, words: str, font: str) -> float:
 
 def fit(ui: Ui, words: str, font: str, width: float) -> str:
     """``words`` if they fit into ``width`` pixels, else their beginning with an ellipsis."""
-    return shortened(words, width, lambda part: width_of(ui, part, font))
+    return cut(words, width, lambda part: width_of(ui, part, font))
 
 
-def shortened(text: str, width: float, measure: Callable[[str], float | None]) -> str:
-    """``text``, cut with an ellipsis where it is wider than ``width``. ``measure``: how wide a text is; None:
-    nobody knows yet, then it stays as it is."""
-    whole = measure(text)
-    if whole is None or whole <= width:
+def cut(text: str, width: float, measure: Callable[[str], float]) -> str:
+    """``text``, cut with an ellipsis where it is wider than ``width``. ``measure``: how wide a text is."""
+    if measure(text) <= width:
         return text
     least, most = 0, len(text)
     while least < most:
         middle = (least + most + 1) // 2
-        size = measure(text[:middle].rstrip() + "…")
-        if size is not None and size <= width:
+        if measure(text[:middle].rstrip() + "…") <= width:
             least = middle
         else:
             most = middle - 1
@@ -72,6 +69,6 @@ def shorten(words: str, most: int) -> str:
     """``words`` in at most ``most`` characters, cut at a blank if there is one near the end."""
     if len(words) <= most:
         return words
-    cut = words[: most - 1]
-    blank = cut.rfind(" ")
-    return (cut[:blank] if blank > most * 0.75 else cut).rstrip(" ,") + "…"
+    first = words[: most - 1]
+    blank = first.rfind(" ")
+    return (first[:blank] if blank > most * 0.75 else first).rstrip(" ,") + "…"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from stablenew_plugins.desktop.components.basic import column, row
-from stablenew_plugins.desktop.components.fit import width_of
+from stablenew_plugins.desktop.components.fit import cut, width_of
 from stablenew_plugins.desktop.components.ui import Item, Ui
 
 T = TypeVar("T")
@@ -19,17 +19,7 @@ def text_width(ui: Ui, words: str, font: str = "body") -> int:
 
 def shortened(ui: Ui, words: str, width: int, font: str = "body") -> str:
     """``words``, with an ellipsis at the end where they are wider than ``width`` pixels."""
-    words = " ".join(words.split())
-    if text_width(ui, words, font) <= width:
-        return words
-    low, high = 0, len(words)
-    while low < high:
-        half = (low + high + 1) // 2
-        if text_width(ui, words[:half].rstrip() + "…", font) <= width:
-            low = half
-        else:
-            high = half - 1
-    return words[:low].rstrip() + "…"
+    return cut(" ".join(words.split()), width, lambda part: text_width(ui, part, font))
 
 
 def lines_of(widths: Sequence[int], room: int, gap: int) -> Sequence[Sequence[int]]:

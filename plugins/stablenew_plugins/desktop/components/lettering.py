@@ -1,7 +1,8 @@
 """Looks for characters that the fonts lack, and gives items other fonts.
 
-Texts come up in a hundred places, so what is drawn is looked through, some items a frame. Items get new fonts
-in the same way: at once that would take as long as ten frames.
+Texts come up in a hundred places, so what is drawn is looked through, some items a frame; only a few where
+nothing new has been made and nobody does anything. Items get new fonts in the same way: at once that would take
+as long as ten frames.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.core.letters import Faces, Letters
 
 STEP = 40
-"""Items a frame: 0.2 ms for looking, 0.4 ms for other fonts. A window has 1,200 to 1,700."""
+"""Items a frame: 0.2 ms for looking, 0.4 ms for other fonts. A window has 1,200 to 1,700, and a
+third of them a text."""
+SLOW_STEP = 6
+"""While nothing happens but that the kernel tells something: all of them in about two seconds."""
 
 _VALUES = frozenset({"mvText", "mvInputText"})
 _LABELS = frozenset(
@@ -22,6 +26,7 @@ _LABELS = frozenset(
 )
 _LISTS = frozenset({"mvCombo", "mvRadioButton", "mvListbox"})
 _DRAWN = "mvDrawText"
+_WITH_TEXTS = _VALUES | _LABELS | _LISTS | {_DRAWN}
 
 
 class Lettering:
@@ -32,6 +37,11 @@ class Lettering:
         self._items: Iterator[int] = iter(())
         self._kinds: dict[int, tuple[str, bool]] = {}
         """What each item with a text is, and whether its font is the one whose letters are all as wide."""
+        self._hurries = True
+        """Whether something was made or done that no round has seen from its beginning."""
+        self._is_quick = True
+        """Whether something was before this round began."""
+        self._last_made: int | str = 0
         self._loading: Faces | None = None
         self._moves: dict[int | str, int | str] = {}
         self._rounds = 0
@@ -42,10 +52,16 @@ class Lettering:
         """Whether items are being given other fonts."""
         return bool(self._moves) or self._loading is not None
 
+    def hurry(self) -> None:
+        """Somebody did something: texts may be others."""
+        self._hurries = True
+
     def frame(self) -> None:
         """Some items. Called behind each frame."""
         self._follow()
-        for _count in range(STEP):
+        if (made := dpg.last_item()) != self._last_made:
+            self._last_made, self._hurries = made, True
+        for _count in range(STEP if self._hurries or self._is_quick or self.is_busy else SLOW_STEP):
             item = next(self._items, None)
             if item is None:
                 self._begin_anew()
@@ -69,10 +85,13 @@ class Lettering:
 
     def _begin_anew(self) -> None:
         items = dpg.get_all_items()
+        self._is_quick, self._hurries = self._hurries, False
         self._kinds = {item: self._kinds[item] for item in items if item in self._kinds}
         self._rounds = max(0, self._rounds - 1)
         if not self._rounds:
             self._moves = {}
+        if not self._moves:
+            items = [item for item in items if item not in self._kinds or self._kinds[item][0] in _WITH_TEXTS]
         self._items = iter(items)
 
     def _look_at(self, item: int) -> None:

@@ -85,7 +85,7 @@ def open_menu(
                 dpg.bind_item_font(item, ui.fonts["small"])
                 if not entry.enabled:
                     dpg.bind_item_theme(item, ui.themes.theme({"Text": ui.colours.faint}))
-                text(ui, entry.keys or " ", "small", ui.colours.faint)  # else the row is higher
+                text(ui, entry.keys or " ", "small", ui.colours.faint)  # each line is as high
 
 
 def _chosen(ui: Ui, act: Callable[[], None]) -> None:

@@ -105,7 +105,6 @@ class ImageStage:
         self._pixels = (picture.width, picture.height)
         dpg.configure_item(self._image, texture_tag=picture.texture, show=True)
         self._fit_image()
-        dpg.configure_item(self._back, show=False)
         for item in (self._tile, self._icon, self._title, self._words):
             dpg.configure_item(item, show=False)
 
@@ -115,6 +114,9 @@ class ImageStage:
         width, height = self._pixels[0] * factor, self._pixels[1] * factor
         left, top = (self._width - width) / 2, (self._height - height) / 2
         dpg.configure_item(self._image, pmin=(left, top), pmax=(left + width, top + height))
+        # Where it leaves room, its place is to be seen, too: what is said over its bottom is as wide as that.
+        framed = dpg.is_item_shown(self._image) and max(left, top) >= 1
+        dpg.configure_item(self._back, pmin=(0, 0), pmax=(self._width, self._height), show=framed)
 
     def show_words(self, icon: str, title: str, words: str) -> None:
         """Show what is to be said in place of an image."""

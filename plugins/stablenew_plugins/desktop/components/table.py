@@ -25,8 +25,10 @@ from stablenew_plugins.desktop.theme.tokens import NONE, tint
 How = Literal["one", "toggle", "range"]
 """How a click selects: it alone, it as well (Ctrl), all up to it (Shift)."""
 
-POOL = 32
-"""Rows at first; more are made where a window is higher."""
+ROWS_A_FRAME = 5
+"""Rows that are made in one frame: all at once would hold it up. The table is shown when it has all of them."""
+SPARE = 3
+"""Rows beyond those that fill its height: one before them, and those of which only a part is to be seen."""
 PAD = 8
 """What is above and below all that stands in a cell."""
 HEAD = FONT_SIZE + 2 * PAD
@@ -130,6 +132,8 @@ class VirtualTable:
         self._live: set[Hashable] = set()
         self.row_height = ui.px(row_height)
         self._lines: list[_Line] = []
+        self._wanted = 0
+        """How many rows fit."""
         self._by_item: dict[Item, int] = {}  # handlers are told of an item by its tag
         self._tag = tag
         # No more than fits: a text that is higher than its row makes all rows higher than the scroll bar knows.
@@ -178,7 +182,8 @@ class VirtualTable:
                 pass
         finally:
             dpg.pop_container_stack()
-        self._grow(POOL)
+        for item in (self._around, self._below_it):
+            dpg.configure_item(item, show=False)
 
     # --- making ---------------------------------------------------------------------------------------------
 
@@ -218,26 +223,41 @@ class VirtualTable:
             prefer_sort_descending=down,
         )
 
-    def _grow(self, size: int) -> None:
-        """Have at least ``size`` rows."""
-        while len(self._lines) < size:
-            number = len(self._lines)
-            with dpg.table_row(height=self.row_height, parent=self.item, before=self._below) as item:
-                selectable = dpg.add_selectable(
-                    span_columns=True,
-                    height=self._inner,
-                    callback=partial(self._clicked, number),
-                    tag=f"{self._tag}.{number}",
-                )
-                cells = [self._cells.make(column) for column in self._columns]
-            dpg.bind_item_handler_registry(selectable, self._handlers)
-            with dpg.tooltip(selectable, delay=0.7) as box:
-                dpg.bind_item_theme(box, self._ui.themes.theme({}, {"WindowPadding": (10, 8)}))
-                tip = dpg.add_text("", wrap=self._ui.px(420), color=self._ui.colours.text)
-                dpg.bind_item_font(tip, self._ui.fonts["small"])
-            self._by_item[f"{self._tag}.{number}"] = number
-            self._lines.append(_Line(item, selectable, tip, box, cells))
-            self._state.dirty = True
+    def _grow(self) -> Sequence[int]:
+        """Make some of the rows that are still to be made. Returns which."""
+        made = range(len(self._lines), min(len(self._lines) + ROWS_A_FRAME, self._needed))
+        for number in made:
+            self._add_line(number)
+        if made and self._is_complete:
+            for item in (self._around, self._below_it):
+                dpg.configure_item(item, show=True)
+        return made
+
+    @property
+    def _needed(self) -> int:
+        """How many rows there are to be: as many as the list has, one at least."""
+        return min(self._wanted, max(1, self._state.count))
+
+    @property
+    def _is_complete(self) -> bool:
+        return len(self._lines) >= self._needed
+
+    def _add_line(self, number: int) -> None:
+        with dpg.table_row(height=self.row_height, parent=self.item, before=self._below) as item:
+            selectable = dpg.add_selectable(
+                span_columns=True,
+                height=self._inner,
+                callback=partial(self._clicked, number),
+                tag=f"{self._tag}.{number}",
+            )
+            cells = [self._cells.make(column) for column in self._columns]
+        dpg.bind_item_handler_registry(selectable, self._handlers)
+        with dpg.tooltip(selectable, delay=0.7) as box:
+            dpg.bind_item_theme(box, self._ui.themes.theme({}, {"WindowPadding": (10, 8)}))
+            tip = dpg.add_text("", wrap=self._ui.px(420), color=self._ui.colours.text)
+            dpg.bind_item_font(tip, self._ui.fonts["small"])
+        self._by_item[f"{self._tag}.{number}"] = number
+        self._lines.append(_Line(item, selectable, tip, box, cells))
 
     # --- what is asked of it --------------------------------------------------------------------------------
 
@@ -254,7 +274,7 @@ class VirtualTable:
         dpg.configure_item(self._around, width=width, height=height)
         for item in (self._below_it, self._paper):
             dpg.configure_item(item, width=width, height=height - self._ui.px(HEAD))
-        self._grow(math.ceil(height / self.row_height) + 3)
+        self._wanted = max(self._wanted, math.ceil(height / self.row_height) + SPARE)
         self._state.dirty = True
 
     def update(self, count: int) -> None:
@@ -277,10 +297,6 @@ class VirtualTable:
         elif top + self.row_height > scroll + room:
             self._state.scroll_to = top + self.row_height - room
 
-    def to_top(self) -> None:
-        """Scroll to the first row."""
-        self._state.scroll_to = 0.0
-
     def _scroll(self) -> float:
         return float(dpg.get_y_scroll(self.item))
 
@@ -289,19 +305,22 @@ class VirtualTable:
     def frame(self) -> None:
         """Follow the scroll bar and write what changed."""
         state = self._state
-        if state.scroll_to is not None:
+        made = self._grow()
+        if not self._lines:
+            return  # it has no size yet
+        scroll = self._scroll() if state.scroll_to is None else state.scroll_to
+        if state.scroll_to is not None and self._is_complete:
             dpg.set_y_scroll(self.item, state.scroll_to)
-            scroll, state.scroll_to = state.scroll_to, None
-        else:
-            scroll = self._scroll()
-        now = span(scroll, self.row_height, state.count, len(self._lines))
+            state.scroll_to = None
+        now = span(scroll, self.row_height, state.count, self._wanted)
         widths = self._measure_columns()
         if state.dirty or now.first != state.first or widths != state.widths:
             state.dirty, state.first, state.widths = False, now.first, widths
             self._height(self._above, now.above)
             self._height(self._below, now.below)
-            for number, line in enumerate(self._lines):
-                self._write(line, now.first + number)
+            made = range(len(self._lines))
+        for number in made:
+            self._write(self._lines[number], now.first + number)
         self._rule(scroll)
         self._follow_drag(scroll)
         self._pictures()

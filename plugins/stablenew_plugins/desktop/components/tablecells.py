@@ -10,7 +10,7 @@ from typing import Literal
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.fit import shortened
+from stablenew_plugins.desktop.components.fit import cut, width_of
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.theme.tokens import NONE, Colour
 
@@ -108,7 +108,7 @@ class Cells:
     def __init__(self, ui: Ui, height: int) -> None:
         """``height``: of what is in a cell, in pixels."""
         self._ui, self.height = ui, height
-        self._measured: dict[tuple[str, str], float | None] = {}
+        self._measured: dict[tuple[str, str], float] = {}
         middle = max(0, (height - ui.px(FONT_SIZE)) // 2) / ui.scale
         above_bar = max(0, (height - ui.px(FONT_SIZE) - ui.px(BAR + BELOW)) // 2) / ui.scale
         self._middle = ui.themes.theme({}, {"FramePadding": (0, middle)}, dpg.mvText)
@@ -188,19 +188,16 @@ class Cells:
 
     def _put(self, item: Item, words: str, font: str, width: float) -> None:
         if width > 0:
-            words = shortened(words, width, partial(self._text_width, font))
+            words = cut(words, width, partial(self._text_width, font))
         if dpg.get_value(item) != words:
             dpg.set_value(item, words)
 
-    def _text_width(self, font: str, text: str) -> float | None:
+    def _text_width(self, font: str, text: str) -> float:
         key = (font, text)
         if key not in self._measured:
             if len(self._measured) > 20_000:
                 self._measured.clear()
-            size = dpg.get_text_size(text, font=self._ui.fonts[font])
-            if size is None:
-                return None
-            self._measured[key] = size[0]
+            self._measured[key] = width_of(self._ui, text, font)
         return self._measured[key]
 
     # --- pictures -------------------------------------------------------------------------------------------

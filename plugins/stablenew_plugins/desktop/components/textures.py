@@ -19,7 +19,8 @@ from stablenew_plugins.desktop.models.core.background import Background
 
 log = logging.getLogger(__name__)
 
-UPLOADS_A_FRAME = 3
+PIXELS_A_FRAME = 48_000
+"""That are uploaded in one frame, at most, if they are not those of one image: 1 ms for each thumbnail."""
 AT_ONCE = 4
 """Images that are being decoded, or wait for their upload, at most: what is scrolled past is never decoded."""
 PATIENCE = 3
@@ -263,13 +264,15 @@ class Textures:
     def tick(self) -> None:
         """Upload a few of what is decoded, and let go what is too much. Called each frame."""
         self._frame += 1
-        for _number in range(min(UPLOADS_A_FRAME, len(self._ready))):
+        pixels = 0
+        while self._ready and pixels < PIXELS_A_FRAME:
             key, decoded = self._ready.popitem(last=False)
             if (before := self._shown.get(key)) is not None:
                 self._pixels -= before.width * before.height
                 self._old.append((self._frame + 2, before.texture))
             self._shown[key] = self._upload(decoded)
             self._pixels += decoded.width * decoded.height
+            pixels += decoded.width * decoded.height
         for live in self._live.values():
             if live.ready is not None:
                 if live.picture is not None:

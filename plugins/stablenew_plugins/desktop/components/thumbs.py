@@ -16,6 +16,8 @@ from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.tokens import NONE, WHITE, Colour, tint
 
+TILES_A_FRAME = 12
+"""That are made in one frame, at most: all at once would hold it up."""
 SHADE: Colour = (8, 10, 16, 190)
 """Behind what is written on an image."""
 
@@ -149,7 +151,8 @@ class _Tiles:
         raise NotImplementedError
 
     def _grow(self, tiles: int, size: int) -> None:
-        while len(self._pool) < tiles:
+        """Make some of those that are missing of so many."""
+        for _number in range(min(tiles - len(self._pool), TILES_A_FRAME)):
             self._pool.append(_Drawn(self.ui, self.drawing, size))
 
     def _empty_pool(self) -> None:
@@ -226,7 +229,9 @@ class ThumbGrid(_Tiles):
         self._grow(pool, self._side)
         used = set()
         for index in range(self.first, self.last):
-            slot = index % len(self._pool)
+            slot = index % max(pool, len(self._pool))
+            if slot >= len(self._pool):
+                continue  # it comes in one of the next frames
             used.add(slot)
             row, column = divmod(index, self.columns)
             room = ui.px(self.ROOM)
@@ -252,10 +257,6 @@ class ThumbGrid(_Tiles):
         height = dpg.get_item_height(self._area) or 0
         top = (index // self.columns) * pitch
         scroll_into_sight(self._area, top, pitch + self.ui.px(self.ROOM), height)
-
-    def scroll_to_top(self) -> None:
-        """Show the first row."""
-        dpg.set_y_scroll(self._area, 0)
 
     def index_at(self, x: float, y: float) -> int | None:
         """See above."""

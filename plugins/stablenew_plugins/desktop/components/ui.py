@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dearpygui.dearpygui as dpg
@@ -82,6 +82,15 @@ class Ui:
         """Do ``call`` behind the next frame: when sizes of new items are known, or an item that is just being
         used may go."""
         self._next.append(call)
+
+    def in_turn(self, item: Item, steps: Iterator[object]) -> None:
+        """Go on with ``steps``, one behind each of the next frames, for as long as there is ``item``."""
+
+        def step() -> None:
+            if dpg.does_item_exist(item) and next(steps, self) is not self:
+                self.later(step)
+
+        self.later(step)
 
     def run_later(self) -> None:
         """Do what waits. Called by the app behind each frame."""

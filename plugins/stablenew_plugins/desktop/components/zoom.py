@@ -177,7 +177,7 @@ class ZoomView:
             pmax=(part.right - inside, part.bottom - inside),
             show=self._framed,
         )
-        words = _("The file can't be shown; it may be gone.") if failed else _("Reading…")
+        words = _("The file can't be shown; it may be gone.") if failed else _("Reading …")
         dpg.configure_item(
             self._words,
             text=words,

@@ -21,6 +21,8 @@ from stablenew_plugins.desktop.models.pipeline.brought import brought_by
 from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
 from stablenew_plugins.desktop.models.prompt.randomizer import RandomizerModel
 from stablenew_plugins.desktop.models.prompt.sources import Source
+from stablenew_plugins.desktop.models.queue.pause import Pause
+from stablenew_plugins.desktop.models.queue.queueruns import WHO
 from stablenew_plugins.desktop.text import _, many
 
 if TYPE_CHECKING:
@@ -145,6 +147,8 @@ class RunModel(Model):
         self.stopping: set[str] = set()
         """Runs that were asked to stop and have not ended."""
         self.submitting = False
+        self.pause = Pause(desk)
+        """Of the queue."""
         mode = desk.remembered.get("queue_mode", "run")
         self.queue_mode: QueueMode = mode if mode in ("run", "collect") else "run"
         desk.state.on_connected.append(self._replan)
@@ -230,7 +234,7 @@ class RunModel(Model):
     def why_not(self) -> str:
         """Why it can't; empty: it can."""
         if not self._desk.state.is_connected:
-            return _("The kernel is not there yet.")
+            return _("No kernel answers yet.")
         if not self.sources:
             return _("Choose a prompt pack on the left, or write a prompt in the tab Prompt.")
         if self.plan.problems and len(self.plan.problems) == len(self.plan.packs):
@@ -258,7 +262,7 @@ class RunModel(Model):
 
     def add_to_queue(self) -> None:
         """Queue it behind all others. A queue that has nothing to do does not begin with it:
-        :meth:`toggle_pause` lets it."""
+        :attr:`pause` lets it."""
         queue = self._desk.state.queue
         self._submit(first=False, waits=queue is None or not (queue.active or queue.queued))
 
@@ -273,7 +277,7 @@ class RunModel(Model):
             self._desk.toasts.say(reason, "warning")
             return
         sources = list(self.sources)
-        waits = (waits or self.queue_mode == "collect") and not self.is_paused
+        waits = (waits or self.queue_mode == "collect") and not self.pause.is_on
         self.submitting = True
         self.touch()
 
@@ -288,7 +292,7 @@ class RunModel(Model):
             except NotConfirmed as error:
                 return Question(str(error), requests, first, waits)
 
-        stands = waits or self.is_paused
+        stands = waits or self.pause.is_on
         if not self._desk.ask(work, lambda answer: self._submitted(answer, stands), self._refused):
             self.submitting = False
 
@@ -307,7 +311,7 @@ class RunModel(Model):
         hint = "\n".join(warnings[:3])
         if stands:  # else somebody waits for images that do not come
             hint = hint or _("The queue is paused: nothing begins before you start it.")
-            self._desk.toasts.say(text, level, hint=hint, action=_("Start the queue"), act=self.start_queue)
+            self._desk.toasts.say(text, level, hint=hint, action=_("Start the queue"), act=self.pause.end)
         else:
             self._desk.toasts.say(text, level, hint=hint)
 
@@ -327,8 +331,8 @@ class RunModel(Model):
             if some:
                 request.sample = min(SOME, request.sample or SOME)
         self.submitting = True
-        waits = question.waits and not self.is_paused
-        stands = waits or self.is_paused
+        waits = question.waits and not self.pause.is_on
+        stands = waits or self.pause.is_on
         asked = self._desk.ask(
             lambda kernel: queue(kernel, question.requests, first=question.first, paused=waits),
             lambda answer: self._submitted(answer, stands),
@@ -376,9 +380,14 @@ class RunModel(Model):
 
         def work(kernel: KernelClient) -> None:
             for run_id in ids:
-                kernel.change_jobs("cancel", run_id=run_id, reason="stopped in the desktop")
+                kernel.change_jobs("cancel", run_id=run_id, reason=f"stopped {WHO}")
 
-        self._desk.order(work)
+        def failed(error: Exception) -> None:
+            self.stopping.difference_update(ids)  # they run on, and can be stopped again
+            self.touch()
+            self._desk.complain(error)
+
+        self._desk.order(work, failed=failed)
 
     def _watch_stops(self) -> None:
         runs = self._desk.state.runs
@@ -387,29 +396,14 @@ class RunModel(Model):
             self.stopping -= over
             self.touch()
 
-    # --- the queue ------------------------------------------------------------------------------------------
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether the queue is paused."""
-        queue = self._desk.state.queue
-        return queue is not None and queue.paused
-
-    def toggle_pause(self) -> None:
-        """Pause the queue, or let it go on. Jobs that run are finished."""
-        paused = not self.is_paused
-        self._desk.order(lambda kernel: kernel.set_paused(paused, "paused in the desktop" if paused else ""))
-
-    def start_queue(self) -> None:
-        """Let a paused queue go on."""
-        self._desk.order(lambda kernel: kernel.set_paused(False, ""))
+    # --- whether it runs at once ----------------------------------------------------------------------------
 
     def switch_mode(self) -> None:
         """The other one of both; see :meth:`choose_mode`."""
         self.choose_mode("run" if self.queue_mode == "collect" else "collect")
 
     def choose_mode(self, mode: QueueMode) -> None:
-        """``run``: what is added runs at once; ``collect``: it waits until :meth:`toggle_pause` starts it."""
+        """``run``: what is added runs at once; ``collect``: it waits until :attr:`pause` ends."""
         self.queue_mode = mode
         self._desk.remembered.set("queue_mode", mode)
         self.touch()

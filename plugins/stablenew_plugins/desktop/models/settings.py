@@ -175,7 +175,7 @@ class SettingsModel(Model):
             if len(values) > 1:
                 self._desk.complain(error)
 
-        self._desk.ask(lambda kernel: kernel.change_settings(values), done, failed)
+        self._desk.order(lambda kernel: kernel.change_settings(values), done, failed)
 
     # --- engines --------------------------------------------------------------------------------------------
 

@@ -67,7 +67,7 @@ class Workbench:
         self.editor.is_open = lambda: self.view.overlay == "editor"
         self.view.may_close["editor"] = self.editor.may_close
         self.status.is_stopping = lambda: bool(self.run.stopping)
-        self.status.start_queue = self.run.start_queue
+        self.status.start_queue = self.run.pause.end
         self.shortcuts = shortcuts(self)
 
     def _show_failed(self, run_id: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.core.model import Model
@@ -21,7 +21,13 @@ class Panel(ABC):
 
     @abstractmethod
     def build(self) -> None:
-        """Make the items, in the container that is current. Called once."""
+        """Make the items, in the container that is current. Called once. What takes long is left to
+        :meth:`pieces`."""
+
+    def pieces(self) -> Sequence[Callable[[], None]]:
+        """What makes the rest of the items, in the same container, each in a frame of its own. The panel is
+        shown, and called otherwise, behind the last of them. Of a tab only."""
+        return ()
 
     @abstractmethod
     def apply(self) -> None:

@@ -16,6 +16,7 @@ from stablenew_plugins.desktop.components.basic import (
     set_text,
     space,
     text,
+    within,
 )
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.cluster import NodeCard
@@ -31,7 +32,8 @@ TOP = 64
 LEAST_CARD = 326
 """Width of a card, at least; there are as many beside each other as fit."""
 GAP_CARDS = 14
-SCROLL_BAR = 14
+CARDS_A_FRAME = 2
+"""That are made in one frame when the tab is first looked at: all at once would hold it up."""
 
 
 class ClusterPanel(Panel):
@@ -43,6 +45,8 @@ class ClusterPanel(Panel):
         self._views: dict[str, NodeCardView] = {}
         self._arranged: tuple[object, ...] = ()
         self._room = (0, 0)
+        self._to_make: list[tuple[Item, NodeCard, int]] = []
+        """Cards that are still to be made: before which item, of which node, and how wide."""
 
     def build(self) -> None:
         """Make the items."""
@@ -74,12 +78,15 @@ class ClusterPanel(Panel):
             self._arranged = arranged
             self._arrange()
         for shown in cluster.cards:
-            self._views[shown.node_id].apply(shown)
+            if (view := self._views.get(shown.node_id)) is not None:
+                view.apply(shown)
 
     def frame(self) -> None:
         """Show previews that have come."""
         if self._room != self._size():
             self.resized()
+        if self._to_make:
+            self._make_some(CARDS_A_FRAME)
         for view in self._views.values():
             view.frame()
 
@@ -97,25 +104,28 @@ class ClusterPanel(Panel):
             self.apply()
 
     def _inner(self) -> int:
-        return self._room[0] - self.ui.px(2 * PAD) - self.ui.px(SCROLL_BAR - PAD // 2)
+        return self._room[0] - self.ui.px(2 * PAD)
 
     def _columns(self) -> int:
         gap = self.ui.px(GAP_CARDS)
-        return max(1, (self._inner() + gap) // (self.ui.px(LEAST_CARD) + gap))
+        fitting = max(1, (self._inner() + gap) // (self.ui.px(LEAST_CARD) + gap))
+        return min(fitting, len(self._cluster.cards) + 1)  # and how to add one
 
     def _card_width(self) -> int:
         columns = self._columns()
         return max(self.ui.px(200), (self._inner() - self.ui.px(GAP_CARDS) * (columns - 1)) // columns)
 
     def _arrange(self) -> None:
-        """Make the cards anew: nodes, lists or the room for them changed."""
+        """Make the cards anew: nodes, lists or the room for them changed. At first some a frame, and nothing is
+        shown before there are all; later at once, so that nothing flickers."""
         ui = self.ui
+        is_first = not self._views
         scroll = dpg.get_y_scroll(self._area)
         focused = next((i for i, view in self._views.items() if view.is_typing()), None)
         dpg.delete_item(self._area, children_only=True)
         for view in self._views.values():
             view.close()
-        self._views = {}
+        self._views, self._to_make = {}, []
         columns, width = self._columns(), self._card_width()
         cards = self._cluster.cards
         # Where the columns are as long as each other, below the last one: who is away has a small card.
@@ -128,21 +138,32 @@ class ClusterPanel(Panel):
                 for number in range(columns):
                     with column(ui, GAP_CARDS):
                         dpg.add_spacer(width=width, height=0)
-                        for shown in cards[number::columns]:
-                            self._add_card(shown, width)
+                        place_of_cards = dpg.add_spacer(height=0, show=False)
+                        self._to_make += [(place_of_cards, shown, width) for shown in cards[number::columns]]
                         if number == place:
                             self._how_to_add(width)
             space(ui, 8)
         finally:
             dpg.pop_container_stack()
+        dpg.configure_item(self._area, show=not (is_first and self._to_make))
+        if not is_first:
+            self._make_some(len(self._to_make))
         dpg.set_y_scroll(self._area, scroll)
         if focused is not None and focused in self._views:
             self._views[focused].focus()
 
-    def _add_card(self, shown: NodeCard, width: int) -> None:
-        view = NodeCardView(self.ui, self._cluster, shown, width)
-        view.build()
-        self._views[shown.node_id] = view
+    def _make_some(self, count: int) -> None:
+        """Make so many of the cards that are missing."""
+        now = {card.node_id: card for card in self._cluster.cards}
+        for place, shown, width in self._to_make[:count]:
+            view = NodeCardView(self.ui, self._cluster, shown, width)
+            around = dpg.add_group(parent=dpg.get_item_parent(place), before=place)
+            within(around, view.build)
+            self._views[shown.node_id] = view
+            view.apply(now.get(shown.node_id, shown))
+        del self._to_make[:count]
+        if not self._to_make:
+            dpg.configure_item(self._area, show=True)
 
     def _nobody(self) -> None:
         ui = self.ui

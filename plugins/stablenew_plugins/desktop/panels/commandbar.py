@@ -97,7 +97,7 @@ class CommandBar(Panel):
     def _build_commands(self) -> None:
         ui, run = self.ui, self._bench.run
         self._pause = icon_button(
-            ui, icons.PAUSE, run.toggle_pause, "", "ghost", CONTROL_HEIGHT, tag="bar.pause"
+            ui, icons.PAUSE, run.pause.toggle, "", "ghost", CONTROL_HEIGHT, tag="bar.pause"
         )
         self._pause_tip = tooltip(ui, self._pause, "")
         with dpg.group() as around:  # an item that is disabled shows no tooltip
@@ -125,7 +125,7 @@ class CommandBar(Panel):
         for tab, item in self._tabs.items():
             style_button(ui, item, "tab_on" if tab == bench.view.tab else "tab")
         run = bench.run
-        paused = run.is_paused
+        paused = run.pause.is_on
         dpg.configure_item(self._pause, label=icons.PLAY if paused else icons.PAUSE)
         dpg.set_value(
             self._pause_tip, _("Start the queue (Ctrl+P)") if paused else _("Pause the queue (Ctrl+P)")
@@ -177,9 +177,9 @@ class CommandBar(Panel):
             ),
             Entry(),
             Entry(
-                _("Start the queue") if run.is_paused else _("Pause the queue"),
-                run.toggle_pause,
-                icons.PLAY if run.is_paused else icons.PAUSE,
+                _("Start the queue") if run.pause.is_on else _("Pause the queue"),
+                run.pause.toggle,
+                icons.PLAY if run.pause.is_on else icons.PAUSE,
                 "Ctrl+P",
                 name="pause",
             ),

@@ -12,9 +12,7 @@ import dearpygui.dearpygui as dpg
 from stablenew_plugins.desktop.components.basic import (
     Toggle,
     area,
-    badge,
     button,
-    card,
     column,
     icon_button,
     label,
@@ -22,7 +20,9 @@ from stablenew_plugins.desktop.components.basic import (
     space,
     text,
 )
+from stablenew_plugins.desktop.components.choicecard import choice_card
 from stablenew_plugins.desktop.components.fields import combo, text_field
+from stablenew_plugins.desktop.components.flow import text_width
 from stablenew_plugins.desktop.components.overlay import Overlay
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.settings import EMBEDDED, FOLDER_KEYS, Server, Setting
@@ -36,6 +36,8 @@ WIDTH, HEIGHT = 980, 700
 EDGE, SECTIONS_WIDTH, BETWEEN = 22, 210, 20
 FIELD = 300
 """Width of what is at the right of a setting."""
+LOGIN = 120
+"""Width of the fields for a user and a password."""
 LEAST_WORDS = 220
 """Width that its description keeps beside that."""
 USUAL = {"url": "http://127.0.0.1:7860", "user": "", "password": ""}
@@ -179,7 +181,7 @@ class SettingsPanel(Panel):
         """A setting: what it is at the left, what is made within at the right, or below where it is ``wide`` or
         there is little room. ``note`` stands behind the title."""
         ui, c = self.ui, self.ui.colours
-        room = self._overlay.width - ui.px(2 * EDGE + SECTIONS_WIDTH + BETWEEN + 14)
+        room = self._room
         beside = not wide and room >= ui.px(FIELD + LEAST_WORDS)
         left = room - ui.px(FIELD + BETWEEN) if beside else room
         with dpg.drawlist(room, 1):
@@ -197,6 +199,11 @@ class SettingsPanel(Panel):
                     text(ui, problem, "small", c.red, wrap=left)
             with column(ui, 6):
                 yield
+
+    @property
+    def _room(self) -> int:
+        """Pixels beside the sections; a scroll bar has its own."""
+        return self._overlay.width - self.ui.px(2 * EDGE + SECTIONS_WIDTH + BETWEEN + 14)
 
     def _later(self, call: Callable[[], None]) -> None:
         """The button that is being clicked goes with what this does."""
@@ -230,23 +237,26 @@ class SettingsPanel(Panel):
                 continue
             self._server(server, f"settings.use.found{number}")
         with row(ui, 8):
-            words = _("Looking ...") if model.is_looking else _("Look on this machine")
+            words = _("Looking …") if model.is_looking else _("Look on this machine")
             button(ui, words, model.look, "soft", icon=icons.SEARCH, tag="settings.look")
         space(ui, 4)
         label(ui, _("Or an address"))
         with row(ui, 8):
-            text_field(ui, self._typed["url"], partial(self._type, "url"), width=320, tag="settings.url")
-            text_field(ui, self._typed["user"], partial(self._type, "user"), hint=_("user, if any"), width=120)
+            words = _("Asking …") if model.is_checking else _("Check")
+            check = text_width(ui, f"{icons.PLUG}  {words}", "medium") / ui.scale + 24
+            url = max(self._room / ui.scale - 2 * LOGIN - check - 3 * 8, LOGIN)
+            text_field(ui, self._typed["url"], partial(self._type, "url"), width=url, tag="settings.url")
+            user = partial(self._type, "user")
+            text_field(ui, self._typed["user"], user, hint=_("user, if any"), width=LOGIN)
             text_field(
                 ui,
                 self._typed["password"],
                 partial(self._type, "password"),
                 hint=_("password"),
-                width=120,
+                width=LOGIN,
                 password=True,
             )
-            words = _("Asking ...") if model.is_checking else _("Check")
-            button(ui, words, self._check, "soft", icon=icons.PLUG, tag="settings.check")
+            button(ui, words, self._check, "soft", icon=icons.PLUG, width=check, tag="settings.check")
         if model.check_problem:
             self._finding("fix", model.check_problem, "")
         if model.checked is not None:
@@ -283,27 +293,28 @@ class SettingsPanel(Panel):
     def _choice(
         self, icon: str, title: str, sub: str, chosen: bool, use: Callable[[], None] | None, tag: str
     ) -> None:
-        ui, c = self.ui, self.ui.colours
-        border = c.accent_line if chosen else c.line
-        with card(ui, pad=(14, 12), background=c.accent_soft if chosen else c.inset, border=border):
-            with row(ui, 12):
-                badge(ui, icon, c.accent if chosen else c.cyan)
-                with column(ui, 3):
-                    text(ui, title, "medium")
-                    text(ui, sub, "small", c.muted, wrap=ui.px(470))
-            width = ui.px(WIDTH - SECTIONS_WIDTH - 66)
-            if chosen:
-                mark = text(ui, f"{icons.CHECK}  {_('in use')}", "small_medium", c.accent_high)
-                dpg.set_item_pos(mark, [width - ui.px(96), ui.px(22)])
-            elif use is not None:
-                item = button(ui, _("Use this"), partial(self._later, use), "soft", tag=tag)
-                dpg.set_item_pos(item, [width - ui.px(106), ui.px(13)])
-            else:
-                mark = text(ui, _("not usable yet"), "small", c.red)
-                dpg.set_item_pos(mark, [width - ui.px(112), ui.px(22)])
+        c = self.ui.colours
+        mark = None
+        if chosen:
+            mark = f"{icons.CHECK}  {_('In use')}", "small_medium", c.accent_high
+        elif use is None:
+            mark = _("Not usable yet"), "small", c.red
+        choice_card(
+            self.ui,
+            icon,
+            c.accent if chosen else c.cyan,
+            title,
+            sub,
+            self._room,
+            chosen=chosen,
+            mark=mark,
+            action=_("Use this"),
+            act=partial(self._later, use) if use is not None else None,
+            tag=tag,
+        )
 
     def _folders(self) -> None:
-        _ui, model = self.ui, self._model
+        model = self._model
         self._title(_("Folders"), _("Where packs are looked for, and where images go."))
         data = self._bench.desk.data
         self._path(_("Data folder"), str(data.root), _("queue, history, settings"))
@@ -328,7 +339,7 @@ class SettingsPanel(Panel):
             self._finding("note", _("No kernel answers, so its settings can't be shown."), "")
         for title, settings in model.groups:
             if settings:
-                space(self.ui, 2)
+                space(self.ui, 10)
                 text(self.ui, title.upper(), "micro", self.ui.colours.faint)
             for setting in settings:
                 self._setting(setting)
@@ -386,10 +397,11 @@ class SettingsPanel(Panel):
             self._typed_into(text_field(ui, words, _not_yet, width=FIELD, tag=tag), setting, _number)
         elif kind == "array":
             words = "\n".join(str(line) for line in value or ())
-            field = text_field(ui, words, _not_yet, lines=3, hint=_("one a line"), tag=tag)
+            wide = self._room / ui.scale
+            field = text_field(ui, words, _not_yet, lines=3, hint=_("one a line"), width=wide, tag=tag)
             self._typed_into(field, setting, _lines)
         else:
-            width = -1 if setting.name in FOLDER_KEYS else FIELD
+            width = self._room / ui.scale if setting.name in FOLDER_KEYS else FIELD
             field = text_field(ui, str(value or ""), _not_yet, width=width, tag=tag)
             self._typed_into(field, setting, str)
 
@@ -414,7 +426,9 @@ class SettingsPanel(Panel):
         )
         for title, words in lines:
             with self._line(title, ""):
+                space(ui, 0)
                 text(ui, words, "small", wrap=ui.px(FIELD))
+        space(ui, 6)
         text(
             ui,
             _("The fonts Inter and JetBrains Mono: SIL Open Font License. The icons of Lucide: ISC License."),

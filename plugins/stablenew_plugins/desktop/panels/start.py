@@ -6,7 +6,8 @@ from functools import partial
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import badge, button, card, column, row, space, text
+from stablenew_plugins.desktop.components.basic import button, column, row, space, text
+from stablenew_plugins.desktop.components.choicecard import choice_card
 from stablenew_plugins.desktop.components.overlay import Overlay
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.settings import Server
@@ -15,7 +16,7 @@ from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
 
-WIDTH = 640
+WIDTH, EDGE = 640, 22
 
 
 def open_start(ui: Ui, bench: Workbench) -> Panel:
@@ -90,7 +91,7 @@ class StartPanel(Panel):
                 None,
                 "start.embedded",
             )
-            words = _("Looking for a WebUI or ComfyUI on this machine ...")
+            words = _("Looking for a WebUI or ComfyUI on this machine …")
             if not self._settings.is_looking:
                 words = _("A WebUI or ComfyUI that you start later can be chosen in the settings.")
             text(ui, words, "small", c.muted, wrap=ui.px(WIDTH - 60))
@@ -101,20 +102,24 @@ class StartPanel(Panel):
         ui, c = self.ui, self.ui.colours
         chosen = self._model.choice == server
         usable = server is None or server.usable
-        border = c.accent_line if chosen else c.line
-        with card(ui, pad=(14, 12), background=c.accent_soft if chosen else c.inset, border=border):
-            with row(ui, 12):
-                badge(ui, icon, c.accent if usable else c.faint)
-                with column(ui, 3):
-                    text(ui, title, "medium", c.text if usable else c.muted)
-                    text(ui, words, "small", c.muted, wrap=ui.px(WIDTH - 230))
-            choose = partial(self.ui.later, partial(self._model.choose, server))
-            if chosen:
-                mark = text(ui, icons.CIRCLE_CHECK, "icon_large", c.accent_high)
-                dpg.set_item_pos(mark, [ui.px(WIDTH - 92), ui.px(20)])
-            elif usable:
-                item = button(ui, _("Choose"), choose, "soft", tag=tag)
-                dpg.set_item_pos(item, [ui.px(WIDTH - 142), ui.px(13)])
+        mark = None
+        if chosen:
+            mark = icons.CIRCLE_CHECK, "icon_large", c.accent_high
+        elif not usable:
+            mark = _("Not usable yet"), "small", c.red
+        choice_card(
+            ui,
+            icon,
+            c.accent if usable else c.faint,
+            title,
+            words,
+            self._overlay.width - ui.px(2 * EDGE),
+            chosen=chosen,
+            mark=mark,
+            action=_("Choose"),
+            act=partial(ui.later, partial(self._model.choose, server)) if usable else None,
+            tag=tag,
+        )
 
     def close(self) -> None:
         """Take it away."""

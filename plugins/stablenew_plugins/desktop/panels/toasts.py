@@ -27,7 +27,8 @@ class ToastsPanel(Panel):
 
     def __init__(self, ui: Ui, bench: Workbench) -> None:
         super().__init__(ui, bench.toasts)
-        self._toasts = bench.toasts
+        self._toasts, self._view = bench.toasts, bench.view
+        self._under = ""
         self._windows: dict[int, tuple[Item, int]] = {}
         self._detailed: set[int] = set()
 
@@ -48,6 +49,10 @@ class ToastsPanel(Panel):
     def frame(self) -> None:
         """Stack them, the newest at the bottom."""
         ui = self.ui
+        if self._view.overlay != self._under:  # what was opened lies over them: made anew, they lie over it
+            self._under = self._view.overlay
+            self.close()
+            self.apply()
         bottom = dpg.get_viewport_client_height() - ui.px(FOOT_HEIGHT + 12)
         right = dpg.get_viewport_client_width() - ui.px(16)
         for number in sorted(self._windows, reverse=True):
@@ -83,7 +88,17 @@ class ToastsPanel(Panel):
             ),
         )
         dpg.push_container_stack(window)
-        with row(ui, 10):
+        # It comes first: what is placed last leaves an empty line below.
+        icon_button(
+            ui,
+            icons.X,
+            lambda: self._toasts.close(toast.number),
+            _("Close"),
+            size=26,
+            pos=(ui.px(WIDTH - 36), ui.px(8)),
+            tag=f"toast.{toast.number}.close",
+        )
+        with row(ui, 10, pos=(ui.px(14), ui.px(12))):
             text(ui, ICONS[toast.level], "icon", colour)
             with column(ui, 5):
                 again = f"  ×{toast.times}" if toast.times > 1 else ""
@@ -106,15 +121,6 @@ class ToastsPanel(Panel):
                             "ghost",
                             font="small_medium",
                         )
-        cross = icon_button(
-            ui,
-            icons.X,
-            lambda: self._toasts.close(toast.number),
-            _("Close"),
-            size=26,
-            tag=f"toast.{toast.number}.close",
-        )
-        dpg.set_item_pos(cross, [ui.px(WIDTH - 36), ui.px(8)])
         dpg.pop_container_stack()
         return window
 

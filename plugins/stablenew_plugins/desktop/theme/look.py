@@ -39,6 +39,9 @@ class Themes:
         """Nothing is made before it is asked for."""
         self._palette, self._px = palette, px
         self._made: dict[object, int | str] = {}
+        self._buttons: dict[tuple[str, float], int | str] = {}
+        self._texts: dict[float, int | str] = {}
+        """Of those that are asked for hundreds of times: to find them by their colours takes longer."""
 
     def theme(
         self,
@@ -80,7 +83,8 @@ class Themes:
         dpg.bind_theme(0)
         for made in self._made.values():
             dpg.delete_item(made)
-        self._made.clear()
+        for known in (self._made, self._buttons, self._texts):
+            known.clear()
 
     def base(self) -> int | str:
         """What holds wherever nothing else is bound."""
@@ -150,6 +154,12 @@ class Themes:
         ``padding``: above and below its text. Where it is not what the height leaves, the text stands too low,
         or the line that the button is in becomes higher: Dear PyGui puts all texts of a line on one height.
         """
+        key = kind, padding
+        if key not in self._buttons:
+            self._buttons[key] = self._make_button(kind, padding)
+        return self._buttons[key]
+
+    def _make_button(self, kind: str, padding: float) -> int | str:
         c = self._palette
         measures: dict[str, Measure] = {"FramePadding": (10, padding)}
         if kind.startswith("chip"):
@@ -165,7 +175,9 @@ class Themes:
     def text_in(self, padding: float) -> int | str:
         """Of a text with ``padding`` above and below, as in a frame beside it; 0: it stands among texts. Dear
         PyGui aligns every text to the padding of frames."""
-        return self.theme({}, {"FramePadding": (0, padding)}, dpg.mvText)
+        if padding not in self._texts:
+            self._texts[padding] = self.theme({}, {"FramePadding": (0, padding)}, dpg.mvText)
+        return self._texts[padding]
 
     def panel(self, background: Colour) -> int | str:
         """Of a part of the window."""

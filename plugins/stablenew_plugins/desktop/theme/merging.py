@@ -151,13 +151,16 @@ class Merging:
         return answer
 
     def _tidy(self, used: Path) -> None:
-        """Remove the oldest. Fonts that are drawn with are in memory; their files may go."""
-        os.utime(used)
-        others = sorted(
-            (path for path in self._cache.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime
-        )
-        for path in others[:-KEPT]:
-            shutil.rmtree(path, ignore_errors=True)
+        """Remove the oldest. Fonts that are drawn with are in memory; their files may go. All stays where the
+        folder can't be written, or another window does the same just now: what is ``used`` is good all the
+        same."""
+        with suppress(OSError):
+            os.utime(used)
+            others = sorted(
+                (path for path in self._cache.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime
+            )
+            for path in others[:-KEPT]:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _regular_first(path: Path) -> tuple[bool, str]:

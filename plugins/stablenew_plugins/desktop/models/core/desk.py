@@ -49,11 +49,14 @@ class Desk:
         return True
 
     def order(
-        self, question: Callable[[KernelClient], T], done: Callable[[T], None] = lambda _answer: None
+        self,
+        question: Callable[[KernelClient], T],
+        done: Callable[[T], None] = lambda _answer: None,
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
-        """Like :meth:`ask` for what a person wants done: says so if no kernel answers."""
-        if not self.ask(question, done):
-            self.complain(KernelUnavailable(self.state.problem or _("it is still starting")))
+        """Like :meth:`ask` for what a person wants done: that no kernel answers is an error like others."""
+        if not self.ask(question, done, failed):
+            (failed or self.complain)(KernelUnavailable(self.state.problem or _("it is still starting")))
 
     def work(
         self,

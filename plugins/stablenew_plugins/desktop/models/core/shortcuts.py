@@ -58,7 +58,7 @@ def shortcuts(bench: Workbench) -> Sequence[Shortcut]:
         ),
         Shortcut("Ctrl+.", _("Stop the run"), run.stop, while_typing=True, group=everywhere),
         Shortcut(
-            "Ctrl+P", _("Pause the queue, or go on"), run.toggle_pause, while_typing=True, group=everywhere
+            "Ctrl+P", _("Pause the queue, or go on"), run.pause.toggle, while_typing=True, group=everywhere
         ),
         Shortcut(
             "Ctrl+Shift+P",

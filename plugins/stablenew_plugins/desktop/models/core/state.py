@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ class KernelState(Model):
         self.queue: pb.QueueSummary | None = None
         self.stages: Sequence[pb.Stage] = ()
         """Those that the kernel has, plugins' included, in the order of the pipeline; none: not told yet."""
+        self._setting_titles: dict[str, dict[str, str]] = {}
+        """By stage and key, for the stages that were asked for."""
         self.images: list[pb.SavedImage] = []
         self.jobs_revision = 0
         """Grows with every change of a job: lists of jobs are asked for again."""
@@ -71,10 +74,19 @@ class KernelState(Model):
         as of a plugin that was removed."""
         return next((one.title for one in self.stages if one.name == stage and one.title), stage)
 
+    def setting_title(self, stage: str, key: str) -> str:
+        """What people call the setting ``key`` of a stage: "CFG scale". The key in words where nobody knows."""
+        if stage not in self._setting_titles:
+            schema = next((one.schema_json for one in self.stages if one.name == stage), b"") or b"{}"
+            properties = json.loads(schema).get("properties", {})
+            self._setting_titles[stage] = {name: str(one.get("title", "")) for name, one in properties.items()}
+        return self._setting_titles[stage].get(key) or key.replace("_", " ").capitalize()
+
     def know_stages(self, stages: Sequence[pb.Stage]) -> None:
         """The kernel told which stages it has."""
         if list(stages) != list(self.stages):
             self.stages = list(stages)
+            self._setting_titles.clear()
             self.touch()
 
     def connected(self, kernel: KernelClient, status: pb.GetStatusResponse) -> None:

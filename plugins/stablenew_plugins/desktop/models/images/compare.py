@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from stablenew_api.errors import StableNewError
 from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.core.model import Model
+from stablenew_plugins.desktop.models.core.plainwords import explain
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
 from stablenew_plugins.desktop.models.images.imagefacts import Compared, caption_of, side_by_side
+from stablenew_plugins.desktop.models.images.ratings import KEEPER_STARS
+from stablenew_plugins.desktop.models.images.starkeys import star_keys
 from stablenew_plugins.desktop.models.images.zoom import STEP, Viewpoint
-from stablenew_plugins.desktop.text import _, many
+from stablenew_plugins.desktop.text import _
 
 if TYPE_CHECKING:
     from stablenew_client import KernelClient
@@ -22,8 +26,6 @@ MOVING = ("Left", "Right", "Tab", "Shift+Tab", "=", "-")
 """Keys that go on while they are held."""
 OVERLAY = "compare"
 FEWEST = 2
-KEPT_STARS = 4
-"""What makes an image a keeper."""
 LONGEST_VALUE = 24
 """Letters of a value that stands in a caption."""
 
@@ -37,6 +39,8 @@ class CompareModel(Model):
         self.images: Sequence[gallery_pb2.Image] = []
         self.settings: Sequence[Compared] | None = None
         """What they were made with; None: not known yet."""
+        self.problem = ""
+        """Why it can't be known; empty: it can."""
         self.shows_equal = False
         """Whether what is the same in all of them is shown, too."""
         self.focus = 0
@@ -49,28 +53,32 @@ class CompareModel(Model):
 
     def open(self, images: Sequence[gallery_pb2.Image]) -> None:
         """Compare ``images``."""
-        self.images, self.settings, self.focus, self.shows_equal = list(images), None, 0, False
+        self.images, self.focus, self.shows_equal = list(images), 0, False
         self.point.fit()
         self._view.open(OVERLAY)
         self._ask()
         self.touch()
 
     def _ask(self) -> None:
+        self.settings, self.problem = None, ""
         hashes = [image.image_sha256 for image in self.images]
 
         def work(kernel: KernelClient) -> Sequence[gallery_pb2.GetImageResponse]:
             return [kernel.gallery.image(one) for one in hashes]
 
         def done(details: Sequence[gallery_pb2.GetImageResponse]) -> None:
-            self.settings = side_by_side(details, self._desk.state.stage_title)
+            state = self._desk.state
+            self.settings = side_by_side(details, state.stage_title, state.setting_title)
             self.touch()
 
         def failed(error: Exception) -> None:
-            self.settings = []
-            self._desk.complain(error)
+            self.settings, self.problem = [], explain(error).text
+            if not isinstance(error, StableNewError):
+                self._desk.complain(error)
             self.touch()
 
-        self._desk.ask(work, done, failed, key="compare")
+        if not self._desk.ask(work, done, failed, key="compare"):
+            self.settings, self.problem = [], _("No kernel answers yet.")
 
     def tick(self) -> None:
         """Follow the ratings while it is open."""
@@ -94,7 +102,7 @@ class CompareModel(Model):
     def keep(self) -> None:
         """Make the image that is looked at a keeper: it has four stars at least."""
         if self.images:
-            self.rate(max(KEPT_STARS, self.ratings.of(self.images[self.focus]).stars))
+            self.rate(max(KEEPER_STARS, self.ratings.of(self.images[self.focus]).stars))
 
     def next(self, by: int) -> None:
         """Look at another one; behind the last comes the first."""
@@ -108,7 +116,6 @@ class CompareModel(Model):
         if len(self.images) > FEWEST:
             self.images = [image for at, image in enumerate(self.images) if at != place]
             self.focus = min(self.focus - (place < self.focus), len(self.images) - 1)
-            self.settings = None
             self._ask()
             self.touch()
 
@@ -184,14 +191,9 @@ class CompareModel(Model):
             ("E", _("Show what is the same, too"), self.toggle_equal),
             ("C", _("Close"), self._view.close),
             ("Ctrl+Z", _("Take the last rating back"), self.ratings.undo),
-            ("0", _("Take the stars back"), lambda: self.rate(0)),
         ]
         made = [
             Shortcut(key, what, act, group=group, overlay=OVERLAY, repeats=key in MOVING)
             for key, what, act in keys
         ]
-        for stars in range(1, 6):
-            act = lambda stars=stars: self.rate(stars)  # noqa: E731
-            what = many("Give {n} star", "Give {n} stars", stars)
-            made.append(Shortcut(str(stars), what, act, group=group, overlay=OVERLAY, repeats=False))
-        return made
+        return [*made, *star_keys(self.rate, group=group, overlay=OVERLAY)]

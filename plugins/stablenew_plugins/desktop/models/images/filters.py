@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from stablenew_plugins.desktop.models.images.ratings import MOST_STARS
 from stablenew_plugins.desktop.text import _, many
 
 if TYPE_CHECKING:
     from stablenew_proto.v1 import gallery_pb2 as pb
 
 Order = Literal["newest", "best"]
-MOST_STARS = 5
 
 
 @dataclass(frozen=True, slots=True)

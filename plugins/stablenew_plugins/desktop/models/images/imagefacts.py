@@ -103,9 +103,12 @@ def sections(detail: gallery_pb2.GetImageResponse | None) -> Mapping[str, Mappin
 
 
 def side_by_side(
-    details: Sequence[gallery_pb2.GetImageResponse], title_of: Callable[[str], str]
+    details: Sequence[gallery_pb2.GetImageResponse],
+    title_of: Callable[[str], str],
+    setting_title: Callable[[str, str], str],
 ) -> Sequence[Compared]:
-    """What ``details`` were made with: prompts, what was drawn, then settings by stage."""
+    """What ``details`` were made with: prompts, what was drawn, then settings by stage. ``title_of``: what
+    people call a stage; ``setting_title``: and a setting of it, by its key."""
     if len(details) < 2:
         return []
     images = [detail.image for detail in details]
@@ -134,7 +137,7 @@ def side_by_side(
             known = {value for value, is_there in zip(told, has, strict=True) if is_there}
             if len(known) == 1:  # that a stage took no part is told once, and not for each of its settings
                 told = [next(iter(known))] * len(told)
-            rows[f"{title_of(stage)} · {key.replace('_', ' ')}"] = told
+            rows[f"{title_of(stage)} · {setting_title(stage, key)}"] = told
     return [
         *(Compared(name, values, is_text=True) for name, values in texts.items() if any(values)),
         *(Compared(name, values) for name, values in rows.items() if set(values) != {NOTHING} and any(values)),

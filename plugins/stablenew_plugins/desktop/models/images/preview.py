@@ -14,6 +14,7 @@ from stablenew_plugins.desktop.models.core.opening import open_path
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
 from stablenew_plugins.desktop.models.images.imagefacts import Fact, facts_of
 from stablenew_plugins.desktop.models.images.reseed import reseeded
+from stablenew_plugins.desktop.models.images.starkeys import star_keys
 from stablenew_plugins.desktop.text import _, duration, many
 
 if TYPE_CHECKING:
@@ -407,14 +408,6 @@ class PreviewModel(Model):
                 group=group,
                 repeats=False,
             ),
-            Shortcut("0", _("Take the stars back"), lambda: self.rate(0), group=group),
         ]
-        for stars in range(1, 6):
-            act = lambda stars=stars: self.rate(stars)  # noqa: E731
-            made.append(
-                Shortcut(
-                    str(stars), many("Give {n} star", "Give {n} stars", stars), act, group=group, repeats=False
-                )
-            )
-        made.append(Shortcut("Ctrl+Z", _("Take the last rating back"), self.ratings.undo, group=group))
-        return made
+        undo = Shortcut("Ctrl+Z", _("Take the last rating back"), self.ratings.undo, group=group)
+        return [*made, *star_keys(self.rate, group=group), undo]

@@ -137,7 +137,7 @@ class PromoteModel(Model):
         self.touch()
 
     def _request(self) -> pb.RunRequest:
-        """The run that is shown and queued. In another thread: the pipeline may read files."""
+        """The run that is shown and queued, as all is chosen now."""
         from stablenew_proto.v1 import kernel_pb2 as pb
 
         request = pb.RunRequest()
@@ -168,16 +168,25 @@ class PromoteModel(Model):
         if not self.chosen:
             self._planned(None)
             return
+        request = self._request()
 
         def work(kernel: KernelClient) -> pb.PlanSummary | None:
             found = None
-            for message in kernel.preview(self._request(), 1):
+            for message in kernel.preview(request, 1):
                 if message.HasField("summary"):
                     found = message.summary
             return found
 
-        if not self._desk.ask(work, self._planned, self._unplanned, key="promotion"):
-            self.problem, self.is_planning = _("The kernel is not there yet."), False
+        def done(found: pb.PlanSummary | None) -> None:
+            if request == self._request():  # else another question is due
+                self._planned(found)
+
+        def failed(error: Exception) -> None:
+            if request == self._request():
+                self._unplanned(error)
+
+        if not self._desk.ask(work, done, failed, key="promotion"):
+            self.problem, self.is_planning = _("No kernel answers yet."), False
             self.touch()
 
     def _planned(self, summary: pb.PlanSummary | None) -> None:
@@ -201,10 +210,10 @@ class PromoteModel(Model):
         """Queue what was shown. Its question, if it has one, was shown with it."""
         if not self.can_submit:
             return
+        request = self._request()
+        request.confirmed = True
 
         def work(kernel: KernelClient) -> pb.SubmitRunResponse:
-            request = self._request()
-            request.confirmed = True
             return kernel.submit(request)
 
         def done(answer: pb.SubmitRunResponse) -> None:

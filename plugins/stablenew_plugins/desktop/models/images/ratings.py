@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stablenew_proto.v1 import gallery_pb2
 
 MOST_STARS = 5
+KEEPER_STARS = 4
+"""What makes an image a keeper, at least."""
 UNDO_KEPT = 200
 """Steps."""
 TAGS_SHOWN = 16

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
+from stablenew_plugins.desktop.models.images.chosen import Chosen, common
 from stablenew_plugins.desktop.models.images.filters import Loosening, Wanted
 from stablenew_plugins.desktop.models.images.imagelist import ImageList
-from stablenew_plugins.desktop.models.images.reviewkeys import review_keys
+from stablenew_plugins.desktop.models.images.ratings import KEEPER_STARS, MOST_STARS, Opinion
+from stablenew_plugins.desktop.models.images.reviewkeys import TAB, review_keys
+from stablenew_plugins.desktop.models.images.starcounts import mean_of, rated_of
 from stablenew_plugins.desktop.models.images.tagkeys import letters_of
 from stablenew_plugins.desktop.text import _, many
 
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 
     _Counts = tuple[pb.ListFacetsResponse, pb.ListFacetsResponse, Sequence[Loosening]]
 
-TAB = "learning"
 FILTER = "learning_filter"
 """The name under which the filter is remembered."""
 QUIET = 0.3
@@ -37,7 +39,6 @@ SETTLE = 0.5
 """Seconds that further images or ratings are waited for."""
 COMPARED = (2, 4)
 """Least and most images side by side."""
-KEEPER_STARS = 4
 TRAIL = 200
 """Images that were left behind by a rating, to come back to when it is taken back."""
 
@@ -79,7 +80,7 @@ class ReviewModel(Model):
         """Whether the first row is to be seen; the panel says so."""
         self.moves_on: bool = desk.remembered.get("learning_moves_on", True)
         """Whether a rating moves to the next image."""
-        self._selected: dict[str, pb.Image] = {}
+        self._chosen = Chosen(ratings)
         self._anchor = 0
         self._trail: list[tuple[int, pb.Image]] = []
         self._shows_late = False
@@ -133,38 +134,40 @@ class ReviewModel(Model):
 
     def is_selected(self, image: pb.Image) -> bool:
         """Whether ``image`` is chosen with others."""
-        return image.image_sha256 in self._selected
+        return image in self._chosen
 
     @property
     def selected(self) -> Sequence[pb.Image]:
         """Images that are chosen together, in the order in which they were."""
-        return list(self._selected.values())
+        return self._chosen.images
 
     @property
     def targets(self) -> Sequence[pb.Image]:
         """What keys work on: what is chosen, else the image of the cursor."""
-        if self._selected:
+        if self._chosen:
             return self.selected
         return [self.shown] if self.shown is not None else []
 
     @property
+    def common(self) -> Opinion:
+        """The stars that all of these have, 0 if they differ, and the tags that all have."""
+        return self._chosen.common if self._chosen else common(self.ratings, self.targets)
+
+    @property
     def rated(self) -> tuple[int, int]:
         """How many images that the filter lets through are rated, and how many there are."""
-        if self.counts is None:
-            return 0, 0
-        by_stars = {facet.value: facet.images for facet in self.counts.stars}
-        everything = sum(by_stars.values())
-        return everything - by_stars.get("0", 0), everything
+        counts = _by_stars(self.counts)
+        return rated_of(counts), sum(counts)
 
     @property
     def average(self) -> float:
         """Stars of the rated ones on average; 0: none is rated."""
-        return average(self.counts)[0]
+        return mean_of(_by_stars(self.counts))
 
     @property
     def everything(self) -> int:
         """How many images there are without a filter."""
-        return 0 if self.facets is None else sum(facet.images for facet in self.facets.stars)
+        return sum(_by_stars(self.facets))
 
     # --- finding --------------------------------------------------------------------------------------------
 
@@ -190,7 +193,7 @@ class ReviewModel(Model):
         if not keep_place:
             self.cursor = self._anchor = 0
             self.cursor_revision += 1
-            self._selected.clear()
+            self._chosen.choose(())
             self._trail.clear()
         self._counts_due = self._desk.clock()
         self.loosenings = ()
@@ -199,13 +202,12 @@ class ReviewModel(Model):
 
     def _is_at_work(self) -> bool:
         """Whether somebody is busy with images further down, which are not to move."""
-        return bool(not self.at_top or self.cursor or self._selected)
+        return bool(not self.at_top or self.cursor or self._chosen)
 
     def _came(self, first: int, images: Sequence[pb.Image]) -> None:
         held = self.shown if self._is_at_work() else None
         for place, image in enumerate(images, first):
-            if image.image_sha256 in self._selected:
-                self._selected[image.image_sha256] = image
+            self._chosen.renew(image)
             if held is not None and _is_one_file(image, held):  # others went, and it moved
                 self.cursor = place
 
@@ -286,21 +288,17 @@ class ReviewModel(Model):
         if extend:
             self._extend(index)
         elif toggle:
-            if not self._selected and (before := self.shown) is not None and self.cursor != index:
-                self._selected[before.image_sha256] = before
-            self._toggle(image)
+            if not self._chosen and (before := self.shown) is not None and self.cursor != index:
+                self._chosen.toggle(before)
+            self._chosen.toggle(image)
             self._anchor = index
         else:
-            self._selected.clear()
+            self._chosen.choose(())
             self._anchor = index
         self.cursor = index
         self._shows_late = False
         self._preview.show(image)
         self.touch()
-
-    def _toggle(self, image: pb.Image) -> None:
-        if self._selected.pop(image.image_sha256, None) is None:
-            self._selected[image.image_sha256] = image
 
     def _extend(self, index: int) -> None:
         """Choose all from the last one that was chosen to this one."""
@@ -309,10 +307,11 @@ class ReviewModel(Model):
     def _choose_all(self, first: int, last: int) -> None:
         """Choose the images of these places. Those that are not known yet are asked for: that may take a
         moment."""
+        take = self._chosen.later()
 
         def choose(images: Sequence[pb.Image]) -> None:
-            self._selected = {image.image_sha256: image for image in images}
-            self.touch()
+            if take(images):
+                self.touch()
 
         known = [self.list.known_at(place) for place in range(first, last + 1)]
         found = [image for image in known if image is not None]
@@ -366,12 +365,12 @@ class ReviewModel(Model):
     def toggle_cursor(self) -> None:
         """Choose the image of the cursor too, or not any more."""
         if (image := self.shown) is not None:
-            self._toggle(image)
+            self._chosen.toggle(image)
             self.touch()
 
     def clear_selection(self) -> None:
         """Choose nothing."""
-        self._selected.clear()
+        self._chosen.choose(())
         self.touch()
 
     # --- rating ---------------------------------------------------------------------------------------------
@@ -382,7 +381,7 @@ class ReviewModel(Model):
         if not targets:
             return
         self.ratings.rate(targets, stars)
-        if self.moves_on and not self._selected and stars:
+        if self.moves_on and not self._chosen and stars:
             self._trail = [*self._trail[1 - TRAIL :], (self.cursor, targets[0])]
             self.step(1)
         self.touch()
@@ -395,7 +394,7 @@ class ReviewModel(Model):
         if image is not None and self.ratings.of(image) != before:
             self._trail.pop()
             known = self.list.known_at(place)
-            if not self._selected and (known is None or _is_one_file(known, image)):
+            if not self._chosen and (known is None or _is_one_file(known, image)):
                 self.move(place)
         self.touch()
 
@@ -460,9 +459,7 @@ class ReviewModel(Model):
     @property
     def keepers(self) -> int:
         """How many images have four stars or more, of all."""
-        if self.facets is None:
-            return 0
-        return sum(facet.images for facet in self.facets.stars if int(facet.value) >= KEEPER_STARS)
+        return sum(_by_stars(self.facets)[KEEPER_STARS:])
 
     def promote_keepers(self) -> None:
         """Ask which stages all images with four stars or more are to go through."""
@@ -478,10 +475,7 @@ def _is_one_file(one: pb.Image, other: pb.Image) -> bool:
     return (one.image_sha256, one.path) == (other.image_sha256, other.path)
 
 
-def average(counts: pb.ListFacetsResponse | None) -> tuple[float, int]:
-    """Stars on average, and of how many rated images; 0 and 0 if none is."""
-    if counts is None:
-        return 0.0, 0
-    stars = {int(facet.value): facet.images for facet in counts.stars}
-    rated = sum(images for value, images in stars.items() if value)
-    return (sum(value * images for value, images in stars.items()) / rated if rated else 0.0), rated
+def _by_stars(facets: pb.ListFacetsResponse | None) -> Sequence[int]:
+    """How many images have no rating, 1 star, 2, up to 5; none while that is not known."""
+    found = {facet.value: facet.images for facet in facets.stars} if facets is not None else {}
+    return [found.get(str(stars), 0) for stars in range(MOST_STARS + 1)]

@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
+from stablenew_plugins.desktop.models.images.starkeys import star_keys
 from stablenew_plugins.desktop.models.images.tagkeys import LETTERS
-from stablenew_plugins.desktop.text import _, many
+from stablenew_plugins.desktop.text import _
 
 if TYPE_CHECKING:
     from stablenew_plugins.desktop.models.images.review import ReviewModel
@@ -48,16 +49,11 @@ def review_keys(review: ReviewModel) -> Sequence[Shortcut]:
         ("C", _("Compare what is chosen"), review.compare),
         ("P", _("Promote what is chosen"), review.promote),
         ("Ctrl+Z", _("Take the last rating back"), review.undo),
-        ("0", _("Take the stars back"), lambda: review.rate(0)),
     ]
     made = [
         Shortcut(key, what, act, tab=TAB, group=group, repeats=key.endswith(MOVING)) for key, what, act in keys
     ]
-    for stars in range(1, 6):
-        what = many("Give {n} star", "Give {n} stars", stars)
-        made.append(
-            Shortcut(str(stars), what, partial(review.rate, stars), tab=TAB, group=group, repeats=False)
-        )
+    made += star_keys(review.rate, tab=TAB, group=group)
     for letter in LETTERS:
         made.append(Shortcut(letter, "", partial(review.press, letter), tab=TAB, group=group, repeats=False))
     return made

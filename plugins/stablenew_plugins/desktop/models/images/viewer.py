@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
+from stablenew_plugins.desktop.models.images.starkeys import star_keys
 from stablenew_plugins.desktop.models.images.zoom import STEP, Viewpoint
-from stablenew_plugins.desktop.text import _, many
+from stablenew_plugins.desktop.text import _
 
 if TYPE_CHECKING:
     from stablenew_plugins.desktop.models.core.view import ViewModel
@@ -139,7 +140,6 @@ class ViewerModel(Model):
             ("Space", _("Close"), self._view.close),
             ("Enter", _("Close"), self._view.close),
             ("Ctrl+Z", _("Take the last rating back"), self.undo),
-            ("0", _("Take the stars back"), lambda: self.rate(0)),
         ]
         made = [
             Shortcut(
@@ -154,8 +154,4 @@ class ViewerModel(Model):
             Shortcut(key, what, act, group=group, overlay=OVERLAY, repeats=key in MOVING)
             for key, what, act in keys
         ]
-        for stars in range(1, 6):
-            act = lambda stars=stars: self.rate(stars)  # noqa: E731
-            what = many("Give {n} star", "Give {n} stars", stars)
-            made.append(Shortcut(str(stars), what, act, group=group, overlay=OVERLAY, repeats=False))
-        return made
+        return [*made, *star_keys(self.rate, group=group, overlay=OVERLAY)]

@@ -379,9 +379,7 @@ class EditorModel(Model):
 
         self.is_saving = True
         self.touch()
-        if not self._desk.ask(work, lambda result: self._saved(rows, result), self._not_saved):
-            self.is_saving = False
-            self._desk.order(lambda _kernel: None)  # says why
+        self._desk.order(work, lambda result: self._saved(rows, result), self._not_saved)
 
     def _saved(self, sent: Sequence[EditRow], result: Loaded | PackFiles) -> None:
         self.is_saving = False

@@ -272,11 +272,16 @@ class PacksModel(Model):
         if self._look_of is None or self._look_of[0] != entry.path:
             self.look = None
         asked = self._desk.ask(
-            partial(describe, path=entry.path, rows=ROWS), self._looked, self._not_looked, key="packs.look"
+            partial(describe, path=entry.path, rows=ROWS),
+            partial(self._looked, entry.path),
+            self._not_looked,
+            key="packs.look",
         )
         self._look_of = wanted if asked else None
 
-    def _looked(self, answer: pb.DescribePackResponse) -> None:
+    def _looked(self, path: Path, answer: pb.DescribePackResponse) -> None:
+        if path != self.current:  # renamed, or gone, while it was being read
+            return
         self.look = answer
         self.row = min(self.row, max(0, len(answer.rows) - 1))
         self.touch()

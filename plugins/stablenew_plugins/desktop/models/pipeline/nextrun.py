@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stablenew_plugins.desktop.models.pipeline.pipeline import PipelineModel
 from stablenew_plugins.desktop.models.run import Plan, RunModel
-from stablenew_plugins.desktop.text import _, many
+from stablenew_plugins.desktop.text import _, formula, many
 
 SHOWN = 4
 """Remarks that are shown at once."""
@@ -70,7 +70,7 @@ def _how(plan: Plan) -> str:
     for pack in plan.packs:
         if pack.summary is not None and pack.summary.line:
             name = f"{pack.source.title}: " if len(plan.packs) > 1 else ""
-            lines.append(name + pack.summary.line.replace(" x ", " × "))
+            lines.append(name + formula(pack.summary.line))
     if len(plan.packs) == 1 and plan.packs[0].summary is not None:
         lines.append(plan.packs[0].summary.time)
     return "\n".join(line for line in lines if line)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from stablenew_api.errors import KernelUnavailable, StableNewError
 from stablenew_api.jobs import JsonValue
 from stablenew_plugins.desktop.models.core.desk import Desk
-from stablenew_plugins.desktop.models.core.inventory import Inventory
 from stablenew_plugins.desktop.models.core.model import Model
 from stablenew_plugins.desktop.models.pipeline.brought import Brought
 from stablenew_plugins.desktop.models.pipeline.cards import (
@@ -26,6 +25,7 @@ from stablenew_plugins.desktop.models.pipeline.cards import (
     run_schema,
 )
 from stablenew_plugins.desktop.models.pipeline.folds import Folds
+from stablenew_plugins.desktop.models.pipeline.inventory import Inventory
 from stablenew_plugins.desktop.models.pipeline.postorder import POST_ORDER, in_post_order
 from stablenew_plugins.desktop.models.pipeline.summary import summary
 from stablenew_plugins.desktop.models.pipeline.told import Settings, Told, explained

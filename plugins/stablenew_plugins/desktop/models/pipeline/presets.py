@@ -192,7 +192,7 @@ class PresetsModel(Model):
             self._failed,
         )
         if not asked:
-            self._failed(UserError(_("The kernel is not there yet; try again in a moment")))
+            self._failed(UserError(_("No kernel answers yet; try again in a moment")))
 
     def _saved(self, answer: pb.SaveEntryResponse) -> None:
         self.saving, self.failure = False, ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from stablenew_api.jobs import JsonValue
@@ -54,5 +55,12 @@ def _is_profile(source: str) -> bool:
 
 
 def _value(value_json: bytes) -> JsonValue:
+    value = _parsed(value_json)
+    return _parsed.__wrapped__(value_json) if isinstance(value, list | dict) else value
+
+
+@lru_cache(maxsize=4096)
+def _parsed(value_json: bytes) -> JsonValue:
+    """The same few hundred are asked for in each frame in which something changed."""
     value: JsonValue = json.loads(value_json)
     return value

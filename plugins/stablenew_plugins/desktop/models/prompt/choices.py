@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stablenew_plugins.desktop.models.core import scripts
+from stablenew_plugins.desktop.models.packs.textedit import wrap
+
 Span = tuple[int, int]
 """Beginning and end, in characters."""
 
@@ -102,26 +105,18 @@ Piece = tuple[str, bool]
 
 
 def wrapped(prompt: str, lit: Sequence[Span], columns: int, most: int = 0) -> list[list[Piece]]:
-    """``prompt`` in lines of at most ``columns`` characters (of one width), broken between words where there is
-    one; each line in pieces. ``most`` lines, the last one ending in an ellipsis; 0: all."""
+    """``prompt`` in lines of at most ``columns`` columns (at least 8), as :func:`.textedit.wrap` makes them, in
+    pieces, without the blanks at their ends. ``most`` lines, the last one ending in an ellipsis; 0: all."""
     columns = max(columns, 8)
     text = prompt.replace("\n", " ").replace("\r", " ").replace("\t", " ")
-    bounds: list[Span] = []
-    at = 0
-    while at < len(text):
-        end = min(at + columns, len(text))
-        if end < len(text) and text[end] != " ":
-            space = text.rfind(" ", at + 1, end)
-            end = space + 1 if space > at else end
-        bounds.append((at, end))
-        at = end
-        while at < len(text) and text[at] == " ":
-            at += 1
+    found = wrap(text, columns)
+    ends = [line.start + len(text[line.start : line.end].rstrip(" ")) for line in found]
+    bounds = [(line.start, end) for line, end in zip(found, ends, strict=True) if line.start < end]
     cut = bool(most) and len(bounds) > most
     lines = [_pieces(text, span, lit) for span in (bounds[:most] if cut else bounds)]
     if cut:
         words, is_lit = lines[-1][-1]
-        over = sum(len(piece) for piece, _lit in lines[-1]) - columns + 1
+        over = sum(scripts.columns(piece) for piece, _lit in lines[-1]) - columns + 1
         lines[-1][-1] = ((words[:-over] if over > 0 else words).rstrip() + "…", is_lit)
     return lines
 

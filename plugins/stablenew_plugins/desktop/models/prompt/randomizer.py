@@ -114,11 +114,6 @@ class RandomizerModel(Model):
         pack = self.quick.pack
         return [written(pack)] if pack else []
 
-    @property
-    def uses_quick(self) -> bool:
-        """Whether the written prompt is what runs."""
-        return not self._packs.selected and bool(self.quick.pack)
-
     def request(self, source: Source) -> pb.RunRequest:
         """What a run of ``source`` asks for now. Reads files, so call it in another thread; raises UserError
         for one that can't be read."""

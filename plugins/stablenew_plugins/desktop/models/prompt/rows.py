@@ -21,12 +21,12 @@ def parse_rows(text: str, count: int) -> tuple[int, ...]:
     for part in text.split(","):
         match = _PART.fullmatch(part.strip())
         if match is None:
-            raise ValueError(_("Write rows like this: 1-3, 7"))
+            raise ValueError(_("Write numbers of prompts like this: 1-3, 7"))
         first = int(match[1])
         last = int(match[3]) if match[3] else count if match[2] else first
         for number in (first, last):
             if not 1 <= number <= count:
-                raise ValueError(_("There is no row {n}: it has {count}").format(n=number, count=count))
+                raise ValueError(_("There is no prompt {n}: it has {count}").format(n=number, count=count))
         if last < first:
             raise ValueError(_("Write {last}-{first}").format(first=first, last=last))
         chosen.update(dict.fromkeys(range(first, last + 1)))

@@ -160,6 +160,8 @@ class VariantsModel(Model):
             self._show()
 
         def failed(error: Exception) -> None:
+            if plan is not self._run.plan:
+                return
             self.is_asking = False
             self.problem = str(error) if isinstance(error, StableNewError) else ""
             if not self.problem:

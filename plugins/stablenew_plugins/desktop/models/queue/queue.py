@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from stablenew_api.errors import NotConfirmed
 from stablenew_plugins.desktop.models.core.desk import Desk
 from stablenew_plugins.desktop.models.core.longlist import RowsModel
 from stablenew_plugins.desktop.models.core.model import Model
@@ -15,7 +13,9 @@ from stablenew_plugins.desktop.models.core.opening import open_path
 from stablenew_plugins.desktop.models.core.shortcuts import Shortcut
 from stablenew_plugins.desktop.models.queue.jobdetails import JobDetailsModel
 from stablenew_plugins.desktop.models.queue.jobwords import ACTIVE, ENDED, WAITING, is_next
+from stablenew_plugins.desktop.models.queue.pause import Pause
 from stablenew_plugins.desktop.models.queue.queuemoves import QueueMoves
+from stablenew_plugins.desktop.models.queue.queueruns import WHO, QueueRuns
 from stablenew_plugins.desktop.text import _, duration, many
 
 if TYPE_CHECKING:
@@ -34,14 +34,11 @@ QUIET = 0.3
 """Seconds without a key before a search begins."""
 RUNS = 500
 """Of runs the newest are listed."""
-AGAIN = 500
-"""Jobs of a run that is made once more, at most: each is asked for."""
 MOST_ACTIVE = 1_000
 """Jobs that are being made at a time, at most: a few for each slot of each node."""
 ACTIVE_ORDER = ("running", "unknown", "leased")
 JUMP = 20
 """Rows that PageUp and PageDown move by."""
-WHO = "in the desktop"
 
 
 class QueueModel(Model):
@@ -70,7 +67,10 @@ class QueueModel(Model):
         )
         self.runs: RowsModel[pb.Run] = RowsModel(desk, "runs", self._fetch_runs, lambda run: run.run_id)
         self.moves = QueueMoves(desk, self.queue, self._refresh)
+        self.whole = QueueRuns(desk, self._say, lambda ids: self._change("retry", ids))
+        """What is done with a run as a whole."""
         self.details = JobDetailsModel(desk)
+        self.pause = Pause(desk)
         self.holds = False
         """Whether rows are being dragged: Escape is theirs then."""
         self._hues: dict[str, int] = {}
@@ -79,7 +79,7 @@ class QueueModel(Model):
         self.searching = False
         """Whether the search field is to be typed into; the panel goes there and takes it back."""
         self._search_due: float | None = None
-        self._seen = (-1, -1, 0)
+        self._seen: tuple[int, int, pb.QueueSummary | None] = (-1, -1, None)
         self._searched = ""
         desk.state.on_job.append(self._job_changed)
 
@@ -170,7 +170,7 @@ class QueueModel(Model):
         """The line below the title."""
         queue = self._desk.state.queue
         if queue is None:
-            return _("The kernel is not there yet.") if not self._desk.state.is_connected else ""
+            return _("No kernel answers yet.") if not self._desk.state.is_connected else ""
         parts = [
             many("{n} running", "{n} running", queue.active - self._next_at_nodes(queue.active)),
             many("{n} waiting", "{n} waiting", queue.queued + self._next_at_nodes(queue.active)),
@@ -243,11 +243,7 @@ class QueueModel(Model):
     def tick(self) -> None:
         """Refresh what changed, and search when it is time."""
         state = self._desk.state
-        seen = (
-            state.jobs_revision,
-            state.images_revision,
-            id(state.queue),
-        )  # paused, moved: the summary is new
+        seen = (state.jobs_revision, state.images_revision, state.queue)  # paused, moved: the summary is new
         if seen != self._seen:
             if seen[1] != self._seen[1]:
                 self.found.refresh()
@@ -340,21 +336,10 @@ class QueueModel(Model):
 
     # --- doing something with jobs --------------------------------------------------------------------------
 
-    @property
-    def is_paused(self) -> bool:
-        """Whether the queue is paused."""
-        queue = self._desk.state.queue
-        return queue is not None and queue.paused
-
-    def toggle_pause(self) -> None:
-        """Pause the queue, or let it go on. Jobs that run are finished."""
-        paused = not self.is_paused
-        self._desk.order(lambda kernel: kernel.set_paused(paused, f"paused {WHO}" if paused else ""))
-
     def cancel(self) -> None:
         """Cancel the selected jobs, or the selected run; the message offers to take it back."""
         if (run := self.selected_run) is not None:
-            self.cancel_run(run)
+            self.whole.cancel(run)
             return
         ids = list(self.selected)
         if not ids or not self.states_selected() & {*ACTIVE, *WAITING}:
@@ -369,7 +354,7 @@ class QueueModel(Model):
     def retry(self) -> None:
         """Queue the selected jobs again, as they were: those that failed or were cancelled."""
         if (run := self.selected_run) is not None:
-            self.retry_run(run)
+            self.whole.retry(run)
             return
         if ids := list(self.selected):
             self._change("retry", ids, lambda n: many("{n} job queued again.", "{n} jobs queued again.", n))
@@ -504,79 +489,6 @@ class QueueModel(Model):
         else:
             self._desk.toasts.say(text, "info", hint=hint, action=_("Undo"), act=undo)
 
-    # --- doing something with runs --------------------------------------------------------------------------
-
-    def cancel_run(self, run: pb.Run) -> None:
-        """Cancel what is left of it."""
-        if run.state != "running":
-            return
-
-        def work(kernel: KernelClient) -> tuple[list[str], pb.ChangeJobsResponse]:
-            left = [job.job_id for job in _all_jobs(kernel, run.run_id, (*ACTIVE, *WAITING))]
-            return left, kernel.change_jobs("cancel", run_id=run.run_id, reason=f"cancelled {WHO}")
-
-        def done(answer: tuple[list[str], pb.ChangeJobsResponse]) -> None:
-            ids, response = answer
-            text = _("Run {name}: {text}").format(
-                name=run.name, text=many("{n} job cancelled.", "{n} jobs cancelled.", response.changed)
-            )
-            self._say(text, response.notes, undo=lambda: self._change("retry", ids))
-
-        self._desk.order(work, done)
-
-    def retry_run(self, run: pb.Run) -> None:
-        """Queue again what failed of it."""
-        if not run.failed:
-            self._desk.toasts.say(_("Nothing of this run has failed."))
-            return
-
-        def work(kernel: KernelClient) -> pb.ChangeJobsResponse:
-            return kernel.change_jobs(
-                "retry", [job.job_id for job in _all_jobs(kernel, run.run_id, ("failed",))]
-            )
-
-        self._desk.order(
-            work,
-            lambda answer: self._say(
-                many("{n} job queued again.", "{n} jobs queued again.", answer.changed), answer.notes
-            ),
-        )
-
-    def run_again(self, run: pb.Run, *, confirmed: bool = False) -> None:
-        """Make all its images once more, with the same seeds, as a new run."""
-        if run.total > AGAIN:
-            self._desk.toasts.say(
-                _("This run has {n} images; here at most {most} are made again.").format(
-                    n=f"{run.total:,}", most=AGAIN
-                ),
-                "warning",
-                hint=_("Choose its pack on the left and run it."),
-            )
-            return
-
-        def work(kernel: KernelClient) -> pb.ReplayResponse | NotConfirmed:
-            from stablenew_proto.v1 import kernel_pb2 as pb
-
-            jobs = sorted(_all_jobs(kernel, run.run_id, ()), key=lambda job: job.index)
-            specs = [
-                pb.NamedFile(name=f"{job.index + 1:05d}", content=kernel.job(job.job_id).spec_json)
-                for job in jobs
-            ]
-            request = pb.ReplayRequest(specs=specs, source_name=run.name, confirmed=confirmed)
-            try:
-                return kernel.replay_batch(request)
-            except NotConfirmed as question:
-                return question
-
-        def done(answer: pb.ReplayResponse | NotConfirmed) -> None:
-            if isinstance(answer, NotConfirmed):
-                again = partial(self.run_again, run, confirmed=True)
-                self._desk.toasts.say(str(answer), "warning", action=_("Queue it"), act=again)
-            else:
-                self._say(many("{n} image queued.", "{n} images queued.", answer.summary.jobs), ())
-
-        self._desk.order(work, done)
-
     # --- keys -----------------------------------------------------------------------------------------------
 
     def shortcuts(self) -> Sequence[Shortcut]:
@@ -603,19 +515,9 @@ class QueueModel(Model):
             key("Alt+End", _("Move to the end of the queue"), self.move_bottom),
             key("Delete", _("Cancel what is selected"), self.cancel),
             key("R", _("Try again what failed or was cancelled"), self.retry),
-            key("Space", _("Pause the queue, or go on"), self.toggle_pause),
+            key("Space", _("Pause the queue, or go on"), self.pause.toggle),
             key("Enter", _("Open the image"), self.open_image),
             key("O", _("Open the folder"), self.open_folder),
             key("Ctrl+C", _("Copy the id"), self.copy_id),
             key("Ctrl+F", _("Search the history"), self.begin_search),
         ]
-
-
-def _all_jobs(kernel: KernelClient, run_id: str, states: Sequence[str]) -> Sequence[pb.Job]:
-    """Every job of a run that is in one of ``states`` (none: in any), a page at a time."""
-    found: list[pb.Job] = []
-    while True:
-        answer = kernel.jobs(run_id, states, 500, len(found))
-        found += answer.jobs
-        if not answer.jobs or len(found) >= answer.total:
-            return found

@@ -93,6 +93,7 @@ class UpNextModel(Model):
     def _told(self, first: Mapping[str, pb.Job]) -> None:
         self._asks, self.problem, self._first = False, "", first
         self._show()
+        self.touch()  # also where nothing but the problem is gone
 
     def _failed(self, error: Exception) -> None:
         self._asks, self.problem = False, explain(error).text

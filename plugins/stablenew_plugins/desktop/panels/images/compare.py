@@ -34,8 +34,10 @@ from stablenew_plugins.desktop.theme import icons
 PADDING, GAP = 22, 14
 HEAD, HEADING, FOOT = 78, 48, 6
 """Heights of title and keys, of the line above the table, and below it; before scaling, as the following."""
-BELOW = 44
-"""Caption and stars of an image."""
+BELOW, STARS = 44, 32
+"""Caption and stars of an image; and the stars, where they stand below the caption."""
+CAPTION = 110
+"""Width of a caption that stands beside the stars, at least."""
 FIRST_TABLE = 150
 """While it is not known what differs."""
 TABLE_SHARE, LARGE_TABLE_SHARE = 0.3, 0.5
@@ -78,8 +80,10 @@ class ComparePanel(Panel):
             "1–5 rate the framed one  ·  Left, Right frame another  ·  K keeps it  ·  X takes it out"
             "  ·  Z or a double click: 1:1  ·  the wheel zooms all, dragging moves them"
         )
-        tools = 4 * ui.px(44) + ui.px(60)
-        set_text("compare.sub", shortened(ui, keys, self._inner - tools, "small"))
+        fit_all, pixels = _("Fit"), "1:1"
+        wide = [text_width(ui, words, "medium") + 2 * ui.px(10) for words in (fit_all, pixels)]
+        tools = 2 * ui.px(34) + sum(wide) + 3 * ui.px(4)
+        set_text("compare.sub", shortened(ui, keys, self._inner - tools - ui.px(60), "small"))
         with self._overlay, column(ui, 0):
             dpg.configure_item(self._overlay.item, no_scrollbar=True, no_scroll_with_mouse=True)
             dpg.add_group(tag="compare.images")
@@ -91,13 +95,15 @@ class ComparePanel(Panel):
                 )
             with area(ui, height=10, tag="compare.area"):
                 self._table.build()
-        with self._overlay, row(ui, 4, pos=(self._overlay.width - tools - ui.px(24), ui.px(16))):
+        with self._overlay, row(ui, 4, pos=(self._overlay.width - tools - ui.px(54 + 8), ui.px(16))):
             icon_button(
                 ui, icons.ZOOM_OUT, lambda: compare.zoom_by(1 / STEP), _("Further away (-)"), tag="compare.out"
             )
             icon_button(ui, icons.ZOOM_IN, lambda: compare.zoom_by(STEP), _("Closer (+)"), tag="compare.in")
-            button(ui, _("Fit"), compare.fit, "ghost", tip=_("All of each (F)"), tag="compare.fit")
-            button(ui, "1:1", compare.toggle_pixels, "ghost", tip=_("Pixel by pixel (Z)"), tag="compare.pixels")
+            button(ui, fit_all, compare.fit, "ghost", tip=_("All of each (F)"), tag="compare.fit")
+            button(
+                ui, pixels, compare.toggle_pixels, "ghost", tip=_("Pixel by pixel (Z)"), tag="compare.pixels"
+            )
 
     # --- bringing up to date --------------------------------------------------------------------------------
 
@@ -105,7 +111,7 @@ class ComparePanel(Panel):
         """Bring it up to date."""
         ui, compare = self.ui, self._compare
         shown = tuple(image.image_sha256 for image in compare.images)
-        told = (shown, compare.settings, compare.shows_equal)
+        told = (shown, compare.settings, compare.problem, compare.shows_equal)
         if told != self._told:
             self._told = told
             self._show_count()
@@ -123,14 +129,17 @@ class ComparePanel(Panel):
     def _show_count(self) -> None:
         compare = self._compare
         rows, equal = compare.rows, len(compare.equal)
-        if rows is None:
-            told = _("Reading their settings…")
+        if compare.problem:
+            told = shortened(self.ui, compare.problem, self._inner // 2, "small")
+        elif rows is None:
+            told = _("Reading their settings …")
         elif not rows:
             told = _("Nothing: the same settings, the same seed")
         else:
             told = many("{n} setting", "{n} settings", len(rows))
         same = many("{n} is the same", "{n} are the same", equal)
-        set_text(self._count, told)
+        c = self.ui.colours
+        set_text(self._count, told, c.red if compare.problem else c.muted)
         words = _("Hide what is the same") if compare.shows_equal else f"{same}: {_('show')}"
         dpg.configure_item("compare.equal", label=words, show=equal > 0)
 
@@ -150,16 +159,32 @@ class ComparePanel(Panel):
         if compare.settings is None:
             needed = ui.px(FIRST_TABLE)
         most = round(share * self._height)
-        panes = panes_for(sizes, (self._inner, room), gap, ui.px(BELOW), needed, most, self._table.heads_height)
+        panes = panes_for(
+            sizes, (self._inner, room), gap, self._below(wide), needed, most, self._table.heads_height
+        )
         if panes.rows > 1 and compare.settings is not None:
             needed = self._table.show(rows, wide, gap, all_words=compare.shows_equal, heads=heads)
-        used = panes.rows * (panes.height + ui.px(BELOW)) + (panes.rows - 1) * gap
+        used = panes.rows * (panes.height + self._below(panes.width)) + (panes.rows - 1) * gap
         table = max(ui.px(20), min(needed, room - used))
         dpg.configure_item("compare.area", height=table)
         dpg.configure_item(self._overlay.item, height=ui.px(HEAD + HEADING + FOOT) + used + table)
         if (shown, panes) != (self._shown, self._panes):
             self._shown, self._panes = shown, panes
             self._build_images()
+
+    def _stars_width(self) -> int:
+        """Pixels of the stars, with what takes an image out."""
+        ui = self.ui
+        drops = len(self._compare.images) > 2
+        return 5 * ui.px(32) + 4 * ui.px(2) + (ui.px(34 + 4) if drops else 0)
+
+    def _caption_beside(self, width: int) -> int:
+        """Pixels for a caption beside the stars of an image of ``width``."""
+        return width - self._stars_width() - self.ui.px(12)
+
+    def _below(self, width: int) -> int:
+        """Pixels below an image of ``width`` for its caption and its stars."""
+        return self.ui.px(BELOW if self._caption_beside(width) >= self.ui.px(CAPTION) else BELOW + STARS)
 
     def _build_images(self) -> None:
         """A view, a caption and stars for each."""
@@ -188,12 +213,14 @@ class ComparePanel(Panel):
         view.place(panes.width, panes.height)
         view.show(Path(image.path), image.width, image.height)
         self._views.append(view)
-        drops = len(compare.images) > 2
-        stars_wide = 5 * ui.px(32) + 4 * ui.px(2) + (ui.px(34 + 4) if drops else 0)
-        self._caption_room = panes.width - stars_wide - ui.px(12)
+        drops = len(compare.images) > 2 and panes.width >= self._stars_width()
+        self._caption_room = self._caption_beside(panes.width)
+        beside = self._caption_room >= ui.px(CAPTION)
+        if not beside:
+            self._caption_room = panes.width
         with dpg.group():
             space(ui, 6)
-            with row(ui, 4):
+            with dpg.group(horizontal=beside, horizontal_spacing=ui.px(4)):
                 with dpg.child_window(
                     border=False, width=self._caption_room, height=ui.px(BELOW - 8), no_scrollbar=True
                 ) as around:
@@ -202,15 +229,16 @@ class ComparePanel(Panel):
                         items = text(ui, "", "small_medium"), text(ui, "", "small", ui.colours.muted)
                 tooltip(ui, items[0], image.path)
                 self._captions.append(items)
-                self._stars.append(Stars(ui, partial(self._rate, place), f"compare.star.{place}"))
-                if drops:
-                    icon_button(
-                        ui,
-                        icons.X,
-                        partial(compare.drop, place),
-                        _("Take it out (X)"),
-                        tag=f"compare.drop.{place}",
-                    )
+                with row(ui, 4):
+                    self._stars.append(Stars(ui, partial(self._rate, place), f"compare.star.{place}"))
+                    if drops:
+                        icon_button(
+                            ui,
+                            icons.X,
+                            partial(compare.drop, place),
+                            _("Take it out (X)"),
+                            tag=f"compare.drop.{place}",
+                        )
 
     def _show_captions(self) -> None:
         """Where each is from, and below as much of what sets it apart as there is room for."""

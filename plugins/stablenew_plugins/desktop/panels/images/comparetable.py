@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import dearpygui.dearpygui as dpg
 
+from stablenew_plugins.desktop.components.basic import draw_words
 from stablenew_plugins.desktop.components.fit import fit, width_of
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.images.imagefacts import Compared
 from stablenew_plugins.desktop.models.images.worddiff import Piece, Run, around, in_lines, marked
-from stablenew_plugins.desktop.theme.fonts import size_of
 from stablenew_plugins.desktop.theme.tokens import Colour
 
 FONT, NAME_FONT = "small", "small"
@@ -93,6 +93,4 @@ class CompareTable:
         return (c.accent_high if stands_out else c.text), c.muted
 
     def _write(self, x: float, y: float, words: str, colour: Colour, font: str = FONT) -> None:
-        ui = self._ui
-        item = dpg.draw_text((x, y), words, color=colour, size=ui.px(size_of(font)), parent=self._tag)
-        dpg.bind_item_font(item, ui.fonts[font])
+        draw_words(self._ui, self._tag, (x, y), words, colour, font)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from stablenew_plugins.desktop.components.basic import (
     style_button,
     text,
     tooltip,
+    within,
 )
 from stablenew_plugins.desktop.components.flow import shortened, text_width
 from stablenew_plugins.desktop.components.keyboard import is_held
@@ -55,19 +57,20 @@ class LearningPanel(Panel):
     def build(self) -> None:
         """Make the items."""
         ui = self.ui
-        with column(ui, 12, pos=(ui.px(MARGIN), ui.px(TOP)), tag="learning.page"):
-            with column(ui, 12, tag="learning.head"):
+        with column(ui, 12, pos=(ui.px(MARGIN), ui.px(TOP)), tag="learning.page") as self._page:
+            with column(ui, 12, tag="learning.head") as self._head:
                 self._build_head()
-                self._filter.build()
             self._grid.build()
             dpg.add_group(tag="learning.empty", show=False)
-            self._bar.build()
-        self.resized()
+
+    def pieces(self) -> Sequence[Callable[[], None]]:
+        """The filter, and what rates."""
+        return (partial(within, self._head, self._filter.build), partial(within, self._page, self._bar.build))
 
     def _build_head(self) -> None:
         ui, review = self.ui, self._review
         with row(ui, 8):
-            with column(ui, 4):
+            with column(ui, 6):
                 text(ui, _("Learning"), "h1")
                 self._sub = text(ui, "", "small", ui.colours.muted, tag="learning.sub")
             self._head_space = space(ui, 0, 10)
@@ -192,7 +195,9 @@ class LearningPanel(Panel):
                 review.clear_filter,
             )
         elif not self._bench.state.is_connected:
-            empty_state(ui, icons.PLUG, _("No kernel yet"), _("Your images are shown as soon as it answers."))
+            empty_state(
+                ui, icons.PLUG, _("No kernel answers yet"), _("Your images are shown as soon as one does.")
+            )
         elif review.is_loading:
             empty_state(ui, icons.LOADER, _("Looking for your images"), _("One moment."))
         elif not review.wanted.is_empty:

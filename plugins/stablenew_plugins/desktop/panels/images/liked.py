@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import dearpygui.dearpygui as dpg
@@ -11,20 +11,23 @@ from stablenew_plugins.desktop.components.basic import (
     area,
     button,
     column,
+    empty_state,
     row,
     set_text,
     space,
     text,
     tooltip,
+    within,
 )
 from stablenew_plugins.desktop.components.flow import shortened, text_width
 from stablenew_plugins.desktop.components.overlay import MARGIN, Overlay
 from stablenew_plugins.desktop.components.strip import strip
-from stablenew_plugins.desktop.components.ui import Ui
+from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.images.liked import Kind, Liked
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.text import _, many
+from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.tokens import NONE, tint
 
 WIDTH, HEIGHT = 1180, 800
@@ -58,7 +61,7 @@ class LikedPanel(Panel):
         with self._overlay, column(ui, 10):
             with area(ui, height=height - ui.px(92 + FOOT), tag="liked.area"):
                 dpg.add_group(tag="liked.rows")
-            text(
+            self._legend = text(
                 ui,
                 _(
                     "The bar is the average, the thin line where it may well be in truth (95 %), the tick the"
@@ -68,6 +71,7 @@ class LikedPanel(Panel):
                 "small",
                 c.muted,
                 wrap=self._inner,
+                show=False,
             )
 
     def apply(self) -> None:
@@ -78,6 +82,7 @@ class LikedPanel(Panel):
         if shown == self._shown:
             return
         self._shown = shown
+        dpg.configure_item(self._legend, show=bool(liked.kinds and liked.rated and not liked.problem))
         dpg.delete_item("liked.rows", children_only=True)
         dpg.push_container_stack("liked.rows")
         try:
@@ -88,7 +93,7 @@ class LikedPanel(Panel):
     def _told(self) -> str:
         liked = self._liked
         if liked.kinds is None:
-            return _("Counting…")
+            return _("Counting …")
         told = [_("{n} of {all} rated").format(n=f"{liked.rated:,}", all=f"{sum(liked.counts):,}")]
         if liked.rated:
             told.append(_("{n} stars on average").format(n=f"{liked.stars:.1f}"))
@@ -99,25 +104,32 @@ class LikedPanel(Panel):
         return "  ·  ".join(told)
 
     def _build_rows(self) -> None:
-        ui, c, liked = self.ui, self.ui.colours, self._liked
+        ui, liked = self.ui, self._liked
         if liked.problem:
-            text(ui, _("The kernel could not tell"), "medium")
-            text(ui, liked.problem, "small", c.red, wrap=self._inner - ui.px(SCROLLBAR))
+            empty_state(ui, icons.PLUG, _("The kernel could not tell"), liked.problem)
             return
         if liked.kinds is None:
             return
         if not liked.rated:
-            text(ui, _("Nothing is rated yet."), "medium")
-            text(ui, _("Give some images stars, and come back."), "small", c.muted)
+            words = _("Give some images stars, and come back.")
+            empty_state(ui, icons.STAR, _("Nothing is rated yet"), words)
             return
         room = self._inner - ui.px(SCROLLBAR)
         columns = 2 if self._inner >= ui.px(TWO_COLUMNS) else 1
         wide = (room - (columns - 1) * ui.px(BETWEEN)) // columns
-        with row(ui, BETWEEN):
+        lists: list[tuple[Item, Kind]] = []
+        with row(ui, BETWEEN, show=False) as page:
             for kinds in _in_columns(liked.kinds, columns):
-                with column(ui, 0):
-                    for kind in kinds:
-                        self._build_kind(kind, wide)
+                with column(ui, 0) as place:
+                    lists += [(place, kind) for kind in kinds]
+        ui.in_turn(page, self._build_kinds(page, lists, wide))
+
+    def _build_kinds(self, page: Item, lists: Sequence[tuple[Item, Kind]], wide: int) -> Iterator[None]:
+        """One after the other; then they are shown."""
+        for place, kind in lists:
+            within(place, partial(self._build_kind, kind, wide))
+            yield
+        dpg.configure_item(page, show=True)
 
     def _build_kind(self, kind: Kind, wide: int) -> None:
         ui = self.ui

@@ -362,7 +362,7 @@ class PreviewPanel(Panel):
             self._stage.show_words(icons.LOADER, _("Looking for your images"), "")
         elif not self._bench.state.is_connected:
             self._stage.show_words(
-                icons.PLUG, _("No kernel yet"), _("Your images are shown as soon as it answers.")
+                icons.PLUG, _("No kernel answers yet"), _("Your images are shown as soon as one does.")
             )
         else:
             self._stage.show_words(

@@ -97,7 +97,7 @@ class PromotePanel(Panel):
         set_text(self._title, promotion.title)
         summary = promotion.summary
         if promotion.is_planning:
-            line = _("Planning…")
+            line = _("Planning …")
         elif summary is None:
             line = ""
         else:
@@ -124,7 +124,7 @@ class PromotePanel(Panel):
                     text(ui, _("No kernel has told its stages yet."), "small", ui.colours.muted)
                 for stage in promotion.stages:
                     with row(ui, 14):
-                        with dpg.group():
+                        with column(ui, 5):  # in the middle of the two lines beside it
                             space(ui, 0)
                             self._toggles[stage.name] = Toggle(
                                 ui,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.basic import (
@@ -29,13 +26,8 @@ from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 from stablenew_plugins.desktop.theme.tokens import PAD_CARD
 
-if TYPE_CHECKING:
-    from stablenew_proto.v1 import gallery_pb2
-
 GAP = 8
 ICON = 34
-MANY = 100
-"""From so many images on it is remembered what they have in common."""
 PAD = 11
 """Above and below, before scaling."""
 
@@ -46,8 +38,6 @@ class RateBar:
     def __init__(self, ui: Ui, review: ReviewModel) -> None:
         self._ui, self._review = ui, review
         self._width = 0
-        self._common_of: object = None
-        self._common: tuple[int, Sequence[str]] = (0, ())
         self._tags = TagChips(ui, "learning.tags", review.toggle_tag, review.add_tag, folds=True)
 
     def build(self) -> None:
@@ -123,9 +113,9 @@ class RateBar:
         set_text(self._place, place, ui.colours.accent_high if chosen else ui.colours.text)
         dpg.configure_item("learning.none", show=chosen > 0)
         targets = review.targets
-        one, lit = self._in_common(targets)
-        if one != self._stars.stars:
-            self._stars.show(one)
+        common = review.common
+        if common.stars != self._stars.stars:
+            self._stars.show(common.stars)
         style_button(ui, "learning.moves", "lit" if review.moves_on else "ghost")
         moves = (
             _("A rating moves on to the next image: on")
@@ -134,27 +124,11 @@ class RateBar:
         )
         set_text(self._moves_tip, moves)
         inner = self._width - 2 * ui.px(PAD_CARD)
-        self._tags.show(review.ratings.tags, lit, inner, review.letters)
+        self._tags.show(review.ratings.tags, common.tags, inner, review.letters)
         enable_button("learning.keepers", review.keepers > 0)
         enable_button("learning.promote", bool(targets))
         enable_button("learning.compare", review.total > 1)
         self._lay_out(inner, place, chosen > 0)
-
-    def _in_common(self, images: Sequence[gallery_pb2.Image]) -> tuple[int, Sequence[str]]:
-        """Stars that all of ``images`` have, 0 if they differ, and tags that all have. Thousands may be chosen:
-        they are gone through when they or their ratings changed."""
-        ratings = self._review.ratings
-        if not images:
-            return 0, ()
-        key = (len(images), images[0].image_sha256, images[-1].image_sha256, ratings.revision)
-        if len(images) < MANY or key != self._common_of:
-            self._common_of = key
-            opinions = [ratings.of(image) for image in images]
-            stars = {opinion.stars for opinion in opinions}
-            tags = set(opinions[0].tags).intersection(*(opinion.tags for opinion in opinions))
-            lit = [tag for tag in opinions[0].tags if tag in tags]
-            self._common = stars.pop() if len(stars) == 1 else 0, lit
-        return self._common
 
     def _lay_out(self, inner: int, place: str, chosen: bool) -> None:
         """The stars in the middle, as far as there is room."""

@@ -27,7 +27,7 @@ from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.panels.packs.editoroffer import WIDTH as OFFERED
 from stablenew_plugins.desktop.panels.packs.editoroffer import OfferList
 from stablenew_plugins.desktop.panels.packs.editorrows import RowList
-from stablenew_plugins.desktop.panels.packs.editorsamples import SampleList
+from stablenew_plugins.desktop.panels.packs.editorsamples import BAR, SampleList
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 
@@ -48,7 +48,6 @@ class EditorPanel(Panel):
     def __init__(self, ui: Ui, bench: Workbench) -> None:
         super().__init__(ui, bench.editor)
         self._bench, self._model = bench, bench.editor
-        self._row_key = -1
         self._bar_shown = ""
         self._model.open_pack(bench.packs.current)
         self.build()
@@ -77,11 +76,9 @@ class EditorPanel(Panel):
                 ui, tag="editor.left", pos=(left, top), width=rows_width, height=height, no_scrollbar=True
             ):
                 self._build_rows(rows_width, height)
-            x = left + rows_width + ui.px(18)
-            with area(
-                ui, tag="editor.right", pos=(x, top), width=width - rows_width - ui.px(18), height=height
-            ):
-                self._build_texts(width - rows_width - ui.px(30), height)
+            x, wide = left + rows_width + ui.px(18), width - rows_width - ui.px(18)
+            with area(ui, tag="editor.right", pos=(x, top), width=wide + ui.px(BAR), height=height):
+                self._build_texts(wide, height)
             self._build_foot(left, self._overlay.height - ui.px(FOOT) - ui.px(PAD_Y) + ui.px(16), width)
             self._offer = OfferList(ui, self._model.offers, self._take)
         self.apply()

@@ -7,19 +7,20 @@ import dearpygui.dearpygui as dpg
 from stablenew_plugins.desktop.components.basic import (
     button,
     column,
+    draw_words,
     enable_button,
     row,
     set_text,
     text,
     tooltip,
 )
-from stablenew_plugins.desktop.components.fit import fit, width_of
-from stablenew_plugins.desktop.components.littext import LINE, draw_lines, draw_words
+from stablenew_plugins.desktop.components.fit import fit
+from stablenew_plugins.desktop.components.littext import LINE, column_width, draw_lines
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.packs.editor import EditorModel
 from stablenew_plugins.desktop.models.packs.samples import Expanded
 from stablenew_plugins.desktop.models.prompt.choices import telling, wrapped
-from stablenew_plugins.desktop.text import _
+from stablenew_plugins.desktop.text import _, formula
 from stablenew_plugins.desktop.theme import icons
 
 NUMBER = 28
@@ -28,6 +29,8 @@ PAD_X, PAD_Y = 12, 8
 GAP = 6
 ELLIPSES = 4
 """Letters that stay free for them."""
+BAR = 11
+"""Beside them, for the scroll bar."""
 MOST_LINES = 4
 """Of a prompt; of a longer one those in which something was chosen."""
 
@@ -58,7 +61,7 @@ class SampleList:
             self._line_tip = tooltip(ui, self._line, "", width=520)
         with (
             dpg.child_window(
-                border=False, width=width + ui.px(8), height=-1, tag="editor.samples"
+                border=False, width=width + ui.px(BAR), height=-1, tag="editor.samples"
             ) as self.item,
             column(ui, GAP, tag="editor.expanded") as self._list,
         ):
@@ -74,7 +77,7 @@ class SampleList:
         if found.problem:
             words = _("nothing before it is mended") if broken else found.problem
         else:
-            words = found.line.replace(" x ", " × ")
+            words = formula(found.line)
         room = self._width - ui.px(250) - (ui.px(130) if found.images > 1 else 0)
         colour = c.red if found.problem and not broken else c.muted
         set_text(self._line, fit(ui, words, "small", room), colour)
@@ -90,28 +93,28 @@ class SampleList:
         dpg.push_container_stack(self._list)
         heights = []
         try:
-            letter = width_of(ui, "m" * 40, "mono") / 40
+            letter = column_width(ui)
             for number, sample in enumerate(found.samples, 1):
                 columns = int((self._width - ui.px(NUMBER + 2 * PAD_X)) / letter) - ELLIPSES
                 lines = telling(wrapped(sample.prompt, sample.lit, columns), MOST_LINES)
-                heights.append(self._draw(number, lines, letter) + ui.px(GAP))
+                heights.append(self._draw(number, lines) + ui.px(GAP))
         finally:
             dpg.pop_container_stack()
         if heights:
             self.wanted_height = sum(heights)
 
-    def _draw(self, number: int, lines: list[list[tuple[str, bool]]], letter: float) -> int:
+    def _draw(self, number: int, lines: list[list[tuple[str, bool]]]) -> int:
         ui, c = self._ui, self._ui.colours
         height = ui.px(2 * PAD_Y) + len(lines) * ui.px(LINE)
-        drawing: Item = dpg.add_drawlist(self._width - ui.px(6), height)
+        drawing: Item = dpg.add_drawlist(self._width, height)
         dpg.draw_rectangle(
             (0.5, 0.5),
-            (self._width - ui.px(6) - 0.5, height - 0.5),
+            (self._width - 0.5, height - 0.5),
             rounding=ui.px(8),
             color=c.line_soft,
             fill=c.inset,
             parent=drawing,
         )
-        draw_words(ui, drawing, (ui.px(PAD_X), ui.px(PAD_Y + 1)), f"{number}", c.faint, "small_medium", 13)
-        draw_lines(ui, drawing, lines, (ui.px(NUMBER + PAD_X), ui.px(PAD_Y)), letter)
+        draw_words(ui, drawing, (ui.px(PAD_X), ui.px(PAD_Y + 1)), f"{number}", c.faint, "small_medium")
+        draw_lines(ui, drawing, lines, (ui.px(NUMBER + PAD_X), ui.px(PAD_Y)))
         return height

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,14 +25,21 @@ from stablenew_plugins.desktop.models.packs.packinfo import in_words
 from stablenew_plugins.desktop.models.packs.packs import PacksModel
 from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
+from stablenew_plugins.desktop.theme.fonts import size_of
+from stablenew_plugins.desktop.theme.tokens import CHIP_PADDING
 
 if TYPE_CHECKING:
     from stablenew_proto.v1 import packs_pb2 as pb
 
 HEIGHT = 250
-"""Before scaling, with its heading and buttons."""
+"""Before scaling, with its heading and buttons, at most."""
+LEAST_CARD = 74
+"""Height of the card, before scaling, however little stands in it."""
 BARE = 46
 """Without the card: the buttons alone."""
+ABOVE = 36
+"""Heading and gap above and below the card."""
+PAD = 12
 
 
 class PackPreview:
@@ -39,7 +47,8 @@ class PackPreview:
 
     def __init__(self, ui: Ui, model: PacksModel) -> None:
         self._ui, self._model = ui, model
-        self._width = 0
+        self._width = self._needed = 0
+        self._measured: object = None
         self._shown: tuple[object, ...] = ()
         c = ui.colours
         with area(ui, tag="sidebar.preview", no_scrollbar=True, no_scroll_with_mouse=True) as self.item:
@@ -51,7 +60,7 @@ class PackPreview:
             with dpg.child_window(
                 border=True, always_use_window_padding=True, pos=(0, ui.px(30)), tag="sidebar.row.card"
             ) as self._card:
-                style_card(ui, self._card, c.inset, c.line_soft, 10, 12)
+                style_card(ui, self._card, c.inset, c.line_soft, 10, PAD)
                 with column(ui, 8):
                     self._positive = text(ui, "", "small", c.text, wrap=1, tag="sidebar.row.text")
                     self._negative = text(ui, "", "small", c.faint, wrap=1)
@@ -92,6 +101,32 @@ class PackPreview:
             self._ui, "", act, "ghost", icon=icon, font="small_medium", width=27, height=27, tip=tip, tag=tag
         )
 
+    def wanted(self, width: int) -> int:
+        """Pixels of height, at most :data:`HEIGHT`, in which the longest row of the pack has room: it stays the
+        same while one turns from row to row."""
+        ui, look = self._ui, self._model.look
+        if look is not None and (look is not self._measured or width != self._width):
+            self._measured = look
+            self._needed = max((self._height_of(one, width) for one in look.rows), default=0)
+        card = min(max(self._needed, ui.px(LEAST_CARD)), ui.px(HEIGHT - BARE - ABOVE))
+        return card + ui.px(BARE + ABOVE)
+
+    def _height_of(self, one: pb.PackRow, width: int) -> int:
+        """Pixels of the card with this row in it."""
+        ui = self._ui
+        line, gap, room = size_of("small"), 8, width - ui.px(40)
+        lines = broken(ui, one.positive, "small", room).count("\n") + 1
+        parts = [lines * line]
+        if one.negative:
+            parts.append((broken(ui, self._without(one), "small", room).count("\n") + 1) * line)
+        if chips := self._chip_lines(one, width):
+            parts.append(len(chips) * (line + 2 * CHIP_PADDING) + (len(chips) - 1) * 6)
+        if problems := self._problems_of(one):
+            parts.append(
+                sum(broken(ui, in_words(one), "small", room - line).count("\n") + 1 for one in problems) * line
+            )
+        return ui.px(sum(parts) + gap * (len(parts) - 1) + 2 * PAD + 2)
+
     def resize(self, width: int, height: int) -> None:
         """Take so many pixels; with little height only the buttons stay."""
         ui = self._ui
@@ -116,7 +151,7 @@ class PackPreview:
         model, c = self._model, self._ui.colours
         dpg.configure_item(self._edit, enabled=model.current is not None)
         look = model.look
-        shown = (model.current, model.row, id(look), model.can_read)
+        shown = (model.current, model.row, look, model.can_read)
         if shown == self._shown:
             return
         self._shown = shown
@@ -129,7 +164,7 @@ class PackPreview:
         if one is not None:
             room = self._width - self._ui.px(40)
             set_text(self._positive, broken(self._ui, one.positive, "small", room), c.text)
-            negative = _("not:  {text}").format(text=one.negative) if one.negative else ""
+            negative = self._without(one) if one.negative else ""
             set_text(self._negative, broken(self._ui, negative, "small", room))
         else:
             set_text(self._positive, self._why_nothing(), c.faint)
@@ -152,13 +187,15 @@ class PackPreview:
             wide = dpg.get_item_rect_size(self._pager)[0]
             dpg.set_item_pos(self._pager, [max(0, self._width - wide), 0])
 
-    def _show_chips(self, one: pb.PackRow | None) -> None:
-        """What varies in the row, each with the number of its options."""
+    @staticmethod
+    def _without(one: pb.PackRow) -> str:
+        return _("not:  {text}").format(text=one.negative)
+
+    def _chip_lines(self, one: pb.PackRow | None, width: int) -> list[list[str]]:
+        """What varies in the row, each with the number of its options, in lines."""
         ui, look = self._ui, self._model.look
-        dpg.delete_item(self._chips, children_only=True)
         slots = [slot for slot in look.slots if one.number in slot.rows] if look is not None and one else []
-        show_column(self._chips, bool(slots))
-        room = self._width - ui.px(38)
+        room = width - ui.px(38)
         lines: list[list[str]] = [[]]
         used = 0.0
         for slot in slots:
@@ -170,6 +207,13 @@ class PackPreview:
                 used = 0.0
             lines[-1].append(label)
             used += wide
+        return [line for line in lines if line]
+
+    def _show_chips(self, one: pb.PackRow | None) -> None:
+        ui = self._ui
+        dpg.delete_item(self._chips, children_only=True)
+        lines = self._chip_lines(one, self._width)
+        show_column(self._chips, bool(lines))
         dpg.push_container_stack(self._chips)
         try:
             for line in lines:
@@ -179,12 +223,14 @@ class PackPreview:
         finally:
             dpg.pop_container_stack()
 
+    def _problems_of(self, one: pb.PackRow | None) -> Sequence[pb.PackProblem]:
+        look, number = self._model.look, one.number if one is not None else 0
+        return [p for p in look.problems if p.row == number or not p.row][:4] if look is not None else []
+
     def _show_problems(self, one: pb.PackRow | None) -> None:
-        look, c = self._model.look, self._ui.colours
-        number = one.number if one is not None else 0
-        found = [p for p in look.problems if p.row == number or not p.row] if look is not None else []
+        c, found = self._ui.colours, self._problems_of(one)
         worst = any(problem.severity == "error" for problem in found)
         mark = icons.OCTAGON_ALERT if worst else icons.TRIANGLE_ALERT
-        lines = [f"{mark}  {in_words(problem)}" for problem in found[:4]]
+        lines = [f"{mark}  {in_words(problem)}" for problem in found]
         set_text(self._problems, "\n".join(lines), c.red if worst else c.amber)
         dpg.configure_item(self._problems, show=bool(lines))

@@ -39,6 +39,7 @@ class SidebarPanel(Panel):
 
     def __init__(self, ui: Ui, bench: Workbench) -> None:
         super().__init__(ui, bench.packs, bench.state)
+        self._preview_wants = 0
         self._bench, self._model = bench, bench.packs
         self._search_wanted = self._model.search_wanted
         self._nothing_shown = ""
@@ -103,9 +104,7 @@ class SidebarPanel(Panel):
             with column(ui, 0):
                 space(ui, 5)
                 self._list_name = text(ui, "", "small_medium", ui.colours.accent_high)
-            self._list_select = button(
-                ui, _("Select these"), self._select_list, "chip", font="small", tag="sidebar.list.select"
-            )
+            button(ui, _("Select these"), self._select_list, "chip", font="small", tag="sidebar.list.select")
             button(
                 ui,
                 icons.X,
@@ -132,7 +131,7 @@ class SidebarPanel(Panel):
         dpg.configure_item(self._search, width=room)
         listed = self._model.filter.startswith(LIST)
         top = ui.px(LIST_TOP + (30 if listed else 0))
-        foot = ui.px(packpreview.HEIGHT)
+        foot = self._preview_wants = self._preview.wanted(room)
         if height - top - foot < ui.px(LIST_LEAST):
             foot = ui.px(packpreview.BARE)
         foot += ui.px(8)
@@ -174,6 +173,9 @@ class SidebarPanel(Panel):
             dpg.configure_item(self._list_row, show=listed)
             self.resized()
         self._list.apply()
+        room = dpg.get_item_width("area.sidebar") - 2 * self.ui.px(MARGIN)
+        if self._preview.wanted(room) != self._preview_wants:
+            self.resized()
         self._preview.apply()
         self._apply_nothing()
         if model.search_wanted != self._search_wanted:

@@ -68,7 +68,7 @@ class DiffOverlay(PresetOverlay):
         self._left.show(presets.left, presets.left or self._now_words())
         self._right.show(presets.right, presets.right or self._now_words())
         found = presets.difference
-        key = (id(found), presets.failure)
+        key = (found, presets.failure)
         if key == self._shown:
             return
         self._shown = key
@@ -142,7 +142,7 @@ class ExplainOverlay(PresetOverlay):
     def apply(self) -> None:
         """Show the lines."""
         presets, c = self._presets, self.ui.colours
-        key = (id(presets.origins), self._words, presets.failure)
+        key = (presets.origins, self._words, presets.failure)
         if key == self._shown:
             return
         self._shown = key

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import Dot, badge, button, card, column, set_text, text
+from stablenew_plugins.desktop.components.basic import (
+    Dot,
+    badge,
+    button,
+    card,
+    column,
+    draw_words,
+    set_text,
+    text,
+)
 from stablenew_plugins.desktop.components.fit import fit, width_of
 from stablenew_plugins.desktop.components.strip import put_at, strip
 from stablenew_plugins.desktop.components.ui import Ui
@@ -13,7 +22,6 @@ from stablenew_plugins.desktop.models.queue.upnext import SHOWN, Waiting
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
-from stablenew_plugins.desktop.theme.fonts import size_of
 from stablenew_plugins.desktop.theme.tokens import NONE, Colour
 
 PAD = 16
@@ -149,9 +157,7 @@ class RandomizerGlance:
         self._words((x + ui.px(CHIP_PAD), y + ui.px(3)), words, "small_medium", c.muted)
 
     def _words(self, place: tuple[float, float], words: str, font: str, colour: Colour) -> None:
-        size = self._ui.px(size_of(font))
-        item = dpg.draw_text(place, words, color=colour, size=size, parent=self._drawing)
-        dpg.bind_item_font(item, self._ui.fonts[font])
+        draw_words(self._ui, self._drawing, place, words, colour, font)
 
 
 class UpNext:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import dearpygui.dearpygui as dpg
@@ -19,6 +20,7 @@ from stablenew_plugins.desktop.components.basic import (
     style_card,
     text,
     tooltip,
+    within,
 )
 from stablenew_plugins.desktop.components.fit import fit, width_of
 from stablenew_plugins.desktop.components.flow import text_width
@@ -26,7 +28,7 @@ from stablenew_plugins.desktop.components.menu import Entry, open_menu
 from stablenew_plugins.desktop.components.picker import Picker, close_popup
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.pipeline.names import filtered
-from stablenew_plugins.desktop.models.pipeline.nextrun import SHOWN, NextRun, Remark, next_run
+from stablenew_plugins.desktop.models.pipeline.nextrun import SHOWN, Remark, next_run
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.panels.base import Panel
 from stablenew_plugins.desktop.panels.pipeline.glances import RandomizerGlance, UpNext
@@ -57,11 +59,11 @@ class PipelinePanel(Panel):
         self._cards: dict[str, StageCard] = {}
         self._seen_cards = -1
         self._order: list[str] = []
-        self._remarks: NextRun | None = None
+        self._remarks: Sequence[Remark] = ()
         self._more = False
         self._width = 0
         self._line = self._how = ""
-        self._is_below = False
+        self._is_below = self._is_begun = self._goes_on = False
 
     def build(self) -> None:
         """Make the items. Cards follow, some a frame."""
@@ -126,9 +128,15 @@ class PipelinePanel(Panel):
                 with dpg.group(show=False) as self._more_list:
                     dpg.bind_item_theme(self._more_list, ui.themes.theme({}, {"ItemSpacing": (8, GAP)}))
                 with column(ui, GAP) as self._glances:
-                    self._varies.build()
-                    self._upnext.build()
+                    pass
                 space(ui, 16)
+
+    def pieces(self) -> Sequence[Callable[[], None]]:
+        """The cards at the end."""
+        return (partial(within, self._glances, self._varies.build), self._finish)
+
+    def _finish(self) -> None:
+        within(self._glances, self._upnext.build)
         self.resized()
         self.ui.later(self.resized)  # the width of the buttons is known behind the first frame
 
@@ -142,8 +150,8 @@ class PipelinePanel(Panel):
         found = next_run(bench.run, pipeline)
         self._line, self._how = found.line, found.how
         self._show_line()
-        if self._remarks is None or found.remarks != self._remarks.remarks:
-            self._remarks = found
+        if found.remarks != self._remarks:
+            self._remarks = found.remarks
             self._show_remarks(found.remarks)
         if pipeline.cards_revision != self._seen_cards:
             self._seen_cards = pipeline.cards_revision
@@ -208,16 +216,21 @@ class PipelinePanel(Panel):
         hidden = list(pipeline.hidden)
         wanted = [*shown, *(hidden if self._more else [])]
         made = 0
+        waits = not self._is_begun or any(card.is_filling for card in self._cards.values())
+        most = 0 if waits else CARDS_A_FRAME  # the first frame has all else to do
+        self._is_begun = True
         for card in wanted:
-            if card.name not in self._cards and made < CARDS_A_FRAME:
+            if card.name not in self._cards and made < most:
                 made += 1
                 dpg.push_container_stack(self._list)
                 try:
                     self._cards[card.name] = StageCard(self.ui, pipeline, card, self._card_width)
                 finally:
                     dpg.pop_container_stack()
-        if any(card.name not in self._cards for card in wanted):
-            self.ui.later(pipeline.touch)
+                self._cards[card.name].apply()
+        if any(card.name not in self._cards for card in wanted) and not self._goes_on:
+            self._goes_on = True
+            self.ui.later(self._go_on)
         names = [card.name for card in shown if card.name in self._cards]
         names += ["", *(card.name for card in hidden if card.name in self._cards)]
         if names != self._order:
@@ -229,6 +242,11 @@ class PipelinePanel(Panel):
                     continue
                 dpg.move_item(self._cards[name].item, parent=parent)
         self._show_more(len(hidden))
+
+    def _go_on(self) -> None:
+        self._goes_on = False
+        if dpg.does_item_exist(self._list):
+            self._arrange()
 
     def _show_more(self, count: int) -> None:
         icon = icons.CHEVRON_UP if self._more else icons.CHEVRON_DOWN
@@ -251,10 +269,9 @@ class PipelinePanel(Panel):
 
     # --- remarks --------------------------------------------------------------------------------------------
 
-    def _show_remarks(self, remarks: object) -> None:
+    def _show_remarks(self, found: Sequence[Remark]) -> None:
         ui = self.ui
         dpg.delete_item(self._remark_box, children_only=True)
-        found = list(self._remarks.remarks) if self._remarks is not None else []
         dpg.configure_item(self._remark_box, show=bool(found))
         if not found:
             return

@@ -20,10 +20,16 @@ from stablenew_plugins.desktop.components.basic import (
 from stablenew_plugins.desktop.components.fields import text_field
 from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.overlay import Overlay
+from stablenew_plugins.desktop.components.strip import put_at, strip
 from stablenew_plugins.desktop.components.ui import Item
 from stablenew_plugins.desktop.panels.pipeline.presetoverlay import PresetOverlay
 from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
+
+WIDTH, EDGE = 820, 22
+"""Of the list of presets, with what the card around keeps free."""
+LINE, ICON = 42, 32
+"""Height of one, and of its buttons."""
 
 
 class SaveOverlay(PresetOverlay):
@@ -48,6 +54,7 @@ class SaveOverlay(PresetOverlay):
             self._name = text_field(ui, name, lambda _value: self.apply(), tag="preset_save.name")
             dpg.configure_item(self._name, on_enter=False)
             self._problem = text(ui, "", "small", ui.colours.muted, wrap=ui.px(500))
+            space(ui, 4)
             label(ui, _("What it is good for"))
             self._told = text_field(ui, told, lambda _value: None, tag="preset_save.description")
             space(ui, 4)
@@ -84,7 +91,7 @@ class PresetsOverlay(PresetOverlay):
             ui,
             _("Presets and profiles"),
             self._bench.view.close,
-            width=820,
+            width=WIDTH,
             height=680,
             sub=_(
                 "A preset is a whole pipeline. A profile says what suits a model, and lies below the preset."
@@ -145,38 +152,44 @@ class PresetsOverlay(PresetOverlay):
         if entry is None:
             return
         on = name == self._pipeline.preset
-        with row(ui, 6):
-            if self._renaming == name:
+        if self._renaming == name:
+            with row(ui, 6):
                 field = text_field(ui, name, lambda _value: None, width=300, tag="presets.rename")
                 dpg.configure_item(field, on_enter=True, callback=lambda *_: self._renamed(name, field))
                 button(ui, _("Rename"), lambda: self._renamed(name, field), "soft", height=33)
                 button(ui, _("Cancel"), partial(self._rename, ""), "ghost", height=33)
-                return
-            icon_button(
+            return
+        width = (self._overlay.width if self._overlay is not None else ui.px(WIDTH)) - ui.px(2 * EDGE + 14)
+        with strip(ui, width, ui.px(LINE)):
+            use = icon_button(
                 ui,
                 icons.CIRCLE_CHECK if on else icons.CIRCLE,
                 partial(presets.choose, name),
                 _("Use it"),
                 "chip_on" if on else "ghost",
-                size=32,
+                size=ICON,
                 tag=f"presets.use.{name}",
             )
+            put_at(use, 0, ui.px((LINE - ICON) / 2))
             new = partial(presets.duplicate, name, presets.free_name(name))
-            icon_button(ui, icons.COPY, new, _("Duplicate"), size=32, tag=f"presets.copy.{name}")
+            acts = [("copy", icons.COPY, new, _("Duplicate"))]
             if not entry.shipped:
-                tag = f"presets.rename.{name}"
-                icon_button(ui, icons.PENCIL, partial(self._rename, name), _("Rename"), size=32, tag=tag)
-                gone = partial(presets.delete, name)
-                icon_button(ui, icons.TRASH_2, gone, _("Into the trash"), size=32, tag=f"presets.delete.{name}")
-            else:  # names stand one below the other
-                space(ui, 32, 32)
-                space(ui, 32, 32)
-            with column(ui, 2):
-                with row(ui, 10):
-                    text(ui, fit(ui, name, "medium", ui.px(380)), "medium", c.accent_high if on else c.text)
-                    if entry.shipped:
-                        text(ui, _("came with StableNew"), "small", c.faint)
-                text(ui, fit(ui, entry.description, "small", ui.px(560)), "small", c.muted)
+                acts += [
+                    ("rename", icons.PENCIL, partial(self._rename, name), _("Rename")),
+                    ("delete", icons.TRASH_2, partial(presets.delete, name), _("Into the trash")),
+                ]
+            right = width
+            for what, icon, act, tip in acts:
+                right -= ui.px(ICON + 4)
+                item = icon_button(ui, icon, act, tip, size=ICON, tag=f"presets.{what}.{name}")
+                put_at(item, right, ui.px((LINE - ICON) / 2))
+            left = ui.px(ICON + 12)
+            with row(ui, 10, pos=(left, ui.px(3))):
+                text(ui, fit(ui, name, "medium", ui.px(380)), "medium", c.accent_high if on else c.text)
+                if entry.shipped:
+                    text(ui, _("came with StableNew"), "small", c.faint, beside_frame=17)
+            told = text(ui, fit(ui, entry.description, "small", right - left - ui.px(12)), "small", c.muted)
+            put_at(told, left, ui.px(22))
 
     def _rename(self, name: str) -> None:
         self._renaming = name

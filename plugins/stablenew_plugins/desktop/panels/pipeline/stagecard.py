@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from stablenew_plugins.desktop.components.basic import (
     text,
     tooltip,
     uneven_grid,
+    within,
 )
 from stablenew_plugins.desktop.components.basic import (
     card as card_box,
@@ -92,6 +93,8 @@ class StageCard:
         self._views: list[FieldView] = []
         self._toggles: list[tuple[Group, Toggle]] = []
         self._made: object = None
+        self._rows: list[Callable[[], None]] = []
+        """What makes the rows of fields that are still missing: some frames are needed for all of them."""
         self._head_seen: object = None
         self._more_line: MoreLine | None = None
         options: dict[str, Any] = (
@@ -209,8 +212,9 @@ class StageCard:
             self._show_head(on, works, unfolded, problems)
         if unfolded:
             self._apply_body()
-        if dpg.is_item_shown(self._body) != unfolded:
-            dpg.configure_item(self._body, show=unfolded)
+        shown = unfolded and not self._rows
+        if dpg.is_item_shown(self._body) != shown:
+            dpg.configure_item(self._body, show=shown)
             ui.later(self.fitted)
 
     def _show_head(self, on: bool, works: bool, unfolded: bool, problems: int) -> None:
@@ -290,9 +294,16 @@ class StageCard:
         """Whether fields come or go as soon as the mouse lets go of what it holds."""
         return self.card.name in self.model.folds.open and self._wanted() != self._made
 
+    @property
+    def is_filling(self) -> bool:
+        """Whether fields are still being made."""
+        return bool(self._rows)
+
     def _make(self) -> None:
         ui, card = self.ui, self.card
+        is_first = self._made is None
         self._made = self._wanted()
+        self._rows.clear()
         self._views.clear()
         self._toggles.clear()
         dpg.delete_item(self._body, children_only=True)
@@ -308,7 +319,19 @@ class StageCard:
                 self._more_part([one for one in fields if one.advanced])
         finally:
             dpg.pop_container_stack()
+        if is_first:
+            ui.in_turn(self.item, self._fill())
+        else:  # at once: what is there stays to be seen
+            for _row in self._fill():
+                pass
         ui.later(self.fitted)
+
+    def _fill(self) -> Iterator[None]:
+        """Make the rows that are missing, one a time; show them when there are all."""
+        while self._rows:
+            self._rows.pop(0)()
+            yield
+        self.apply()
 
     def _more_part(self, advanced: Sequence[Field]) -> None:
         ui, card = self.ui, self.card
@@ -377,17 +400,20 @@ class StageCard:
                     view = field_view(ui, self.model, one, room)
             self._views.append(view)
 
+        def make_row(ones: Sequence[Field]) -> None:
+            with dpg.table_row():
+                for one in ones:
+                    make(one, room)
+
         left = len(shown) % columns
         roomy = left and (columns == 2 or columns - left >= 2)
         beside = wide.pop(0) if roomy and wide and wide[0].kind == "lines" else None
         whole = shown[: len(shown) - left] if beside is not None else shown
         with column(ui, 0):
             if whole:
-                with grid(ui, columns):
+                with grid(ui, columns) as table:
                     for at in range(0, len(whole), columns):
-                        with dpg.table_row():
-                            for one in whole[at : at + columns]:
-                                make(one, room)
+                        self._rows.append(partial(within, table, partial(make_row, whole[at : at + columns])))
             if beside is not None:
                 last = inner - left * (room + gap)
                 with uneven_grid(ui, [*[room] * left, last]), dpg.table_row():

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 import dearpygui.dearpygui as dpg
 
-from stablenew_plugins.desktop.components.basic import area, button, column, set_text, space, text, tooltip
+from stablenew_plugins.desktop.components.basic import (
+    area,
+    button,
+    column,
+    set_text,
+    space,
+    text,
+    tooltip,
+    within,
+)
 from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.ui import Ui
 from stablenew_plugins.desktop.models.workbench import Workbench
@@ -13,11 +25,11 @@ from stablenew_plugins.desktop.panels.prompt.hints import HintList
 from stablenew_plugins.desktop.panels.prompt.randomizer import RandomizerCard
 from stablenew_plugins.desktop.panels.prompt.variants import VariantsCard
 from stablenew_plugins.desktop.panels.prompt.written import WhatRunsCard
-from stablenew_plugins.desktop.text import _
+from stablenew_plugins.desktop.text import _, formula
 from stablenew_plugins.desktop.theme import icons
 
 EDGE = 20
-TOP = 92
+TOP = 94
 """Height of the head, which stays while the rest scrolls."""
 
 
@@ -39,7 +51,7 @@ class PromptPanel(Panel):
     def build(self) -> None:
         """Make the items."""
         ui = self.ui
-        with column(ui, 4, pos=(ui.px(EDGE), ui.px(16))):
+        with column(ui, 6, pos=(ui.px(EDGE), ui.px(18))):
             text(ui, _("Prompt"), "h1")
             self._line = text(ui, "", "small_medium", tag="prompt.line")
             self._line_tip = tooltip(ui, self._line, "", width=520)
@@ -54,13 +66,20 @@ class PromptPanel(Panel):
             tag="prompt.reset",
             tip=_("Take back all that was changed in the randomizer"),
         )
-        with area(ui, tag="prompt.scroll", pos=(ui.px(EDGE), ui.px(TOP))), column(ui, 12):
+        with (
+            area(ui, tag="prompt.scroll", pos=(ui.px(EDGE), ui.px(TOP))),
+            column(ui, 12) as self._page,
+        ):
             self._runs.build()
             self._hints.build()
-            self._randomizer.build()
-            self._variants.build()
-            space(ui, 12)
-        self.resized()
+
+    def pieces(self) -> Sequence[Callable[[], None]]:
+        """The other cards."""
+        return (
+            partial(within, self._page, self._randomizer.build),
+            partial(within, self._page, self._variants.build),
+            partial(within, self._page, partial(space, self.ui, 12)),
+        )
 
     def resized(self) -> None:
         """The room for it has another size."""
@@ -72,7 +91,7 @@ class PromptPanel(Panel):
         )
         dpg.set_item_pos(self._reset, [width - ui.px(EDGE + 14) - ui.px(96), ui.px(18)])
         # A scroll bar keeps its place, so that nothing moves when it comes.
-        inner = width - 2 * ui.px(EDGE) - ui.px(2)
+        inner = width - 2 * ui.px(EDGE)
         if inner != self._width:
             self._width = inner
             for part in (self._runs, self._hints, self._randomizer, self._variants):
@@ -82,20 +101,20 @@ class PromptPanel(Panel):
         """Bring them up to date."""
         ui, bench = self.ui, self._bench
         variants, run = bench.variants, bench.run
-        formula = variants.line.replace(" x ", " × ")
-        words = "  ·  ".join(part for part in (variants.plain or formula, variants.time) if part)
+        counted = formula(variants.line)
+        words = "  ·  ".join(part for part in (variants.plain or counted, variants.time) if part)
         if not words and not run.sources:
             words = _("Choose packs on the left, or write a prompt")
         elif not words:
             words = _("Counting …") if run.is_planning else _("This cannot run yet")
-        dpg.set_value(self._line_tip, "\n".join(dict.fromkeys((words, formula or words))))
+        dpg.set_value(self._line_tip, "\n".join(dict.fromkeys((words, counted or words))))
         room = self._width - (ui.px(130) if bench.randomizer.is_changed else 0)
         set_text(
             self._line,
             fit(ui, words, "small_medium", room),
             ui.colours.faint if run.is_planning else ui.colours.text,
         )
-        set_text(self._formula, fit(ui, formula, "small", room) if variants.plain else "")
+        set_text(self._formula, fit(ui, counted, "small", room) if variants.plain else "")
         dpg.configure_item(self._reset, show=bench.randomizer.is_changed)
         self._runs.apply()
         self._hints.apply(variants.hints)

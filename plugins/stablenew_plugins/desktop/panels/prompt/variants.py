@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.basic import (
     card,
     column,
+    draw_words,
     enable_button,
     icon_button,
     set_text,
     text,
 )
-from stablenew_plugins.desktop.components.littext import LINE, draw_lines, draw_words
+from stablenew_plugins.desktop.components.fit import width_of
+from stablenew_plugins.desktop.components.flow import text_width
+from stablenew_plugins.desktop.components.littext import LINE, column_width, draw_lines
 from stablenew_plugins.desktop.components.strip import put_at, strip
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.prompt.choices import wrapped
@@ -23,7 +25,7 @@ from stablenew_plugins.desktop.models.prompt.variants import MOST, PAGE, Variant
 from stablenew_plugins.desktop.models.workbench import Workbench
 from stablenew_plugins.desktop.text import _
 from stablenew_plugins.desktop.theme import icons
-from stablenew_plugins.desktop.theme.fonts import MONO_SIZE
+from stablenew_plugins.desktop.theme.tokens import Colour
 
 MOST_LINES = 3
 """Of a prompt; the whole of it is in the tip."""
@@ -40,10 +42,8 @@ class VariantsCard:
     def __init__(self, ui: Ui, bench: Workbench) -> None:
         self._ui, self._bench = ui, bench
         self._width = ui.px(800)
-        self._letter = 0.0
-        """Width of a letter of the prompts, in pixels; 0: not known before something was drawn."""
         self._slots: list[_Slot] = []
-        self._drawn: object = None
+        self._drawn: tuple[tuple[Variant, ...], int, float] | None = None
 
     def build(self) -> None:
         """Make the items."""
@@ -80,24 +80,20 @@ class VariantsCard:
         dpg.configure_item(self._head, width=inner)
         put_at(self._next, inner - ui.px(34), ui.px(1))
         put_at(self._back, inner - ui.px(74), ui.px(1))
-        put_at(self._place, inner - ui.px(190), ui.px(10))
         dpg.configure_item(self._state, wrap=inner)
         self._drawn = None
 
     def frame(self) -> None:
-        """Draw anew when the width of letters becomes known."""
-        if not self._letter:
-            size = dpg.get_text_size("M" * 40, font=self._ui.fonts["mono"])
-            if size is not None and size[0] > 0:
-                self._letter = size[0] / 40
-                self._drawn = None
-        if self._drawn is None:
+        """Draw anew when letters have another width: they are measured once something was drawn with them."""
+        if self._drawn is None or self._drawn[-1] != column_width(self._ui):
             self.apply()
 
     def apply(self) -> None:
         """Bring it up to date."""
         variants = self._bench.variants
         set_text(self._place, variants.place)
+        beside = self._width - self._ui.px(74 + 12)
+        put_at(self._place, beside - text_width(self._ui, variants.place, "small"), self._ui.px(10))
         enable_button(self._back, variants.page > 0)
         enable_button(self._next, variants.page + 1 < variants.pages)
         for item in (self._back, self._next, self._place):
@@ -110,13 +106,13 @@ class VariantsCard:
         if last:
             words = _("These are the first {n} of {total} images.")
             set_text(self._more, words.format(n=MOST, total=f"{variants.total:,}"))
-        drawn = (tuple(map(id, variants.shown)), self._width, self._letter)
+        drawn = (tuple(variants.shown), self._width, column_width(self._ui))
         if drawn == self._drawn:
             return
         self._drawn = drawn
         for number, slot in enumerate(self._slots):
             variant = variants.shown[number] if number < len(variants.shown) else None
-            slot.show(variant, self._width, self._letter or self._guess())
+            slot.show(variant, self._width)
 
     def _words(self) -> str:
         variants, run = self._bench.variants, self._bench.run
@@ -131,11 +127,8 @@ class VariantsCard:
         if not run.sources:
             return _("Nothing yet. Every image of the next run will be listed here before you start it.")
         if not self._bench.state.is_connected:
-            return _("The kernel is not there yet.")
+            return _("No kernel answers yet.")
         return _("Nothing can be made of this; see above.")
-
-    def _guess(self) -> float:
-        return self._ui.px(MONO_SIZE) * 0.46
 
 
 class _Slot:
@@ -155,7 +148,7 @@ class _Slot:
             dpg.bind_item_theme(tip, ui.themes.theme({}, {"WindowPadding": (12, 10)}))
             self._tip = text(ui, "", "small", wrap=ui.px(520))
 
-    def show(self, variant: Variant | None, width: int, letter: float) -> None:
+    def show(self, variant: Variant | None, width: int) -> None:
         """Draw ``variant``, or nothing."""
         self._variant = variant
         dpg.configure_item(self._item, show=variant is not None)
@@ -164,7 +157,7 @@ class _Slot:
         ui = self._ui
         width -= ui.px(34)
         dpg.configure_item(self._edit, show=variant.source.written is None)
-        columns = int((width - ui.px(NUMBER)) / letter)
+        columns = int((width - ui.px(NUMBER)) / column_width(ui))
         lines = wrapped(variant.job.prompt, variant.lit, columns, MOST_LINES)
         height = ui.px(GAP) + len(lines) * ui.px(LINE) + ui.px(META)
         dpg.delete_item(self._drawing, children_only=True)
@@ -172,8 +165,8 @@ class _Slot:
         c = ui.colours
         dpg.draw_line((0, 0), (width, 0), color=c.line_soft, parent=self._drawing)
         top = ui.px(GAP / 2)
-        self._word((0, top), f"{variant.number:,}", c.faint, "small", 13)
-        draw_lines(ui, self._drawing, lines, (ui.px(NUMBER), top), letter)
+        self._word((0, top), f"{variant.number:,}", c.faint)
+        draw_lines(ui, self._drawing, lines, (ui.px(NUMBER), top))
         self._meta(variant, width, top + len(lines) * ui.px(LINE) + ui.px(1))
         job = variant.job
         parts = [job.prompt]
@@ -194,7 +187,7 @@ class _Slot:
         c, job = self._ui.colours, variant.job
         settings = "  ".join(f"{one.slot.rpartition('.')[2]} {one.value}" for one in variant.settings)
         x: float = self._ui.px(NUMBER)
-        parts: list[tuple[str, Any]] = [
+        parts: list[tuple[str, Colour]] = [
             (settings, c.accent_high),
             (_("seed {seed}").format(seed=job.seed), c.muted),
             (" › ".join(map(self._bench.state.stage_title, job.stages)), c.muted),
@@ -204,12 +197,11 @@ class _Slot:
         for words, colour in parts:
             if not words:
                 continue
-            size = dpg.get_text_size(words, font=self._ui.fonts["small"])
-            wide = size[0] if size is not None else len(words) * self._ui.px(6.4)
+            wide = width_of(self._ui, words, "small")
             if x + wide > width:
                 break
-            self._word((x, y), words, colour, "small", 13)
+            self._word((x, y), words, colour)
             x += wide + self._ui.px(18)
 
-    def _word(self, place: tuple[float, float], words: str, colour: Any, font: str, size: float) -> None:
-        draw_words(self._ui, self._drawing, place, words, colour, font, size)
+    def _word(self, place: tuple[float, float], words: str, colour: Colour) -> None:
+        draw_words(self._ui, self._drawing, place, words, colour, "small")

@@ -27,6 +27,7 @@ from stablenew_plugins.desktop.components.strip import put_at, strip
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.prompt.randomizer import ROWS_SHOWN, PackRows
 from stablenew_plugins.desktop.models.workbench import Workbench
+from stablenew_plugins.desktop.panels.packs.packlist import face_of
 from stablenew_plugins.desktop.text import _, many
 from stablenew_plugins.desktop.theme import icons
 
@@ -57,7 +58,9 @@ class _PackLines:
     def _head(self) -> None:
         ui = self._ui
         with strip(ui, self._width, ui.px(HEAD)):
-            put_at(badge(ui, icons.FILE_TEXT, ui.colours.accent, 36), 0, ui.px(3))
+            icon, tone = face_of(self._pack.source.title, ui.colours)
+            with dpg.group(pos=(0, ui.px(3))):  # a drawing itself cannot be placed
+                badge(ui, icon, tone, 36)
             name = text(ui, self._pack.source.title, "medium")
             put_at(name, ui.px(48), ui.px(3))
             tooltip(ui, name, self._pack.source.key)

@@ -19,7 +19,7 @@ from stablenew_plugins.desktop.components.basic import (
     text,
 )
 from stablenew_plugins.desktop.components.fields import is_in_use, put, text_field
-from stablenew_plugins.desktop.components.fit import shortened
+from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.menu import Entry, close_menu, open_menu
 from stablenew_plugins.desktop.components.table import Drag, VirtualTable
 from stablenew_plugins.desktop.components.ui import Item, Ui
@@ -79,7 +79,7 @@ class QueuePanel(Panel):
                 show=False,
                 tag="queue.search",
             )
-            self._pause = button(ui, "", queue.toggle_pause, "soft", height=34, tag="queue.pause")
+            self._pause = button(ui, "", queue.pause.toggle, "soft", height=34, tag="queue.pause")
             self._clear = icon_button(
                 ui,
                 icons.TRASH_2,
@@ -180,7 +180,7 @@ class QueuePanel(Panel):
         table = self._table(name)
         # Progress changes many times a second, and what is over does not show any.
         moves = self._bench.state.revision if name in ("queue", "runs") else 0
-        listed = (name, queue.rows.revision, moves, len(self._bench.state.stages))
+        listed = (name, queue.rows.revision, moves, self._bench.state.stages)
         if listed != self._listed:
             self._listed = listed
             table.update(queue.rows.total)
@@ -215,10 +215,11 @@ class QueuePanel(Panel):
     def _apply_head(self) -> None:
         ui, queue = self.ui, self._queue
         set_text(self._summary, self._summary_words())
-        label = f"{icons.PLAY}  {_('Resume')}" if queue.is_paused else f"{icons.PAUSE}  {_('Pause')}"
+        enable_button(self._pause, self._bench.state.is_connected)
+        label = f"{icons.PLAY}  {_('Resume')}" if queue.pause.is_on else f"{icons.PAUSE}  {_('Pause')}"
         if dpg.get_item_label(self._pause) != label:
             dpg.configure_item(self._pause, label=label)
-            style_button(ui, self._pause, "primary" if queue.is_paused else "soft")
+            style_button(ui, self._pause, "primary" if queue.pause.is_on else "soft")
             self._settle()
         for view, words in queue.view_titles.items():
             if dpg.get_item_label(self._chips[view]) != words:
@@ -243,11 +244,7 @@ class QueuePanel(Panel):
         """As much of it as there is room for beside the buttons."""
         head = dpg.get_item_rect_size(self._head)[0]
         room = self._room[0] - self.ui.px(2 * PAD + 12) - head
-        return shortened(self._queue.summary, max(room, self.ui.px(120)), self._measure) if head else ""
-
-    def _measure(self, words: str) -> float | None:
-        size = dpg.get_text_size(words, font=self.ui.fonts["small"])
-        return None if size is None else float(size[0])
+        return fit(self.ui, self._queue.summary, "small", max(room, self.ui.px(120))) if head else ""
 
     def _apply_tools(self) -> None:
         queue = self._queue
@@ -426,7 +423,7 @@ class QueuePanel(Panel):
             Entry(_("Cancel the run"), queue.cancel, icons.CIRCLE_STOP, "Delete", runs, "cancel"),
             Entry(_("Retry what failed"), queue.retry, icons.ROTATE_CW, "R", bool(run.failed), "retry"),
             Entry(
-                _("Run again, same seeds"), partial(queue.run_again, run), icons.REFRESH_CW, "", True, "again"
+                _("Run again, same seeds"), partial(queue.whole.again, run), icons.REFRESH_CW, "", True, "again"
             ),
             Entry(),
             Entry(_("Copy the id"), queue.copy_id, icons.COPY, "Ctrl+C", True, "copy"),

@@ -20,7 +20,7 @@ from stablenew_plugins.desktop.components.basic import (
     text,
     tooltip,
 )
-from stablenew_plugins.desktop.components.fit import shortened
+from stablenew_plugins.desktop.components.fit import fit
 from stablenew_plugins.desktop.components.ui import Item, Ui
 from stablenew_plugins.desktop.models.core.plainwords import Told
 from stablenew_plugins.desktop.models.queue.jobdetails import Details
@@ -170,7 +170,7 @@ class QueueDetails:
         with row(ui, 12):
             text(ui, state, "medium", colour, beside_frame=True)
             room = self._width - ui.px(190 + 36 * (len(buttons) + 1))
-            shown = shortened(" ".join(title.split()), room, self._measure)
+            shown = fit(ui, " ".join(title.split()), "medium", room)
             item = text(ui, shown, "medium", beside_frame=True)
             tooltip(ui, item, title)
         with row(ui, 2, pos=(self._width - ui.px(16 + 32 * (len(buttons) + 1)), ui.px(10))):
@@ -179,10 +179,6 @@ class QueueDetails:
                 icon_button(ui, icon, act, tip, size=30, tag=f"queue.details.{name}")
             icon_button(ui, icons.X, self._queue.select_none, _("Close"), size=30, tag="queue.details.close")
         space(ui, 2)
-
-    def _measure(self, words: str) -> float | None:
-        size = dpg.get_text_size(words, font=self._ui.fonts["medium"])
-        return None if size is None else float(size[0])
 
     def _picture(self, path: Path) -> None:
         side = self._ui.px(PICTURE)
@@ -304,7 +300,7 @@ class QueueDetails:
                     button(
                         ui,
                         _("Run again"),
-                        partial(queue.run_again, run),
+                        partial(queue.whole.again, run),
                         "soft",
                         icon=icons.REFRESH_CW,
                         tip=_("The same images, with the same seeds, as a new run"),

@@ -53,6 +53,14 @@ def test_what_is_refused_stays_to_be_mended_and_the_file_as_it_was(
     assert model.shown(setting(model, "confirm_above")) == 200
 
 
+def test_a_change_that_no_kernel_takes_is_not_lost_in_silence(model: SettingsModel) -> None:
+    model._desk.state.lost("it is gone")
+    model.change("confirm_above", 50)
+    refusal = model.refused["confirm_above"]
+    assert refusal.value == 50
+    assert "it is gone" in refusal.reason
+
+
 def test_what_is_read_at_the_start_waits_for_it(model: SettingsModel) -> None:
     model.change("orphan_timeout", 5)
     assert setting(model, "orphan_timeout").waits
