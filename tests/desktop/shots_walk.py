@@ -233,7 +233,7 @@ class Walk:
         self.seen("prompt.pack.0.field")
         gui.enter("prompt.pack.0.field", "1-6\n")
         self.tells("bar.run", "6 images")
-        for _time in range(2):
+        for _time in range(3):
             gui.key("ctrl+Return")
             gui.frames(10)
         self.says("status.title", "Running")

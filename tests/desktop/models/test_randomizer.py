@@ -558,7 +558,8 @@ def test_a_word_that_nobody_chose_is_not_lit() -> None:
 def test_with_the_template_each_choice_is_where_its_slot_stood(parts: list[tuple[str, str]]) -> None:
     # Between commas, so that every value is words of its own.
     template = "".join(f"{text},__{number}__," for number, (text, _value) in enumerate(parts))
-    prompt, wanted = "", []
+    prompt = ""
+    wanted: list[tuple[int, int]] = []
     for text, value in parts:
         prompt += f"{text},"
         wanted.append((len(prompt), len(prompt) + len(value)))
