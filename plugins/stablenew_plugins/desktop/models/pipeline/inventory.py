@@ -32,9 +32,9 @@ class Inventory:
             return False
         self._seen = self._state.revision
         nodes, before = self._state.online, self._nodes
-        if len(nodes) == len(before) and all(a is b for a, b in zip(nodes, before, strict=True)):
-            return False
         self._nodes = nodes
+        if len(nodes) == len(before) and all(map(_has_the_same, nodes, before)):
+            return False
         backends = [node.info.backend for node in nodes]
         kinds = [kind for kind in Capabilities.lists() if kind not in _NOT_CHOSEN]
         found = {kind: names_at(backends, kind) for kind in kinds}
@@ -53,3 +53,8 @@ class Inventory:
         parts = value if isinstance(value, list) else [value]
         names = self.names(one.choices)
         return any(is_missing(one.choices, str(part or ""), names) for part in parts)
+
+
+def _has_the_same(one: pb.Node, before: pb.Node) -> bool:
+    """Of a node that reports: most of them tell of its load alone, and to compare is cheaper than to list."""
+    return one is before or one.info.backend == before.info.backend
