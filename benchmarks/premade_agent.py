@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from stablenew_agent import main, pool
+from stablenew_agent import main
+from stablenew_agent.pool import process
 
 if __name__ == "__main__":
-    pool.WORKER_COMMAND = (sys.executable, "-m", "benchmarks.premade_worker")
+    process.WORKER_COMMAND = (sys.executable, "-m", "benchmarks.premade_worker")
     main.main()

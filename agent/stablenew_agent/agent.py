@@ -31,16 +31,11 @@ from stablenew_agent.backoff import Backoff, give_up
 from stablenew_agent.dial import Link, LinkEnd
 from stablenew_agent.identity import Identity
 from stablenew_agent.outbox import Outbox
-from stablenew_agent.pool import (
-    JOBS_A_WORKER,
-    Inventory,
-    Job,
-    StageFiles,
-    StepReport,
-    WorkerPool,
-    WorkerResult,
-    WorkerSetup,
-)
+from stablenew_agent.pool.jobs import Job
+from stablenew_agent.pool.pool import WorkerPool
+from stablenew_agent.pool.reports import Inventory, StageFiles, StepReport, WorkerResult
+from stablenew_agent.pool.setup import WorkerSetup
+from stablenew_agent.pool.slot import JOBS_A_WORKER
 from stablenew_agent.telemetry import Telemetry, host_name, operating_system
 from stablenew_agent.transfer import NotThere, Transfer, TransferError
 from stablenew_api.backend import BackendIdentity, Capabilities

@@ -1,4 +1,4 @@
-"""When to dial again, and when not to. Pure: the clock's reading and the random source are passed in."""
+"""When to try again, and when not to. Pure: the clock's reading and the random source are passed in."""
 
 from __future__ import annotations
 
@@ -66,3 +66,23 @@ class Backoff:
         start = max(now, self._window_end)
         self._window_end = start + window
         return start - now + self._rng.uniform(0.0, window)
+
+
+class Doubling:
+    """Delays between tries of something on this machine: ``first`` seconds, then twice as long each time, and
+    ``longest`` at most, however often it fails."""
+
+    def __init__(self, first: float, longest: float) -> None:
+        self._first = first
+        self._longest = longest
+        self._next = first
+
+    def delay(self) -> float:
+        """Seconds to wait before the next try. Call once after each failed one."""
+        delay = self._next
+        self._next = min(self._longest, 2.0 * delay)
+        return delay
+
+    def worked(self) -> None:
+        """The next failure is the first one again."""
+        self._next = self._first

@@ -24,7 +24,7 @@ from stablenew_agent.dial import address_from, check_address
 from stablenew_agent.identity import Identity
 from stablenew_agent.keeping import KEEP_AFTER
 from stablenew_agent.outbox import Outbox
-from stablenew_agent.pool import WorkerSetup
+from stablenew_agent.pool.setup import WorkerSetup
 from stablenew_agent.telemetry import choose_probes, host_name
 from stablenew_api.datafolder import DATA_VARIABLE, DataFolder
 from stablenew_api.errors import PluginError, UserError

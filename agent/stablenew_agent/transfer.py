@@ -23,7 +23,7 @@ import grpc
 import grpc.aio
 
 from stablenew_agent.backoff import Backoff
-from stablenew_agent.pool import OutputFile
+from stablenew_agent.pool.reports import OutputFile
 from stablenew_api.errors import StableNewError
 from stablenew_api.jobs import Artifact
 from stablenew_client import wire

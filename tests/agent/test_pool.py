@@ -13,7 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew_agent.pool import Inventory, Job, StepReport, WorkerPool, WorkerResult, WorkerSetup, _Slot
+from stablenew_agent.pool.jobs import Job
+from stablenew_agent.pool.pool import WorkerPool
+from stablenew_agent.pool.reports import Inventory, StepReport, WorkerResult
+from stablenew_agent.pool.setup import WorkerSetup
+from stablenew_agent.pool.slot import Slot
 from stablenew_api.jobs import FailureKind
 from stablenew_api.leases import LeaseKey, LeaseState
 
@@ -21,10 +25,10 @@ from stablenew_api.leases import LeaseKey, LeaseState
 class Paper:
     """A worker on paper: reads its lines when told to, and follows the rules of ``turns``."""
 
-    def __init__(self, slot: _Slot) -> None:
+    def __init__(self, slot: Slot) -> None:
         self.slot = slot
         self.loaded = True
-        self.doomed = self.watch_sent = False
+        self.doomed = False
         self.pid = 1
         self.unread: deque[dict[str, Any]] = deque()
         self.ready: list[tuple[str, int]] = []
@@ -93,12 +97,12 @@ class House:
         self.pool = WorkerPool(slots, WorkerSetup("test", {}, "1"), self)
         self.workers: list[Paper] = []
         for slot in self.pool._slots:
-            slot.spawn = lambda slot=slot: self._spawn(slot)  # type: ignore[method-assign, misc]
+            slot.supervisor.spawn = lambda slot=slot: self._spawn(slot)  # type: ignore[method-assign, misc]
         self.pool.start()
 
-    def _spawn(self, slot: _Slot) -> None:
+    def _spawn(self, slot: Slot) -> None:
         worker = Paper(slot)
-        slot.child = worker  # type: ignore[assignment]
+        slot.supervisor.process = worker  # type: ignore[assignment]
         self.workers = [one for one in self.workers if one.slot is not slot] + [worker]
 
     def run(self, name: str) -> LeaseKey:
@@ -391,6 +395,27 @@ def test_any_history_ends_well(steps: list[tuple[str, int]], slots: int) -> None
                 assert name in house.began, f"{name} never began, and failed"
 
     asyncio.run(play())
+
+
+def test_a_backend_that_is_off_for_days_is_asked_again_and_again(house: House) -> None:
+    """2,000 minutes are a weekend."""
+    (worker,) = house.workers
+    for _ in range(2000):
+        worker.slot.line(b'{"op":"unready","message":"connection refused","stages":[]}')
+    assert house.pool.problem == "connection refused"
+    ready = {"op": "ready", "identity": ["a", "1", False, ""], "stages": [], "capabilities": {}}
+    worker.slot.line(json.dumps(ready).encode("ascii"))
+    assert house.pool.ready
+    assert not house.pool.problem
+
+
+def test_a_worker_that_cannot_start_for_days_is_tried_again_and_again(house: House) -> None:
+    (worker,) = house.workers
+    worker.loaded = False
+    for _ in range(2000):
+        house.die(worker, 1)
+    assert house.pool.problem == "no worker can be started: gone"
+    assert house.workers == [worker], "none before its time"
 
 
 def test_files_of_a_dropped_job_are_removed(house: House, tmp_path: Path) -> None:

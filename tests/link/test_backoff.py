@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew_agent.backoff import UNRECOVERABLE, Backoff, give_up
+from stablenew_agent.backoff import UNRECOVERABLE, Backoff, Doubling, give_up
 
 
 @given(st.integers(0, 2**32), st.lists(st.floats(0.0, 5.0), min_size=1, max_size=20))
@@ -81,3 +81,11 @@ def test_unrecoverable_codes_explain_themselves() -> None:
     }
     for code in ("UNAVAILABLE", "INTERNAL", "ABORTED", "DEADLINE_EXCEEDED", "UNKNOWN"):
         assert give_up(code, "text") is None
+
+
+def test_delays_double_up_to_the_longest_however_often_it_fails() -> None:
+    delays = Doubling(0.5, 30.0)
+    assert [delays.delay() for _ in range(8)] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert {delays.delay() for _ in range(5000)} == {30.0}
+    delays.worked()
+    assert delays.delay() == 0.5

@@ -20,7 +20,7 @@ from stablenew_api.ids import uuid7
 from stablenew_api.jobs import Failure, FailureKind, JobState, Needs
 from stablenew_api.leases import LeaseState, Outcome
 from stablenew_kernel.domain.link import KnownNode, RecordCancel, RememberNode
-from stablenew_kernel.store import changes, jobs, meta, nodes, ordering, outputs, records, runs
+from stablenew_kernel.store import changes, jobs, locate, meta, nodes, ordering, outputs, records, runs
 from stablenew_kernel.store.database import Database
 from stablenew_kernel.store.errors import Conflict, NotFound
 
@@ -151,7 +151,7 @@ def test_nobody_sees_a_run_before_its_last_piece(store: Store) -> None:
     assert seen(store) == before
     for text in ("ab", "ab/0", new[0].job_id):
         with pytest.raises(NotFound):
-            store.read(lambda c, text=text: jobs.locate(c, text))  # type: ignore[misc]
+            store.read(lambda c, text=text: locate.job(c, text))  # type: ignore[misc]
     store.write(lambda c: runs.reveal(c, "ab"))
     assert store.read(lambda c: runs.get(c, "ab")).queued == 7
     assert store.queued()[2:] == [job.queued("ab", 0) for job in new]
@@ -461,18 +461,18 @@ def test_ids_by_a_unique_beginning(store: Store) -> None:
     run, other = store.submit(3), store.submit(1)
     first, second, third, _ = (job.job_id for job in store.queued())
     for text in (first, first.upper(), f" {first} ", f"{run}/0", f"{run[:-1]}/0"):
-        assert store.read(lambda c, text=text: jobs.locate(c, text)) == first
-    assert store.read(lambda c: jobs.locate(c, f"{run}/2")) == third
-    assert store.read(lambda c: jobs.locate_run(c, other)) == other
+        assert store.read(lambda c, text=text: locate.job(c, text)) == first
+    assert store.read(lambda c: locate.job(c, f"{run}/2")) == third
+    assert store.read(lambda c: locate.run(c, other)) == other
     with pytest.raises(NotFound, match="several jobs begin with"):
-        store.read(lambda c: jobs.locate(c, second[:8]))
+        store.read(lambda c: locate.job(c, second[:8]))
     with pytest.raises(NotFound, match="no job begins with"):
-        store.read(lambda c: jobs.locate(c, "ffff"))
+        store.read(lambda c: locate.job(c, "ffff"))
     with pytest.raises(NotFound, match="has no job 3"):
-        store.read(lambda c: jobs.locate(c, f"{run}/3"))
+        store.read(lambda c: locate.job(c, f"{run}/3"))
     for bad in ("", "%", "x", "/1", f"{run}/x", f"{run}/-1"):
         with pytest.raises(UserError):
-            store.read(lambda c, bad=bad: jobs.locate(c, bad))
+            store.read(lambda c, bad=bad: locate.job(c, bad))
 
 
 # --- outputs --------------------------------------------------------------------------------------------------

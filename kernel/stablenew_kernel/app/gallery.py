@@ -28,7 +28,7 @@ from stablenew_kernel.domain.gallery import Facts, facts_of, parse_query
 from stablenew_kernel.domain.infotext import describe, prompts, stored_spec
 from stablenew_kernel.domain.later import settings_of
 from stablenew_kernel.domain.toldimage import image_sha256, read_told
-from stablenew_kernel.store import gallery, jobs, outputs, ratings
+from stablenew_kernel.store import gallery, locate, outputs, ratings
 from stablenew_kernel.store.database import Connection
 from stablenew_kernel.store.errors import StoreError
 from stablenew_kernel.store.learning import LearningJournal
@@ -210,7 +210,7 @@ def _where(connection: Connection, asked: pb.ImageFilter) -> gallery.Where:
     if asked.min_stars and asked.unrated:
         raise UserError("min_stars and unrated: an image without a rating has no stars; give one of the two")
     return gallery.Where(
-        run_id=jobs.locate_run(connection, asked.run_id) if asked.run_id else "",
+        run_id=locate.run(connection, asked.run_id) if asked.run_id else "",
         packs=tuple(asked.packs),
         models=tuple(asked.models),
         tags=tuple(asked.tags),

@@ -43,7 +43,7 @@ from stablenew_kernel.domain.settings import Settings
 from stablenew_kernel.hub import views
 from stablenew_kernel.hub.link import AgentLink
 from stablenew_kernel.hub.watch import Watcher
-from stablenew_kernel.store import jobs, meta, nodes, places, runs, stages
+from stablenew_kernel.store import jobs, locate, meta, nodes, places, runs, stages
 from stablenew_kernel.store.artifacts import ArtifactStore
 from stablenew_kernel.store.database import SQLITE_VERSION, Connection, Database
 from stablenew_kernel.store.errors import StoreError
@@ -332,9 +332,7 @@ class Kernel:
         core = self._core
         row = None
         if watcher.run_id:
-            run_id = await core.database.read_async(
-                lambda connection: jobs.locate_run(connection, watcher.run_id)
-            )
+            run_id = await core.database.read_async(lambda connection: locate.run(connection, watcher.run_id))
             watcher.run_id = run_id
             # On the writer, whose answers come in the order of the commits: what the reader says may be older
             # than an end of the run that was told before this watcher is known.

@@ -13,7 +13,7 @@ from stablenew_kernel.app.core import Core
 from stablenew_kernel.app.stagekeeping import StageKeeping
 from stablenew_kernel.domain.link import CancelRequested, PauseSet, QueueChanged, QueuedJob
 from stablenew_kernel.hub import views
-from stablenew_kernel.store import changes, jobs, meta, ordering, runs
+from stablenew_kernel.store import changes, jobs, locate, meta, ordering, runs
 from stablenew_kernel.store.database import Connection
 from stablenew_proto.v1 import kernel_pb2 as pb
 
@@ -32,7 +32,7 @@ class QueueDesk:
         states = tuple(_job_state(state) for state in request.states)
 
         def read(connection: Connection) -> tuple[list[jobs.JobRow], int, dict[str, int]]:
-            run_id = jobs.locate_run(connection, request.run_id) if request.run_id else ""
+            run_id = locate.run(connection, request.run_id) if request.run_id else ""
             limit = request.limit or 100
             rows, total = jobs.list_jobs(
                 connection,
@@ -53,7 +53,7 @@ class QueueDesk:
         """One job with its history."""
 
         def read(connection: Connection) -> tuple[jobs.JobDetail, int]:
-            detail = jobs.get(connection, jobs.locate(connection, job_id))
+            detail = jobs.get(connection, locate.job(connection, job_id))
             return detail, _places(connection, [detail.row]).get(detail.row.job_id, 0)
 
         detail, place = await self._core.database.read_async(read)
@@ -95,8 +95,8 @@ class QueueDesk:
             raise UserError("name jobs, a run, or all")
         selection = await self._core.database.read_async(
             lambda connection: changes.Selection(
-                job_ids=frozenset(jobs.locate(connection, text) for text in request.job_ids),
-                run_ids=frozenset([jobs.locate_run(connection, request.run_id)] if request.run_id else []),
+                job_ids=frozenset(locate.job(connection, text) for text in request.job_ids),
+                run_ids=frozenset([locate.run(connection, request.run_id)] if request.run_id else []),
                 everything=request.all,
             )
         )
@@ -144,7 +144,7 @@ class QueueDesk:
 
         def change(connection: Connection) -> changes.Changed:
             if request.action == "move_before":
-                before = jobs.locate(connection, request.before_job_id)
+                before = locate.job(connection, request.before_job_id)
                 return ordering.move_before(connection, selection, before, at=at)
             if request.action == "set_priority":
                 return ordering.set_priority(connection, selection, request.priority, at=at)

@@ -21,7 +21,7 @@ from stablenew_kernel.domain.infotext import describe, prompts
 from stablenew_kernel.domain.later import LISTED, Source, parse_sections, source_from_spec, work_of
 from stablenew_kernel.domain.plan import Plan, PlannedJob
 from stablenew_kernel.domain.summary import count
-from stablenew_kernel.store import jobs, outputs
+from stablenew_kernel.store import jobs, locate, outputs
 from stablenew_kernel.store.artifacts import ArtifactStore
 from stablenew_kernel.store.database import Connection, Database
 from stablenew_kernel.store.errors import NotFound
@@ -88,7 +88,7 @@ class ImageSources:
         names = _named(wanted) if wanted.image_sha256s else self._rated(wanted)
 
         def read(connection: Connection) -> tuple[str, dict[str, outputs.MadeImage]]:
-            run_id = jobs.locate_run(connection, wanted.run_id) if wanted.run_id else ""
+            run_id = locate.run(connection, wanted.run_id) if wanted.run_id else ""
             return run_id, outputs.made(connection, names, run_id)
 
         try:

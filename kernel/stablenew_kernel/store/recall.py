@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from stablenew_kernel.store import jobs, runs
+from stablenew_kernel.store import locate, runs
 
 SETTINGS = "settings"
 """Key in a run's request. A run without it (a replay, or one of an older version) is not recalled."""
@@ -16,7 +16,7 @@ SETTINGS = "settings"
 
 def settings_of(connection: sqlite3.Connection, run_id: str) -> Mapping[str, Any] | None:
     """The settings of the run that ``run_id`` begins; None if it has none. Raises NotFound."""
-    request = runs.get(connection, jobs.locate_run(connection, run_id)).request
+    request = runs.get(connection, locate.run(connection, run_id)).request
     settings: Mapping[str, Any] | None = json.loads(request).get(SETTINGS)
     return settings
 

@@ -130,6 +130,8 @@ class App:
         began = self._clock()
         if self.mailbox.drain(self._clock, DRAIN_BUDGET, self._failed):
             self._awake_until = max(self._awake_until, began + 0.25)
+            if self.lettering is not None:
+                self.lettering.hear()
         try:
             self.bench.tick()
             if self.bench.view.looks_revision != self._looks:

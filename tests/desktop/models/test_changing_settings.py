@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk_kit import make_desk
+from desk_kit import Inline, make_desk
 from tests.desktop.settings_kit import SettingsKernel
 
 from stablenew_kernel.domain.settings import Settings
@@ -51,6 +51,24 @@ def test_what_is_refused_stays_to_be_mended_and_the_file_as_it_was(
     model.change("confirm_above", 200)
     assert not model.refused
     assert model.shown(setting(model, "confirm_above")) == 200
+
+
+def test_changes_are_written_one_behind_the_other(model: SettingsModel, kernel: SettingsKernel) -> None:
+    background = model._desk.background
+    assert isinstance(background, Inline)
+    background.held = True
+    model.change("confirm_above", 50)
+    model.change("confirm_above", -1)
+    model.change("confirm_above", 70)
+    for written in (
+        b"# mine\nconfirm_above = 50\n",
+        b"# mine\nconfirm_above = 50\n",
+        b"# mine\nconfirm_above = 70\n",
+    ):
+        assert len(background.waiting) == 1  # two at a time could come in any order
+        background.release()
+        assert kernel.file == written
+    assert (background.waiting, model.refused) == ([], {})
 
 
 def test_a_change_that_no_kernel_takes_is_not_lost_in_silence(model: SettingsModel) -> None:

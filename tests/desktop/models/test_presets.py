@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.desktop.desk_kit import make_desk
+from tests.desktop.desk_kit import Inline, make_desk
 from tests.desktop.models.pipeline_kit import Kernel
 
 from stablenew_api.datafolder import DataFolder
@@ -84,6 +84,19 @@ def test_saving_writes_what_was_changed_and_chooses_it(bench: Bench) -> None:
     bench.pipeline.set("txt2img.steps", 34)
     bench.presets.save()
     assert (bench.pipeline.value("txt2img.steps"), dict(bench.pipeline.changes)) == (34, {})
+
+
+def test_what_is_changed_while_a_preset_is_saved_stays_changed(bench: Bench) -> None:
+    background = bench.desk.background
+    assert isinstance(background, Inline)
+    bench.pipeline.set_all({"txt2img.steps": 33, "txt2img.cfg_scale": 6.0})
+    background.held = True
+    bench.presets.save_as("mine", "")
+    bench.pipeline.set("txt2img.steps", 34)
+    background.held = False
+    background.release()
+    assert (bench.pipeline.preset, dict(bench.pipeline.changes)) == ("mine", {"txt2img.steps": 34})
+    assert bench.pipeline.value("txt2img.cfg_scale") == 6.0
 
 
 def test_what_is_wrong_is_not_saved(bench: Bench) -> None:

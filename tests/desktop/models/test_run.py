@@ -214,6 +214,16 @@ def test_a_large_run_is_asked_about_once_and_queued_once(
     assert not bench.run.submitting
 
 
+def test_a_yes_that_no_kernel_hears_is_told(bench: Bench, kernel: FakeKernel, tmp_path: Path) -> None:
+    kernel.question = "That would be 700 images."
+    bench.select(write(tmp_path, "a.txt"))
+    bench.run.run()
+    bench.desk.state.lost("it is gone")
+    bench.run.answer(True)
+    assert not bench.run.submitting
+    assert [level for level, _text in toasts(bench)] == ["error"]
+
+
 def test_some_of_a_large_run_can_be_had_in_its_place(bench: Bench, kernel: FakeKernel, tmp_path: Path) -> None:
     kernel.question = "700 images, more than 500. To make fewer: --sample 100 draws 100 of them."
     bench.select(write(tmp_path, "a.txt"))

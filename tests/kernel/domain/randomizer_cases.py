@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from stablenew_kernel.domain.randomizer.space import Compiler, Definitions, Space, SpaceError
+from stablenew_kernel.domain.randomizer.compiler import Compiler, Definitions
+from stablenew_kernel.domain.randomizer.space import Space, SpaceError
 
 VERSION = "0.31.0"
 """Of dynamicprompts: what was executed."""

@@ -15,6 +15,7 @@ from hypothesis import Phase, settings
 
 import stablenew_kernel.domain.plan as plan_module
 import stablenew_kernel.domain.planned as planned
+import stablenew_kernel.domain.randomizer.compiler as compiler
 import stablenew_kernel.domain.randomizer.grammar as grammar
 import stablenew_kernel.domain.randomizer.parts as parts
 import stablenew_kernel.domain.randomizer.space as space
@@ -124,7 +125,7 @@ def tags_are_looked_into(patch: pytest.MonkeyPatch) -> None:
 @mutant(test_randomizer_rules.test_what_it_means)
 def names_of_slots_are_taken_to_the_letter(patch: pytest.MonkeyPatch) -> None:
     """``[[Time-of day]]`` and ``[[time_of_day]]`` are two."""
-    patch.setattr(space, "normalize", lambda name: name)
+    patch.setattr(compiler, "normalize", lambda name: name)
 
 
 @mutant(test_randomizer_rules.test_the_count_is_the_truth_and_a_draw_is_one_of_them)
@@ -159,12 +160,12 @@ def what_nobody_defined_is_left_as_it_stands(patch: pytest.MonkeyPatch) -> None:
 @mutant(test_randomizer_rules.test_later_stages_take_the_same_picks)
 def each_stage_picks_for_itself(patch: pytest.MonkeyPatch) -> None:
     """The slots of a later stage's prompt are others than those of the first."""
-    original = space.Compiler.compile
+    original = compiler.Compiler.compile
 
     def compile_apart(self: Any, texts: Any) -> Any:
         return original(self, [(text, f"{prefix}{number}:") for number, (text, prefix) in enumerate(texts)])
 
-    patch.setattr(space.Compiler, "compile", compile_apart)
+    patch.setattr(compiler.Compiler, "compile", compile_apart)
 
 
 @mutant(test_randomizer_rules.test_the_old_section_in_all_its_forms)

@@ -17,8 +17,9 @@ from planning_stages import STAGES
 from stablenew_api.errors import UserError
 from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run
+from stablenew_kernel.domain.randomizer.compiler import Compiler, Definitions
 from stablenew_kernel.domain.randomizer.grammar import MAX_TEXT, parse, split_options
-from stablenew_kernel.domain.randomizer.space import Compiler, Definitions, Space, SpaceError
+from stablenew_kernel.domain.randomizer.space import Space, SpaceError
 from stablenew_plugins.randomizers import Fanout, Off, RandomPicks
 
 SOON = 4.0

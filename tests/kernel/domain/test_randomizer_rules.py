@@ -20,8 +20,9 @@ from stablenew_api.shuffle import key_of, permute
 from stablenew_kernel.domain.packs import parse_pack
 from stablenew_kernel.domain.plan import Plan, PlanRequest, plan_run, refuse_too_many
 from stablenew_kernel.domain.presets import parse_settings
+from stablenew_kernel.domain.randomizer.compiler import Compiler, Definitions
 from stablenew_kernel.domain.randomizer.grammar import MAX_DEPTH, parse
-from stablenew_kernel.domain.randomizer.space import Compiler, Definitions, Space, SpaceError
+from stablenew_kernel.domain.randomizer.space import Space, SpaceError
 from stablenew_plugins.randomizers import Fanout, Off, RandomPicks
 
 STRATEGIES = {strategy.name: strategy for strategy in (Off, Fanout, RandomPicks)}

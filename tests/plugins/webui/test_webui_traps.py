@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 from tests.support.fake_webui import TRAPS, FakeSettings
+from tests.support.webui_server.detailer import UNIT_DEFAULTS
 from webui_kit import (
     PATIENCE,
     Steps,
@@ -372,18 +373,16 @@ def test_trap_23_a_picture_that_was_not_detailed_is_noticed(trap: str) -> None:
         backend.capabilities()
         if trap == "drop_unit":
             # The server's ADetailer is older than it says.
-            from tests.support import fake_webui
-
-            original = dict(fake_webui.UNIT_DEFAULTS)
-            fake_webui.UNIT_DEFAULTS.pop("ad_mask_blur")  # type: ignore[attr-defined]
+            original = dict(UNIT_DEFAULTS)
+            UNIT_DEFAULTS.pop("ad_mask_blur")  # type: ignore[attr-defined]
         try:
             failure = fails(
                 backend, BACKEND, "ADetailer model: face_yolov8n.pt was asked for", request=detail()
             )
         finally:
             if trap == "drop_unit":
-                fake_webui.UNIT_DEFAULTS.clear()  # type: ignore[attr-defined]
-                fake_webui.UNIT_DEFAULTS.update(original)  # type: ignore[attr-defined]
+                UNIT_DEFAULTS.clear()  # type: ignore[attr-defined]
+                UNIT_DEFAULTS.update(original)  # type: ignore[attr-defined]
         assert "the unit was dropped" in str(failure)
         assert fake.console  # only there it could be read
 

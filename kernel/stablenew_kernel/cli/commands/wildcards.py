@@ -77,7 +77,8 @@ def show(app: App, name: str, count: bool, folders: tuple[str, ...], as_json: bo
 
     NAME is given with or without its underscores; * stands for any characters.
     """
-    from stablenew_kernel.domain.randomizer.space import Compiler, Definitions, SpaceError
+    from stablenew_kernel.domain.randomizer.compiler import Compiler, Definitions
+    from stablenew_kernel.domain.randomizer.space import SpaceError
 
     name = name.removeprefix("__").removesuffix("__")
     layers = _layers(app, folders)

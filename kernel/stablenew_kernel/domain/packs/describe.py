@@ -10,6 +10,7 @@ from stablenew_api.randomizer import Slot
 from stablenew_kernel.domain.packs.model import Pack
 from stablenew_kernel.domain.plan import Prepared
 from stablenew_kernel.domain.planned import Count, PlannedRow
+from stablenew_kernel.domain.randomizer.compiler import short_id
 from stablenew_kernel.domain.randomizer.grammar import (
     Choice,
     SlotRef,
@@ -21,7 +22,7 @@ from stablenew_kernel.domain.randomizer.grammar import (
     parse,
 )
 from stablenew_kernel.domain.randomizer.settings import AxisSettings
-from stablenew_kernel.domain.randomizer.space import SpaceError, short_id
+from stablenew_kernel.domain.randomizer.space import SpaceError
 from stablenew_kernel.domain.randomizer.variants import slot_name
 
 SHOWN = 200

@@ -11,8 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from stablenew_api.errors import UserError
 from stablenew_api.jobs import JsonValue
+from stablenew_kernel.domain.randomizer.compiler import Definitions, short_id
 from stablenew_kernel.domain.randomizer.grammar import MODES, normalize, split_options
-from stablenew_kernel.domain.randomizer.space import Definitions, short_id
 from stablenew_kernel.domain.words import near
 
 _SYNONYMS = {"round_robin": "rotate"}

@@ -11,7 +11,8 @@ from stablenew_api.errors import PluginError, UserError
 from stablenew_api.jobs import JsonValue
 from stablenew_api.randomizer import Memory, Randomizer, Slot, Turn, Turns, Use
 from stablenew_kernel.domain.randomizer.axes import Axes, Axis
-from stablenew_kernel.domain.randomizer.space import Compiler, Space, SpaceSlot
+from stablenew_kernel.domain.randomizer.compiler import Compiler
+from stablenew_kernel.domain.randomizer.space import Space, SpaceSlot
 from stablenew_kernel.domain.randomizer.wildcards import Wildcards
 from stablenew_kernel.domain.summary import factor_of
 

@@ -18,7 +18,10 @@ STEP = 40
 """Items a frame: 0.2 ms for looking, 0.4 ms for other fonts. A window has 1,200 to 1,700, and a
 third of them a text."""
 SLOW_STEP = 6
-"""While nothing happens but that the kernel tells something: all of them in about two seconds."""
+"""While nothing happens."""
+RARELY = 60
+"""Frames between two quick rounds for what others than a person change, such as the kernel: it tells something
+several times a second, seldom with letters that nobody has seen."""
 
 _VALUES = frozenset({"mvText", "mvInputText"})
 _LABELS = frozenset(
@@ -42,6 +45,9 @@ class Lettering:
         self._is_quick = True
         """Whether something was before this round began."""
         self._last_made: int | str = 0
+        self._heard = False
+        self._slow_frames = 0
+        """Since the last quick round."""
         self._loading: Faces | None = None
         self._moves: dict[int | str, int | str] = {}
         self._rounds = 0
@@ -56,9 +62,16 @@ class Lettering:
         """Somebody did something: texts may be others."""
         self._hurries = True
 
+    def hear(self) -> None:
+        """The kernel, a file or alike told something: texts may be others."""
+        self._heard = True
+
     def frame(self) -> None:
         """Some items. Called behind each frame."""
         self._follow()
+        self._slow_frames += 1
+        if self._heard and self._slow_frames >= RARELY:
+            self._hurries = True
         if (made := dpg.last_item()) != self._last_made:
             self._last_made, self._hurries = made, True
         for _count in range(STEP if self._hurries or self._is_quick or self.is_busy else SLOW_STEP):
@@ -85,6 +98,10 @@ class Lettering:
 
     def _begin_anew(self) -> None:
         items = dpg.get_all_items()
+        if self._is_quick:
+            self._slow_frames = 0
+        if self._hurries:
+            self._heard = False
         self._is_quick, self._hurries = self._hurries, False
         self._kinds = {item: self._kinds[item] for item in items if item in self._kinds}
         self._rounds = max(0, self._rounds - 1)

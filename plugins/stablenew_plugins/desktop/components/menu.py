@@ -9,6 +9,7 @@ from functools import partial
 import dearpygui.dearpygui as dpg
 
 from stablenew_plugins.desktop.components.basic import row, text
+from stablenew_plugins.desktop.components.flow import text_width
 from stablenew_plugins.desktop.components.ui import Ui, on
 
 TAG = "menu"
@@ -43,6 +44,10 @@ def open_menu(
     """Show ``entries``, ``width`` wide, of that ``keys`` for their keys, both before scaling. ``place``: its
     corner, in pixels; None: where the pointer is. A click beside it closes it."""
     close_menu()
+    if not any(entry.keys for entry in entries):
+        keys = 0
+    room = max((text_width(ui, _shown(entry), "small") for entry in entries), default=0) + ui.px(12)
+    room = max(room, ui.px(width - keys))  # no label is cut
     with dpg.window(
         tag=TAG,
         popup=True,
@@ -50,7 +55,7 @@ def open_menu(
         autosize=True,
         no_saved_settings=True,
         **({"pos": place} if place is not None else {}),
-        min_size=(ui.px(width), ui.px(10)),
+        min_size=(room + ui.px(keys), ui.px(10)),
     ) as window:
         dpg.bind_item_theme(
             window,
@@ -76,16 +81,21 @@ def open_menu(
             tag = {"tag": f"{TAG}.{entry.name}"} if entry.name else {}
             with row(ui, 0):
                 item = dpg.add_selectable(
-                    label=f" {entry.icon}   {entry.label}" if entry.icon else f" {entry.label}",
+                    label=_shown(entry),
                     callback=on(partial(_chosen, ui, entry.act)),
                     enabled=entry.enabled,
-                    width=ui.px(width - keys),
+                    width=room,
+                    height=ui.px(20),
                     **tag,
                 )
                 dpg.bind_item_font(item, ui.fonts["small"])
                 if not entry.enabled:
                     dpg.bind_item_theme(item, ui.themes.theme({"Text": ui.colours.faint}))
                 text(ui, entry.keys or " ", "small", ui.colours.faint)  # each line is as high
+
+
+def _shown(entry: Entry) -> str:
+    return f" {entry.icon}   {entry.label}" if entry.icon else f" {entry.label}"
 
 
 def _chosen(ui: Ui, act: Callable[[], None]) -> None:

@@ -293,8 +293,7 @@ class RunModel(Model):
                 return Question(str(error), requests, first, waits)
 
         stands = waits or self.pause.is_on
-        if not self._desk.ask(work, lambda answer: self._submitted(answer, stands), self._refused):
-            self.submitting = False
+        self._desk.order(work, lambda answer: self._submitted(answer, stands), self._refused)
 
     def _submitted(self, answer: Sequence[pb.SubmitRunResponse] | Question, stands: bool) -> None:
         self.submitting = False
@@ -333,13 +332,11 @@ class RunModel(Model):
         self.submitting = True
         waits = question.waits and not self.pause.is_on
         stands = waits or self.pause.is_on
-        asked = self._desk.ask(
+        self._desk.order(
             lambda kernel: queue(kernel, question.requests, first=question.first, paused=waits),
             lambda answer: self._submitted(answer, stands),
             self._refused,
         )
-        if not asked:
-            self.submitting = False
 
     # --- stopping -------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ takes effect at once, or says that it waits for the next start.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,8 @@ class SettingsModel(Model):
         """Why the file can't be read."""
         self.refused: Mapping[str, Refusal] = {}
         """The last change of a setting, where it was refused, by its name."""
+        self._unwritten: deque[Mapping[str, Any]] = deque()
+        """Changes in their order; the first is on its way to the kernel."""
         self.servers: Sequence[Server] = ()
         """Found on this machine, and those that were used."""
         self.checked: Server | None = None
@@ -160,13 +163,18 @@ class SettingsModel(Model):
         self.change_all({name: value})
 
     def change_all(self, values: Mapping[str, Any]) -> None:
-        """Write several at once, all or none."""
+        """Write several at once, all or none; behind what is being written, so that the last word counts."""
+        self._unwritten.append(values)
+        if len(self._unwritten) == 1:
+            self._write(values)
 
+    def _write(self, values: Mapping[str, Any]) -> None:
         def done(answer: pb.ChangeSettingsResponse) -> None:
             self.refused = {key: kept for key, kept in self.refused.items() if key not in values}
             self._take(answer.settings)
             if answer.notes:
                 self._desk.toasts.say(answer.notes[0], "good", hint="\n".join(answer.notes[1:]))
+            self._write_next()
 
         def failed(error: Exception) -> None:
             refused = {name: Refusal(value, str(error)) for name, value in values.items()}
@@ -174,8 +182,14 @@ class SettingsModel(Model):
             self.touch()
             if len(values) > 1:
                 self._desk.complain(error)
+            self._write_next()
 
         self._desk.order(lambda kernel: kernel.change_settings(values), done, failed)
+
+    def _write_next(self) -> None:
+        self._unwritten.popleft()
+        if self._unwritten:
+            self._write(self._unwritten[0])
 
     # --- engines --------------------------------------------------------------------------------------------
 

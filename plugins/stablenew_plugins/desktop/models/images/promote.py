@@ -228,5 +228,6 @@ class PromoteModel(Model):
             self.problem = str(error)
             self.touch()
 
-        self.is_submitting = self._desk.ask(work, done, failed)
+        self.is_submitting = True
         self.touch()
+        self._desk.order(work, done, failed)

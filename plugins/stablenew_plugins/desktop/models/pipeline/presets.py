@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from stablenew_api.errors import UserError
@@ -181,21 +182,23 @@ class PresetsModel(Model):
         if pipeline.drafts:
             self._failed(UserError(_("Some fields have no value yet; mend them before you save")))
             return
-        preset, sets = pipeline.preset, pipeline.sets(all_of_them=True)
+        preset, sets, changes = pipeline.preset, pipeline.sets(all_of_them=True), pipeline.changes
         self.saving = True
         self.touch()
         asked = self._desk.ask(
             lambda kernel: kernel.library.save(
                 "preset", name, entry=preset or None, sets=sets, description=description, replace=replace
             ),
-            self._saved,
+            partial(self._saved, changes),
             self._failed,
         )
         if not asked:
             self._failed(UserError(_("No kernel answers yet; try again in a moment")))
 
-    def _saved(self, answer: pb.SaveEntryResponse) -> None:
+    def _saved(self, changes: Mapping[str, JsonValue], answer: pb.SaveEntryResponse) -> None:
         self.saving, self.failure = False, ""
+        now = self._pipeline.changes
+        since = {name: value for name, value in now.items() if name not in changes or changes[name] != value}
         self._pipeline.rebase(answer.entry.name)
         self.open_overlay("")
         text = _("Saved as {name}.").replace("{name}", answer.entry.name)
@@ -207,6 +210,7 @@ class PresetsModel(Model):
             )
             text = f"{text} {kept}"
         self._desk.toasts.say(text, "good", hint="\n".join(answer.warnings[:3]))
+        self._pipeline.set_all(since)
         self.load()
         self.touch()
 

@@ -255,7 +255,8 @@ class PreviewPanel(Panel):
     def _place_stage(self) -> None:
         """The image's place is as high as the image, or the live one, as far as all else has room, too."""
         image, live, ui = self._preview.image, None, self.ui
-        facts = MOST_FACTS * ui.px(FACT_HEIGHT + FACT_GAP) + ui.px(FACT_HEIGHT)
+        lines = MOST_FACTS + 2  # whose image they are of, and the others
+        facts = lines * ui.px(FACT_HEIGHT) + (lines - 1) * ui.px(FACT_GAP)
         below = (
             ui.px(2 * 12) + self._rate.height,
             ui.px(ACTION),
