@@ -243,6 +243,7 @@ OVERLAYS: dict[str, Callable[[Any, Driver], None]] = {
     "settings-appearance": _appearance,
     "editor": _editor,
     "compare": _compare,
+    "liked": _opened("liked"),
     "promote": _promote,
     "question": _question,
     "closing": _opened("close"),
