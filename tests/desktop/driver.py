@@ -21,6 +21,11 @@ TRIES = 20
 """Double clicks until one is quick enough."""
 APART = 0.5
 """Seconds after which a click is not taken for the second one of two any more."""
+AT_ONCE = 10
+"""Frames that are drawn as fast as they can be. What has not come by then waits for somebody else, a kernel
+say, who needs the processor that frames without end would take."""
+PACE = 1 / 50
+"""Seconds from one frame to the next from then on, as on a screen."""
 AT_LEAST = 30
 """Frames that a condition gets in any case: on a busy machine a frame may take a second."""
 
@@ -99,7 +104,7 @@ class Driver:
         AssertionError when it does not become true; a function is asked then."""
         seconds = PATIENCE if patience is None else patience
         deadline = time.monotonic() + seconds
-        drawn = 0
+        drawn, began = 0, time.monotonic()
         while True:
             result = condition()
             if result:
@@ -107,6 +112,9 @@ class Driver:
             if drawn >= AT_LEAST and time.monotonic() > deadline:
                 said = what() if callable(what) else what or getattr(condition, "__qualname__", repr(condition))
                 raise AssertionError(f"not so after {seconds:g} s and {drawn} frames: {said}")
+            if drawn >= AT_ONCE:
+                time.sleep(max(0.0, began + PACE - time.monotonic()))
+            began = time.monotonic()
             self.target.frame()
             drawn += 1
 
