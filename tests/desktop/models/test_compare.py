@@ -132,8 +132,11 @@ def test_the_words_that_differ_are_found() -> None:
 def test_lines_keep_within_their_room(texts: list[str], room: int, most: int) -> None:
     for text, runs in zip(texts, marked(texts), strict=True):
         lines = in_lines(runs, room, len, most)
-        told = " ".join(piece.words for line in lines for piece in line)
-        assert told == text or (told.endswith("…") and text.startswith(told.rstrip("…").rstrip()))
+        told = " ".join(piece.words for line in lines for piece in line).split()
+        there = text.split()
+        for one, word in zip(told, there, strict=False):  # one that is wider than a line is cut
+            assert one == word or (one.endswith("…") and word.startswith(one.rstrip("…")))
+        assert len(told) == len(there) or (len(told) < len(there) and told[-1].endswith("…"))
         assert len(lines) <= most
         for line in lines:
             assert line[-1].left + len(line[-1].words.rstrip("…")) <= room
