@@ -24,8 +24,8 @@ APART = 0.5
 AT_ONCE = 10
 """Frames that are drawn as fast as they can be. What has not come by then waits for somebody else, a kernel
 say, who needs the processor that frames without end would take."""
-PACE = 1 / 50
-"""Seconds from one frame to the next from then on, as on a screen."""
+PACE = 1 / 25
+"""Seconds from one frame to the next from then on."""
 AT_LEAST = 30
 """Frames that a condition gets in any case: on a busy machine a frame may take a second."""
 

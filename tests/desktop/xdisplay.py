@@ -64,6 +64,8 @@ class XDisplay:
     def environment(self) -> dict[str, str]:
         """The environment of this process, with what makes a program draw here and the same on each machine."""
         kept = {name: value for name, value in os.environ.items() if name != "WAYLAND_DISPLAY"}
+        if "PYTEST_XDIST_WORKER" in kept:  # the other processors are at work already
+            kept["LP_NUM_THREADS"] = "0"
         return {**kept, "DISPLAY": self.name, "XDG_SESSION_TYPE": "x11", "LIBGL_ALWAYS_SOFTWARE": "1"}
 
     def shot(self, box: tuple[int, int, int, int] | None = None) -> Image.Image:
